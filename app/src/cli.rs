@@ -1,0 +1,115 @@
+//! The command line. Arguments are turned into typed configurations here; nothing deeper sees a flag.
+
+pub mod launch;
+pub mod options;
+pub mod run;
+pub mod state;
+pub mod status;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use options::Options;
+
+#[derive(Parser)]
+#[command(name = "scope", version, about = "The live map of what runs on your container hosts, and what talks to what")]
+#[command(after_help = "Examples:
+  scope launch                    start app and probe on this host; open http://<this host>:4040/
+  scope launch 10.0.0.11          report to that host's app too
+  scope launch --probe-only app   only report, to app:4040
+  scope status                    what every probe sees, or why it sees nothing
+  scope stop")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start app and probe on this host, in the background
+    Launch {
+        #[command(flatten)]
+        options: Box<Options>,
+        /// Stay in the foreground and log to the terminal
+        #[arg(long, env = "SCOPE_FOREGROUND", value_parser = clap::builder::FalseyValueParser::new())]
+        foreground: bool,
+        /// Only the probe: report to the peers, serve nothing
+        #[arg(long, visible_alias = "no-app", conflicts_with = "app_only")]
+        probe_only: bool,
+        /// Only the app: wait for the probes of other hosts
+        #[arg(long, visible_alias = "no-probe")]
+        app_only: bool,
+    },
+    /// Stop what `launch` started
+    Stop,
+    /// Show the app, its probes, and what each collector sees
+    Status {
+        /// The app to ask; the one that runs here unless said
+        #[arg(long, value_name = "HOST[:PORT]")]
+        app: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the log of what `launch` started
+    Logs {
+        /// Go on as it grows
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Run the app alone, in the foreground
+    App {
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+    /// Run the probe alone, in the foreground
+    Probe {
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+    /// Print the version
+    Version,
+    /// Print a completion script: scope completions bash > /etc/bash_completion.d/scope
+    Completions { shell: clap_complete::Shell },
+}
+
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Launch { options, foreground, probe_only, app_only } => {
+            let parts = run::Parts { app: !probe_only, probe: !app_only };
+            if foreground { run::foreground(&options, parts) } else { launch::detached(&options, parts) }
+        }
+        Command::App { options } => run::foreground(&options, run::Parts { app: true, probe: false }),
+        Command::Probe { options } => run::foreground(&options, run::Parts { app: false, probe: true }),
+        Command::Stop => launch::stop(),
+        Command::Status { app, json } => status::print(app.as_deref(), json),
+        Command::Logs { follow } => launch::logs(follow),
+        Command::Version => {
+            println!("scope {}", crate::VERSION);
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "scope", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scope: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

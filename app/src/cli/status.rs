@@ -1,0 +1,64 @@
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use shared::view::Status;
+
+use super::options::target;
+use super::state::Places;
+use crate::engine::now_ms;
+
+fn agent(patience: Duration) -> ureq::Agent {
+    ureq::Agent::config_builder().timeout_global(Some(patience)).proxy(None).build().into()
+}
+
+pub fn is_healthy(host: &str, port: u16) -> bool {
+    agent(Duration::from_secs(2)).get(format!("http://{host}:{port}/healthz")).call().is_ok()
+}
+
+pub fn print(app: Option<&str>, json: bool) -> Result<()> {
+    let address = match (app, Places::find().running()) {
+        (Some(app), _) => target(app)?.to_string(),
+        (None, Some(running)) => match running.port {
+            Some(port) => format!("localhost:{port}"),
+            None => bail!(
+                "only a probe runs here (process {}): ask the app that it reports to, with --app HOST",
+                running.pid
+            ),
+        },
+        (None, None) => bail!("Scope does not run here: start it with 'scope launch', or ask another app with --app HOST"),
+    };
+    let answer = agent(Duration::from_secs(10)).get(format!("http://{address}/api/status")).call();
+    let mut answer = answer.with_context(|| format!("the app at {address} does not answer"))?;
+    let status: Status = answer.body_mut().read_json().with_context(|| format!("{address} is no Scope app"))?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print!("{}", text(&status, now_ms()));
+    }
+    Ok(())
+}
+
+fn text(status: &Status, now_ms: u64) -> String {
+    use std::fmt::Write;
+    let mut out = String::new();
+    let Status { app, probes } = status;
+    let _ = writeln!(out, "app    {} version {} ({})", app.hostname, app.version, app.id);
+    if probes.is_empty() {
+        out.push_str("no probe has reported yet\n");
+    }
+    for probe in probes {
+        let age = now_ms.saturating_sub(probe.last_seen_ms) as f64 / 1000.0;
+        let _ = writeln!(
+            out,
+            "probe  {} {} version {}, last report {age:.1} s ago, lag {} ms",
+            probe.hostname, probe.state, probe.version, probe.lag_ms
+        );
+        if probe.clock_offset_ms.abs() > 5_000 {
+            let _ = writeln!(out, "         its clock is off by {:.0} s", probe.clock_offset_ms as f64 / 1000.0);
+        }
+        for collector in &probe.collectors {
+            let _ = writeln!(out, "         {:<10} {:<9} {}", collector.name, collector.state, collector.message);
+        }
+    }
+    out
+}

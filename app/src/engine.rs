@@ -1,0 +1,327 @@
+//! The one task that owns what the app knows: it takes reports in, keeps the views that somebody looks at, and answers
+//! questions. Everybody else holds a handle.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use shared::id::{HostId, InstanceId};
+use shared::view::{AppStatus, CollectorReport, Details, ProbeStatus, Stats, Status, TopologyInfo};
+use shared::wire::{Hello, Snapshot, Update};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::config::Config;
+use crate::metrics::Counters;
+use crate::store::{Refusal, Session, Store};
+use crate::stream::{Stream, Text};
+use crate::topology::Topology;
+use crate::view::live;
+use crate::view::{Kind, Variant, View, catalog, details};
+
+/// Changes are collected for this long before readers are told.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// Samples alone go out this often.
+const SAMPLES_INTERVAL: Duration = Duration::from_millis(1000);
+const TICK_INTERVAL: Duration = Duration::from_millis(500);
+/// Views are kept this long after the last look.
+const IDLE_VIEW: Duration = Duration::from_secs(10);
+const VIEWS_MAX: usize = 64;
+
+type Question = Box<dyn FnOnce(&mut Core) + Send>;
+
+enum Order {
+    Open(Hello, Session),
+    Snapshot(HostId, Session, Box<Snapshot>, oneshot::Sender<Result<(), Refusal>>),
+    Update(HostId, Session, Box<Update>, oneshot::Sender<Result<(), Refusal>>),
+    Close(HostId, Session),
+    Ask(Question),
+}
+
+#[derive(Clone)]
+pub struct Engine {
+    orders: mpsc::Sender<Order>,
+}
+
+/// The engine has stopped: the app is going down.
+#[derive(Debug, thiserror::Error)]
+#[error("the app is stopping")]
+pub struct Stopped;
+
+impl Engine {
+    pub fn start(config: Config, app: InstanceId, counters: Arc<Counters>, stop: CancellationToken) -> Self {
+        let (orders, inbox) = mpsc::channel(256);
+        let core = Core {
+            config,
+            app,
+            counters,
+            store: Store::default(),
+            topology: Topology::default(),
+            views: HashMap::new(),
+            last_status: Status::default(),
+        };
+        tokio::spawn(core.run(inbox, stop));
+        Self { orders }
+    }
+
+    pub async fn open(&self, hello: Hello, session: Session) -> Result<(), Stopped> {
+        self.orders.send(Order::Open(hello, session)).await.map_err(|_| Stopped)
+    }
+
+    pub async fn snapshot(&self, host: HostId, session: Session, message: Snapshot) -> Result<Result<(), Refusal>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order::Snapshot(host, session, Box::new(message), reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    pub async fn update(&self, host: HostId, session: Session, message: Update) -> Result<Result<(), Refusal>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order::Update(host, session, Box::new(message), reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    pub async fn close(&self, host: HostId, session: Session) {
+        let _ = self.orders.send(Order::Close(host, session)).await;
+    }
+
+    /// Lets the owner answer a question about what it owns.
+    pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&mut Core) -> T + Send + 'static) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |core| {
+            let _ = reply.send(question(core));
+        });
+        self.orders.send(Order::Ask(question)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+}
+
+pub struct Core {
+    pub config: Config,
+    pub app: InstanceId,
+    counters: Arc<Counters>,
+    pub store: Store,
+    pub topology: Topology,
+    views: HashMap<Variant, Watched>,
+    last_status: Status,
+}
+
+/// A view with its readers.
+struct Watched {
+    view: View,
+    stream: Stream,
+    looked_at: Instant,
+}
+
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Core {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Order>, stop: CancellationToken) {
+        let mut tick = interval(TICK_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut flush_at: Option<Instant> = None;
+        let mut samples_at = Instant::now();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                order = inbox.recv() => match order {
+                    Some(order) => self.obey(order),
+                    None => return,
+                },
+                _ = tick.tick() => self.tick(),
+                () = tokio::time::sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
+                    flush_at = None;
+                    samples_at = Instant::now() + SAMPLES_INTERVAL;
+                    self.flush();
+                }
+            }
+            if self.topology.has_structural_change() {
+                let soon = Instant::now() + FLUSH_INTERVAL;
+                flush_at = Some(flush_at.map_or(soon, |at| at.min(soon)));
+            } else if self.topology.has_changed() {
+                let at = samples_at.max(Instant::now() + FLUSH_INTERVAL);
+                flush_at = Some(flush_at.map_or(at, |due| due.min(at)));
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        let now = now_ms();
+        match order {
+            Order::Open(hello, session) => {
+                self.store.open(&hello, session, now);
+            }
+            Order::Snapshot(host, session, message, reply) => {
+                let Snapshot { sequence, at, report } = *message;
+                let result = self.store.snapshot(host, session, sequence, at, report, now);
+                let _ = reply.send(result.map(|change| self.topology.apply(&self.store, host, &change, now)));
+            }
+            Order::Update(host, session, message, reply) => {
+                let Update { sequence, at, delta } = *message;
+                let result = self.store.update(host, session, sequence, at, delta, now);
+                let _ = reply.send(result.map(|change| self.topology.apply(&self.store, host, &change, now)));
+            }
+            Order::Close(host, session) => {
+                self.store.close(host, session);
+            }
+            Order::Ask(question) => question(self),
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = now_ms();
+        let (changed, forgotten) = self.store.tick(&self.config.patience, now);
+        for host in changed {
+            if let Some(state) = self.store.hosts.get(&host) {
+                info!(%host, name = state.api_name, state = state.liveness.name(), "host");
+            }
+            self.topology.liveness_changed(&self.store, host, now);
+        }
+        for host in forgotten {
+            info!(%host, "host forgotten");
+            self.store.hosts.remove(&host);
+            self.topology.forget(&self.store, host, now);
+        }
+        self.topology.tick(&self.store, self.config.patience.window_ms, now);
+        let status = self.status();
+        // Ages and lags alone are no news.
+        let gist = |status: &Status| {
+            let mut status = status.clone();
+            for probe in &mut status.probes {
+                (probe.last_seen_ms, probe.lag_ms, probe.clock_offset_ms) = (0, 0, probe.clock_offset_ms / 1000);
+            }
+            status
+        };
+        if gist(&status) != gist(&self.last_status) {
+            for watched in self.views.values_mut() {
+                watched.stream.status(&status, now);
+            }
+            self.last_status = status;
+        }
+        for watched in self.views.values_mut() {
+            let view = &watched.view;
+            watched.stream.publish(None, now, || view.reset());
+            if watched.stream.has_subscribers() {
+                watched.looked_at = Instant::now();
+            }
+        }
+        self.views.retain(|_, watched| watched.looked_at.elapsed() < IDLE_VIEW);
+    }
+
+    fn flush(&mut self) {
+        let now = now_ms();
+        let changed = self.topology.take_changed();
+        let (topology, store, filters) = (&self.topology, &self.store, &self.config.label_filters);
+        for Watched { view, stream, .. } in self.views.values_mut() {
+            view.take(&changed, topology, store);
+            let delta = view.flush(topology, store, filters);
+            stream.publish(delta, now, || view.reset());
+        }
+    }
+
+    /// The view, made if nobody looked at it lately, and up to date.
+    fn watched(&mut self, variant: &Variant) -> &mut Watched {
+        self.flush_if_changed();
+        if !self.views.contains_key(variant) && self.views.len() >= VIEWS_MAX {
+            let idle = self.views.iter_mut().filter_map(|(v, w)| (!w.stream.has_subscribers()).then_some((w.looked_at, v)));
+            if let Some((_, oldest)) = idle.min() {
+                let oldest = oldest.clone();
+                self.views.remove(&oldest);
+            }
+        }
+        let (topology, store, filters) = (&self.topology, &self.store, &self.config.label_filters);
+        let watched = self.views.entry(variant.clone()).or_insert_with(|| Watched {
+            view: View::new(variant.clone(), topology, store, filters),
+            stream: Stream::default(),
+            looked_at: Instant::now(),
+        });
+        watched.looked_at = Instant::now();
+        watched
+    }
+
+    fn flush_if_changed(&mut self) {
+        if self.topology.has_changed() {
+            self.flush();
+        }
+    }
+
+    pub fn snapshot(&mut self, variant: &Variant) -> Arc<live::Snapshot> {
+        self.watched(variant).view.snapshot()
+    }
+
+    pub fn subscribe(&mut self, variant: &Variant) -> mpsc::Receiver<Text> {
+        let status = self.status();
+        let now = now_ms();
+        let Watched { view, stream, .. } = self.watched(variant);
+        let mut reset = view.reset();
+        reset.status = Some(status);
+        stream.subscribe(reset, now)
+    }
+
+    pub fn details(&mut self, variant: &Variant, id: &str) -> Option<Details> {
+        self.watched(variant);
+        let view = &self.views.get(variant)?.view;
+        details::details(view, id, &self.topology, &mut self.store, now_ms())
+    }
+
+    pub fn topologies(&mut self, pairs: &[(String, String)]) -> Vec<TopologyInfo> {
+        let filters = self.config.label_filters.clone();
+        let mut stats: HashMap<Kind, Stats> = HashMap::new();
+        for kind in Kind::ALL {
+            let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let variant = Variant::new(kind, pairs, &filters);
+            stats.insert(kind, self.watched(&variant).view.stats());
+        }
+        catalog::list(&filters, |kind| stats[&kind])
+    }
+
+    pub fn status(&self) -> Status {
+        let probes = self.store.hosts.iter().map(|(id, host)| ProbeStatus {
+            id: id.to_string(),
+            hostname: host.api_name.clone(),
+            version: host.scope_version.clone(),
+            state: host.liveness.name().into(),
+            last_seen_ms: host.last_seen_ms,
+            lag_ms: host.lag_ms,
+            clock_offset_ms: host.clock_offset_ms,
+            collectors: host
+                .report
+                .collectors
+                .iter()
+                .map(|(collector, status)| CollectorReport {
+                    name: collector.name().into(),
+                    state: status.state.name().into(),
+                    message: status.message.clone(),
+                    dropped: status.dropped,
+                })
+                .collect(),
+        });
+        Status {
+            app: AppStatus {
+                id: self.app.to_string(),
+                hostname: self.config.hostname.clone(),
+                version: crate::VERSION.into(),
+            },
+            probes: probes.collect(),
+        }
+    }
+
+    pub fn gauges(&mut self) -> crate::metrics::Gauges {
+        let mut views = Vec::new();
+        for (variant, watched) in &self.views {
+            views.push((variant.kind.id(), watched.view.stats(), watched.stream.len()));
+        }
+        let lags = self.store.hosts.values().map(|h| h.lag_ms).collect();
+        let dropped = self.store.hosts.values().flat_map(|h| h.report.collectors.values()).map(|c| c.dropped).sum();
+        let mut states = [0; 3];
+        for host in self.store.hosts.values() {
+            states[host.liveness as usize] += 1;
+        }
+        let sizes = (self.topology.graph.node_count(), self.topology.graph.edge_count(), self.topology.join.len());
+        crate::metrics::Gauges { states, lags, dropped, views, sizes, counters: self.counters.clone() }
+    }
+}

@@ -1,0 +1,118 @@
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use shared::view::{Details, Status, TopologyInfo};
+
+use super::body::{self, Censor};
+use super::error::Error;
+use super::{Context, Shared};
+use crate::engine::now_ms;
+use crate::view::wording::rfc3339;
+use crate::view::{Kind, Variant};
+
+pub type Pairs = Query<Vec<(String, String)>>;
+
+pub async fn about(State(context): Shared) -> Json<Value> {
+    Json(json!({
+        "id": context.app.to_string(),
+        "version": crate::VERSION,
+        "hostname": context.config.hostname,
+        "plugins": [],
+        "capabilities": { "historic_reports": false },
+    }))
+}
+
+/// The view that a request names, with the options that it gives.
+pub fn variant(context: &Context, topology: &str, pairs: &[(String, String)]) -> Result<Variant, Error> {
+    let kind = Kind::from_id(topology).ok_or_else(|| {
+        let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.id()).collect();
+        Error::NotFound(format!("no topology '{topology}'; there are {}", known.join(", ")))
+    })?;
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(Variant::new(kind, pairs, &context.config.label_filters))
+}
+
+pub async fn topologies(State(context): Shared, Query(pairs): Pairs) -> Result<Json<Vec<TopologyInfo>>, Error> {
+    Ok(Json(context.engine.ask(move |core| core.topologies(&pairs)).await?))
+}
+
+pub async fn topology(
+    State(context): Shared,
+    Path(topology): Path<String>,
+    Query(pairs): Pairs,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let variant = variant(&context, &topology, &pairs)?;
+    let censor = Censor::from_pairs(&pairs);
+    let snapshot = context.engine.ask(move |core| core.snapshot(&variant)).await?;
+    let hidden = u8::from(censor.arguments) + 2 * u8::from(censor.environment);
+    // Weak: what the clock moves on is not counted.
+    let tag = format!("W/\"{}-{:x}-{hidden}\"", context.app, snapshot.tag());
+    let asked = headers.get_all(header::IF_NONE_MATCH);
+    if asked.iter().filter_map(|v| v.to_str().ok()).any(|v| v == "*" || v.split(", ").any(|t| t == tag)) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    // Millions of bytes: not on a thread that others wait for.
+    let text = tokio::task::spawn_blocking(move || body::view(&snapshot, censor, now_ms())).await;
+    let text = text.map_err(|error| Error::Broken(error.to_string()))?;
+    let json = HeaderValue::from_static("application/json");
+    let tag = HeaderValue::from_str(&tag).map_err(|error| Error::Broken(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, json), (header::ETAG, tag)], text).into_response())
+}
+
+pub async fn details(
+    State(context): Shared,
+    Path((topology, node)): Path<(String, String)>,
+    Query(pairs): Pairs,
+) -> Result<Json<Value>, Error> {
+    let variant = variant(&context, &topology, &pairs)?;
+    let censor = Censor::from_pairs(&pairs);
+    let id = node.clone();
+    let found: Option<Details> = context.engine.ask(move |core| core.details(&variant, &id)).await?;
+    let mut details = found.ok_or_else(|| Error::NotFound(format!("no node '{node}' in {topology}")))?;
+    censor.apply(&mut details.summary);
+    for child in details.children.iter_mut().flat_map(|group| &mut group.nodes) {
+        censor.apply(child);
+    }
+    Ok(Json(json!({ "node": details })))
+}
+
+pub async fn probes(State(context): Shared, Query(pairs): Pairs) -> Result<Json<Value>, Error> {
+    let status = context.engine.ask(|core| core.status()).await?;
+    if pairs.iter().any(|(name, _)| name == "sparse") {
+        return Ok(Json(json!(!status.probes.is_empty())));
+    }
+    let probes = status.probes.iter().map(|probe| {
+        json!({
+            "id": probe.id,
+            "hostname": probe.hostname,
+            "version": probe.version,
+            "lastSeen": rfc3339(probe.last_seen_ms),
+            "state": probe.state,
+        })
+    });
+    Ok(Json(probes.collect()))
+}
+
+pub async fn status(State(context): Shared) -> Result<Json<Status>, Error> {
+    Ok(Json(context.engine.ask(|core| core.status()).await?))
+}
+
+pub async fn metrics(State(context): Shared) -> Result<Response, Error> {
+    let gauges = context.engine.ask(|core| core.gauges()).await?;
+    let text = gauges.encode().map_err(|error| Error::Broken(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+}
+
+pub async fn health(State(context): Shared) -> Result<&'static str, Error> {
+    // Alive means that the owner of the state answers.
+    context.engine.ask(|_| ()).await?;
+    Ok("ok\n")
+}
+
+pub async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
+}
+

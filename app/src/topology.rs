@@ -1,0 +1,433 @@
+//! All hosts as one graph: typed nodes and typed edges in a petgraph, kept from change to change.
+//!
+//! One owner holds it. A node stands for a thing that some host reports (or for the world outside); its facts stay in
+//! the store. What changed since the last look is collected as indices, which never leave the owner.
+
+pub mod join;
+pub mod scope;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use petgraph::Direction;
+use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableGraph};
+use petgraph::visit::EdgeRef;
+use shared::addr::Protocol;
+use shared::delta::Delta;
+use shared::id::{ContainerId, HostId, NetworkId, ProcessId};
+use shared::report::{Evidence, NetworkScope};
+
+use crate::store::{HostState, Store};
+use join::Join;
+
+/// What a node stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Entity {
+    Host(HostId),
+    Process(HostId, ProcessId),
+    Container(HostId, ContainerId),
+    Network(NetworkKey),
+    /// Beyond all known networks.
+    Outside(Outside),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outside {
+    /// It connects to us.
+    Inbound,
+    /// We connect to it.
+    Outbound,
+}
+
+/// A network by identity: a swarm's or a cluster store's is one on all its hosts, another is its host's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NetworkKey {
+    Shared(NetworkId),
+    Local(HostId, NetworkId),
+}
+
+impl NetworkKey {
+    pub fn new(host: HostId, id: &NetworkId, scope: NetworkScope) -> Self {
+        match scope {
+            NetworkScope::Swarm | NetworkScope::Global => Self::Shared(id.clone()),
+            NetworkScope::Local | NetworkScope::Unknown => Self::Local(host, id.clone()),
+        }
+    }
+
+    pub fn id(&self) -> &NetworkId {
+        match self {
+            Self::Shared(id) | Self::Local(_, id) => id,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Edge {
+    /// From a host to its containers, and from a host or container to its processes.
+    Runs,
+    /// From a container to a network.
+    AttachedTo,
+    Connects(Connects),
+}
+
+/// Conversations between two nodes that go to one port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connects {
+    pub protocol: Protocol,
+    pub port: u16,
+    pub network: Option<NetworkKey>,
+    pub count: u32,
+    /// The best of what is known.
+    pub evidence: Evidence,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectsKey {
+    pub source: Entity,
+    pub target: Entity,
+    pub protocol: Protocol,
+    pub port: u16,
+    pub network: Option<NetworkKey>,
+}
+
+/// What changed since it was last taken. An index may since stand for another thing, or for none.
+#[derive(Debug, Default)]
+pub struct Changed {
+    pub nodes: HashSet<NodeIndex>,
+    pub metrics: HashSet<NodeIndex>,
+    pub edges: HashSet<EdgeIndex>,
+}
+
+impl Changed {
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.metrics.is_empty() && self.edges.is_empty()
+    }
+}
+
+#[derive(Default)]
+pub struct Topology {
+    pub graph: StableGraph<Entity, Edge>,
+    index: HashMap<Entity, NodeIndex>,
+    connects: HashMap<ConnectsKey, EdgeIndex>,
+    /// On how many hosts a shared network is known.
+    network_holders: HashMap<NetworkKey, BTreeSet<HostId>>,
+    pub join: Join,
+    changed: Changed,
+}
+
+impl Topology {
+    pub fn node(&self, entity: &Entity) -> Option<NodeIndex> {
+        self.index.get(entity).copied()
+    }
+
+    pub fn take_changed(&mut self) -> Changed {
+        std::mem::take(&mut self.changed)
+    }
+
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    pub fn has_structural_change(&self) -> bool {
+        !self.changed.nodes.is_empty() || !self.changed.edges.is_empty()
+    }
+
+    /// Takes in what changed on one host. The store already holds the new report.
+    pub fn apply(&mut self, store: &Store, id: HostId, change: &Delta, now_ms: u64) {
+        let Some(host) = store.hosts.get(&id) else { return };
+        let host_node = self.add(Entity::Host(id));
+        let Delta { host: facts, collectors, processes, containers, images, networks, namespaces, .. } = change;
+        if facts.is_some() || !collectors.is_empty() {
+            self.changed.nodes.insert(host_node);
+        }
+        self.apply_networks(id, host, networks);
+        self.apply_containers(id, host, host_node, containers);
+        if !images.is_empty() {
+            // Names of images stand in the rows of containers.
+            let containers = host.report.containers.keys();
+            let nodes: Vec<NodeIndex> =
+                containers.filter_map(|c| self.node(&Entity::Container(id, c.clone()))).collect();
+            self.changed.nodes.extend(nodes);
+        }
+        self.apply_processes(id, host, host_node, processes);
+        self.apply_metrics(id, host_node, change);
+        // Addresses first, connections after: they are looked up in them.
+        let readdressed = facts.is_some() || !containers.is_empty() || !networks.is_empty() || !namespaces.is_empty();
+        let mut touched = self.join.rehome(store, id, change, readdressed, now_ms);
+        touched.extend(self.join.take_connections(store, id, change, now_ms));
+        self.settle(store, touched, now_ms);
+    }
+
+    fn apply_networks(
+        &mut self,
+        id: HostId,
+        host: &HostState,
+        changes: &shared::delta::Changes<NetworkId, shared::report::Network>,
+    ) {
+        for gone in &changes.removed {
+            let keys = [NetworkKey::Shared(gone.clone()), NetworkKey::Local(id, gone.clone())];
+            for key in keys {
+                self.release_network(id, &key);
+            }
+        }
+        for (network, record) in &changes.set {
+            let key = NetworkKey::new(id, network, record.scope);
+            self.network_holders.entry(key.clone()).or_default().insert(id);
+            let node = self.add(Entity::Network(key.clone()));
+            self.changed.nodes.insert(node);
+            for container in host.report.containers.keys() {
+                self.attach(id, host, container);
+            }
+        }
+    }
+
+    fn release_network(&mut self, host: HostId, key: &NetworkKey) {
+        if let Some(holders) = self.network_holders.get_mut(key)
+            && holders.remove(&host)
+        {
+            let empty = holders.is_empty();
+            if let Some(node) = self.node(&Entity::Network(key.clone())) {
+                self.changed.nodes.insert(node);
+            }
+            if empty {
+                self.network_holders.remove(key);
+                self.remove(&Entity::Network(key.clone()));
+            }
+        }
+    }
+
+    pub fn network_holders(&self, key: &NetworkKey) -> impl Iterator<Item = HostId> {
+        self.network_holders.get(key).into_iter().flatten().copied()
+    }
+
+    fn apply_containers(
+        &mut self,
+        id: HostId,
+        host: &HostState,
+        host_node: NodeIndex,
+        changes: &shared::delta::Changes<ContainerId, shared::report::Container>,
+    ) {
+        for gone in &changes.removed {
+            self.remove(&Entity::Container(id, gone.clone()));
+        }
+        for (container, _) in &changes.set {
+            let node = self.add(Entity::Container(id, container.clone()));
+            self.changed.nodes.insert(node);
+            self.graph.update_edge(host_node, node, Edge::Runs);
+            self.attach(id, host, container);
+        }
+    }
+
+    /// Brings the container's attachments up to its record.
+    fn attach(&mut self, id: HostId, host: &HostState, container: &ContainerId) {
+        let Some(node) = self.node(&Entity::Container(id, container.clone())) else { return };
+        let Some(record) = host.report.containers.get(container) else { return };
+        let wanted: HashSet<NodeIndex> = record
+            .endpoints
+            .values()
+            .filter(|_| record.state.is_running())
+            .filter_map(|endpoint| {
+                let network = endpoint.network.as_ref()?;
+                let scope = host.report.networks.get(network)?.scope;
+                self.node(&Entity::Network(NetworkKey::new(id, network, scope)))
+            })
+            .collect();
+        let attached: Vec<(EdgeIndex, NodeIndex)> = self
+            .graph
+            .edges_directed(node, Direction::Outgoing)
+            .filter(|edge| matches!(edge.weight(), Edge::AttachedTo))
+            .map(|edge| (edge.id(), edge.target()))
+            .collect();
+        for (edge, target) in &attached {
+            if !wanted.contains(target) {
+                self.graph.remove_edge(*edge);
+                self.changed.nodes.extend([node, *target]);
+            }
+        }
+        for target in wanted {
+            if !attached.iter().any(|(_, have)| *have == target) {
+                self.graph.add_edge(node, target, Edge::AttachedTo);
+                self.changed.nodes.extend([node, target]);
+            }
+        }
+    }
+
+    fn apply_processes(
+        &mut self,
+        id: HostId,
+        host: &HostState,
+        host_node: NodeIndex,
+        changes: &shared::delta::Changes<ProcessId, shared::report::Process>,
+    ) {
+        for gone in &changes.removed {
+            self.remove(&Entity::Process(id, *gone));
+        }
+        for (process, record) in &changes.set {
+            let node = self.add(Entity::Process(id, *process));
+            self.changed.nodes.insert(node);
+            let parent = match &record.container {
+                Some(container) if host.report.containers.contains_key(container) => {
+                    self.node(&Entity::Container(id, container.clone())).unwrap_or(host_node)
+                }
+                _ => host_node,
+            };
+            let before: Vec<EdgeIndex> = self
+                .graph
+                .edges_directed(node, Direction::Incoming)
+                .filter(|edge| matches!(edge.weight(), Edge::Runs) && edge.source() != parent)
+                .map(|edge| edge.id())
+                .collect();
+            for edge in before {
+                self.graph.remove_edge(edge);
+            }
+            if self.graph.find_edge(parent, node).is_none() {
+                self.graph.add_edge(parent, node, Edge::Runs);
+            }
+        }
+    }
+
+    fn apply_metrics(&mut self, id: HostId, host_node: NodeIndex, change: &Delta) {
+        let metrics = &change.metrics;
+        if metrics.host.is_some() {
+            self.changed.metrics.insert(host_node);
+        }
+        for (container, _) in &metrics.containers.set {
+            let node = self.node(&Entity::Container(id, container.clone()));
+            self.changed.metrics.extend(node);
+        }
+        for (process, _) in &metrics.processes.set {
+            let node = self.node(&Entity::Process(id, *process));
+            self.changed.metrics.extend(node);
+        }
+    }
+
+    /// A host's liveness changed: all that it reports looks different. Of a host that is down, nothing is open.
+    pub fn liveness_changed(&mut self, store: &Store, id: HostId, now_ms: u64) {
+        let mine: Vec<NodeIndex> = self
+            .index
+            .iter()
+            .filter(|(entity, _)| match entity {
+                Entity::Host(host) | Entity::Process(host, _) | Entity::Container(host, _) => *host == id,
+                Entity::Network(_) | Entity::Outside(_) => false,
+            })
+            .map(|(_, node)| *node)
+            .collect();
+        self.changed.nodes.extend(mine);
+        let down = store.hosts.get(&id).is_none_or(|h| h.liveness == crate::store::Liveness::Down);
+        let touched = if down { self.join.drop_host(id) } else { self.join.revive_host(store, id, now_ms) };
+        self.settle(store, touched, now_ms);
+    }
+
+    pub fn forget(&mut self, store: &Store, id: HostId, now_ms: u64) {
+        let mut touched = self.join.drop_host(id);
+        touched.extend(self.join.forget_addresses(id));
+        let mine: Vec<Entity> = self
+            .index
+            .keys()
+            .filter(|entity| match entity {
+                Entity::Host(host) | Entity::Process(host, _) | Entity::Container(host, _) => *host == id,
+                Entity::Network(_) | Entity::Outside(_) => false,
+            })
+            .cloned()
+            .collect();
+        for entity in mine {
+            self.remove(&entity);
+        }
+        let held: Vec<NetworkKey> = self.network_holders.keys().cloned().collect();
+        for key in held {
+            self.release_network(id, &key);
+        }
+        self.settle(store, touched, now_ms);
+    }
+
+    /// Closed connections whose window is over, and halves that waited long enough for their partner.
+    pub fn tick(&mut self, store: &Store, window_ms: u64, now_ms: u64) {
+        let touched = self.join.expire(window_ms, now_ms);
+        self.settle(store, touched, now_ms);
+    }
+
+    fn settle(&mut self, store: &Store, touched: Vec<join::HalfId>, now_ms: u64) {
+        let mut joined = std::mem::take(&mut self.join);
+        joined.settle(store, touched, now_ms, |key, step, evidence| self.count(key, step, evidence));
+        self.join = joined;
+    }
+
+    /// One conversation more or less.
+    fn count(&mut self, key: &ConnectsKey, step: join::Step, evidence: Evidence) {
+        match step {
+            join::Step::Add => {
+                let (source, target) = (self.connect_end(&key.source), self.connect_end(&key.target));
+                let (Some(source), Some(target)) = (source, target) else { return };
+                let edge = *self.connects.entry(key.clone()).or_insert_with(|| {
+                    let ConnectsKey { protocol, port, network, .. } = key.clone();
+                    let connects = Connects { protocol, port, network, count: 0, evidence };
+                    self.graph.add_edge(source, target, Edge::Connects(connects))
+                });
+                if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {
+                    connects.count += 1;
+                    connects.evidence = connects.evidence.min(evidence);
+                    self.changed.edges.insert(edge);
+                }
+            }
+            join::Step::Remove => {
+                let Some(&edge) = self.connects.get(key) else { return };
+                self.changed.edges.insert(edge);
+                let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) else { return };
+                connects.count -= 1;
+                if connects.count > 0 {
+                    return;
+                }
+                self.graph.remove_edge(edge);
+                self.connects.remove(key);
+                for end in [&key.source, &key.target] {
+                    if let Entity::Outside(_) = end
+                        && let Some(node) = self.node(end)
+                        && self.graph.neighbors_undirected(node).next().is_none()
+                    {
+                        self.remove(end);
+                    }
+                }
+            }
+        }
+    }
+
+    fn connect_end(&mut self, entity: &Entity) -> Option<NodeIndex> {
+        match entity {
+            // The world outside is there as soon as somebody talks to it.
+            Entity::Outside(_) => Some(self.add(entity.clone())),
+            Entity::Host(_) | Entity::Process(..) | Entity::Container(..) | Entity::Network(_) => self.node(entity),
+        }
+    }
+
+    fn add(&mut self, entity: Entity) -> NodeIndex {
+        if let Some(node) = self.index.get(&entity) {
+            return *node;
+        }
+        let node = self.graph.add_node(entity.clone());
+        self.index.insert(entity, node);
+        self.changed.nodes.insert(node);
+        node
+    }
+
+    fn remove(&mut self, entity: &Entity) {
+        let Some(node) = self.index.remove(entity) else { return };
+        let edges: Vec<(EdgeIndex, NodeIndex, NodeIndex)> = [Direction::Incoming, Direction::Outgoing]
+            .into_iter()
+            .flat_map(|d| self.graph.edges_directed(node, d))
+            .map(|e| (e.id(), e.source(), e.target()))
+            .collect();
+        for (edge, source, target) in edges {
+            match self.graph.edge_weight(edge) {
+                Some(Edge::Connects(_)) => {
+                    self.changed.edges.insert(edge);
+                }
+                // Whoever lost a child or a member looks different.
+                Some(Edge::Runs | Edge::AttachedTo) => self.changed.nodes.extend([source, target]),
+                None => {}
+            }
+        }
+        // The join takes the counts of these edges back; they are gone by then, which it does not mind.
+        self.connects.retain(|key, _| key.source != *entity && key.target != *entity);
+        self.graph.remove_node(node);
+        self.changed.nodes.insert(node);
+    }
+}

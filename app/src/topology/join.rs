@@ -1,0 +1,583 @@
+//! Halves of connections, joined: what two hosts say of one conversation becomes one link between two things.
+//!
+//! Every half stands in the index under the conversation as its own namespace sees it, and under what NAT makes of it.
+//! Two halves that stand under one key and are each other's far end are one conversation. A half alone is resolved by
+//! its remote address; where that is of a host that reports too, it first waits a moment for its partner, because
+//! hosts report in any order.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+
+use shared::addr::{Protocol, Tuple};
+use shared::delta::Delta;
+use shared::id::{ConnectionId, HostId, NetNsId, ProcessId};
+use shared::report::{Connection, Evidence, Flow, FlowKey, Role};
+
+use super::scope::{Addresses, Holder, Scope};
+use super::{ConnectsKey, Entity, NetworkKey, Outside};
+use crate::store::{Liveness, Store};
+
+/// How long a half waits for a partner that should come.
+const PARTNER_PATIENCE_MS: u64 = 3_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HalfId {
+    Connection(HostId, ConnectionId),
+    Flow(HostId, FlowKey),
+}
+
+impl HalfId {
+    pub fn host(self) -> HostId {
+        match self {
+            Self::Connection(host, _) | Self::Flow(host, _) => host,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Add,
+    Remove,
+}
+
+/// A conversation under a key that both of its ends know.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Meeting {
+    scope: Scope,
+    protocol: Protocol,
+    low: SocketAddr,
+    high: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+struct Half {
+    namespace: NetNsId,
+    protocol: Protocol,
+    local: SocketAddr,
+    remote: SocketAddr,
+    owner: Option<ProcessId>,
+    role: Role,
+    evidence: Evidence,
+    nat: Option<Tuple>,
+    opened_ms: u64,
+    closed_ms: Option<u64>,
+    /// Where it stands in the index: the key, and whether its own end is the lower one.
+    meetings: Vec<(Meeting, bool)>,
+    partner: Option<HalfId>,
+    /// What it adds to the graph, if it is the one of its pair that counts.
+    link: Option<Link>,
+}
+
+/// One conversation as the graph counts it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    pub key: ConnectsKey,
+    pub evidence: Evidence,
+    /// The address that stands for the outside end.
+    pub outside: Option<IpAddr>,
+}
+
+#[derive(Default)]
+pub struct Join {
+    addresses: Addresses,
+    halves: HashMap<HalfId, Half>,
+    meetings: HashMap<Meeting, Vec<(HalfId, bool)>>,
+    by_owner: HashMap<(HostId, ProcessId), HashSet<HalfId>>,
+    by_namespace: HashMap<(HostId, NetNsId), HashSet<HalfId>>,
+    by_remote: HashMap<IpAddr, HashSet<HalfId>>,
+    closed: BTreeSet<(u64, HalfId)>,
+    waiting: BTreeSet<(u64, HalfId)>,
+}
+
+impl Join {
+    /// All conversations that are shown.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.halves.values().filter_map(|half| half.link.as_ref())
+    }
+
+    pub fn len(&self) -> usize {
+        self.halves.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.halves.is_empty()
+    }
+
+    /// Who has what changed on a host: gives the halves that may mean something else now.
+    pub fn rehome(&mut self, store: &Store, id: HostId, change: &Delta, readdressed: bool, now_ms: u64) -> Vec<HalfId> {
+        let mut touched: HashSet<HalfId> = HashSet::new();
+        let processes = change.processes.set.iter().map(|(p, _)| p).chain(&change.processes.removed);
+        for process in processes {
+            touched.extend(self.by_owner.get(&(id, *process)).into_iter().flatten());
+        }
+        if readdressed {
+            let (addresses, rescoped) = self.addresses.renew(store, id);
+            if rescoped {
+                // Keys of this host's halves depend on its subnets; what is outside depends on everyone's.
+                let mine: Vec<HalfId> = self.halves.keys().filter(|h| h.host() == id).copied().collect();
+                for half in mine {
+                    self.rekey(half, now_ms);
+                    touched.insert(half);
+                }
+                touched.extend(self.halves.iter().filter(|(_, h)| h.partner.is_none()).map(|(id, _)| *id));
+            }
+            for address in addresses {
+                touched.extend(self.by_remote.get(&address).into_iter().flatten());
+            }
+            let namespaces = change.containers.set.iter().filter_map(|(_, c)| c.namespace);
+            let all: Vec<NetNsId> = match change.containers.removed.is_empty() {
+                true => namespaces.collect(),
+                false => self.by_namespace.keys().filter(|(host, _)| *host == id).map(|(_, n)| *n).collect(),
+            };
+            for namespace in all {
+                touched.extend(self.by_namespace.get(&(id, namespace)).into_iter().flatten());
+            }
+        }
+        touched.into_iter().collect()
+    }
+
+    pub fn take_connections(&mut self, store: &Store, id: HostId, change: &Delta, now_ms: u64) -> Vec<HalfId> {
+        let mut touched = Vec::new();
+        if store.hosts.get(&id).is_none_or(|host| host.liveness == Liveness::Down) {
+            return touched;
+        }
+        for gone in &change.connections.removed {
+            self.close(HalfId::Connection(id, *gone), now_ms);
+        }
+        for gone in &change.flows.removed {
+            self.close(HalfId::Flow(id, *gone), now_ms);
+        }
+        for (connection, record) in &change.connections.set {
+            self.insert_connection(HalfId::Connection(id, *connection), record, now_ms);
+            touched.push(HalfId::Connection(id, *connection));
+        }
+        for (key, flow) in &change.flows.set {
+            self.insert_flow(HalfId::Flow(id, *key), key, flow, now_ms);
+            touched.push(HalfId::Flow(id, *key));
+        }
+        touched
+    }
+
+    fn insert_connection(&mut self, id: HalfId, record: &Connection, now_ms: u64) {
+        let Connection { namespace, protocol, local, remote, owner, role, evidence, nat } = record.clone();
+        let opened_ms = self.halves.get(&id).map_or(now_ms, |old| old.opened_ms);
+        let link = self.take_out(id);
+        self.put_in(
+            id,
+            Half {
+                namespace,
+                protocol,
+                local,
+                remote,
+                owner,
+                role,
+                evidence,
+                nat,
+                opened_ms,
+                closed_ms: None,
+                meetings: Vec::new(),
+                partner: None,
+                link,
+            },
+        );
+    }
+
+    /// A flow has no client's port, so it meets nobody and is resolved by its addresses alone.
+    fn insert_flow(&mut self, id: HalfId, key: &FlowKey, flow: &Flow, now_ms: u64) {
+        let Flow { count: _ } = flow;
+        let unknown = |address: IpAddr| SocketAddr::new(address, 0);
+        let any = if key.remote.is_ipv4() { unknown([0; 4].into()) } else { unknown([0u16; 8].into()) };
+        let (local, remote) = match key.role {
+            Role::Client | Role::Unknown => (any, SocketAddr::new(key.remote, key.port)),
+            Role::Server => (SocketAddr::new(any.ip(), key.port), unknown(key.remote)),
+        };
+        let link = self.take_out(id);
+        self.put_in(
+            id,
+            Half {
+                namespace: key.namespace,
+                protocol: key.protocol,
+                local,
+                remote,
+                owner: key.owner,
+                role: key.role,
+                evidence: Evidence::Handshake,
+                nat: None,
+                opened_ms: now_ms.saturating_sub(PARTNER_PATIENCE_MS),
+                closed_ms: None,
+                meetings: Vec::new(),
+                partner: None,
+                link,
+            },
+        );
+    }
+
+    fn put_in(&mut self, id: HalfId, mut half: Half) {
+        let host = id.host();
+        half.meetings = self.meetings_of(host, &half);
+        for (meeting, is_low) in &half.meetings {
+            self.meetings.entry(meeting.clone()).or_default().push((id, *is_low));
+        }
+        if let Some(owner) = half.owner {
+            self.by_owner.entry((host, owner)).or_default().insert(id);
+        }
+        self.by_namespace.entry((host, half.namespace)).or_default().insert(id);
+        self.by_remote.entry(far_end(&half).ip()).or_default().insert(id);
+        self.halves.insert(id, half);
+    }
+
+    /// Takes a half out of all indices, and frees its partner. Gives the link that it had.
+    fn take_out(&mut self, id: HalfId) -> Option<Link> {
+        let half = self.halves.remove(&id)?;
+        for (meeting, _) in &half.meetings {
+            if let Some(present) = self.meetings.get_mut(meeting) {
+                present.retain(|(other, _)| *other != id);
+                if present.is_empty() {
+                    self.meetings.remove(meeting);
+                }
+            }
+        }
+        fn leave<K: std::hash::Hash + Eq>(index: &mut HashMap<K, HashSet<HalfId>>, key: K, id: HalfId) {
+            if let Some(all) = index.get_mut(&key) {
+                all.remove(&id);
+                if all.is_empty() {
+                    index.remove(&key);
+                }
+            }
+        }
+        let host = id.host();
+        if let Some(owner) = half.owner {
+            leave(&mut self.by_owner, (host, owner), id);
+        }
+        leave(&mut self.by_namespace, (host, half.namespace), id);
+        leave(&mut self.by_remote, far_end(&half).ip(), id);
+        if let Some(partner) = half.partner.and_then(|p| self.halves.get_mut(&p)) {
+            partner.partner = None;
+        }
+        if let Some(at) = half.closed_ms {
+            self.closed.remove(&(at, id));
+        }
+        self.waiting.remove(&(half.opened_ms + PARTNER_PATIENCE_MS, id));
+        half.link
+    }
+
+    fn rekey(&mut self, id: HalfId, _now_ms: u64) {
+        let Some(half) = self.halves.get(&id).cloned() else { return };
+        let (closed, link) = (half.closed_ms, half.link.clone());
+        self.take_out(id);
+        self.put_in(id, Half { partner: None, link, ..half });
+        if let Some(at) = closed {
+            self.closed.insert((at, id));
+        }
+    }
+
+    /// The conversation as both ends may know it.
+    fn meetings_of(&self, host: HostId, half: &Half) -> Vec<(Meeting, bool)> {
+        if half.local.port() == 0 || half.remote.port() == 0 {
+            return Vec::new();
+        }
+        let scope = |tuple: Tuple| {
+            let here = self.addresses.scope(host, half.namespace, tuple.from.ip());
+            // The narrower of the two: what talks to a bridge's address is on that host.
+            here.min(self.addresses.scope(host, half.namespace, tuple.to.ip()))
+        };
+        let meet = |tuple: Tuple, mine: SocketAddr| {
+            let (low, high) = (tuple.from.min(tuple.to), tuple.from.max(tuple.to));
+            (Meeting { scope: scope(tuple), protocol: half.protocol, low, high }, mine == low)
+        };
+        let mut meetings = vec![meet(Tuple { from: half.local, to: half.remote }, half.local)];
+        if let Some(nat) = half.nat {
+            let mine = if half.role == Role::Server { nat.to } else { nat.from };
+            meetings.push(meet(nat, mine));
+        }
+        meetings
+    }
+
+    fn close(&mut self, id: HalfId, now_ms: u64) {
+        if let Some(half) = self.halves.get_mut(&id)
+            && half.closed_ms.is_none()
+        {
+            half.closed_ms = Some(now_ms);
+            self.closed.insert((now_ms, id));
+        }
+    }
+
+    /// Connections that closed a window ago end; halves that waited in vain are resolved by address.
+    pub fn expire(&mut self, window_ms: u64, now_ms: u64) -> Vec<HalfId> {
+        let mut touched = Vec::new();
+        while let Some((at, id)) = self.closed.first().copied() {
+            if at + window_ms > now_ms {
+                break;
+            }
+            self.closed.pop_first();
+            touched.push(id);
+            touched.extend(self.halves.get(&id).and_then(|half| half.partner));
+            if let Some(half) = self.halves.get_mut(&id) {
+                half.closed_ms = Some(0);
+            }
+        }
+        while let Some((due, id)) = self.waiting.first().copied() {
+            if due > now_ms {
+                break;
+            }
+            self.waiting.pop_first();
+            touched.push(id);
+        }
+        touched
+    }
+
+    pub fn drop_host(&mut self, id: HostId) -> Vec<HalfId> {
+        let mine: Vec<HalfId> = self.halves.keys().filter(|half| half.host() == id).copied().collect();
+        let mut touched = mine.clone();
+        for half in mine {
+            touched.extend(self.halves.get(&half).and_then(|h| h.partner));
+            if let Some(half) = self.halves.get_mut(&half) {
+                half.closed_ms = Some(0);
+            }
+        }
+        touched
+    }
+
+    /// A host that was down reports again: what it has open is open.
+    pub fn revive_host(&mut self, store: &Store, id: HostId, now_ms: u64) -> Vec<HalfId> {
+        let Some(host) = store.hosts.get(&id) else { return Vec::new() };
+        let change = shared::delta::between(&shared::Report::default(), &host.report);
+        let missing: Vec<_> = change.connections.set.into_iter().collect();
+        let mut touched = Vec::new();
+        for (connection, record) in missing {
+            let half = HalfId::Connection(id, connection);
+            if !self.halves.contains_key(&half) {
+                self.insert_connection(half, &record, now_ms);
+                touched.push(half);
+            }
+        }
+        touched
+    }
+
+    pub fn forget_addresses(&mut self, id: HostId) -> Vec<HalfId> {
+        let (addresses, rescoped) = self.addresses.forget(id);
+        let mut touched: HashSet<HalfId> = HashSet::new();
+        for address in addresses {
+            touched.extend(self.by_remote.get(&address).into_iter().flatten());
+        }
+        if rescoped {
+            touched.extend(self.halves.iter().filter(|(_, h)| h.partner.is_none()).map(|(id, _)| *id));
+        }
+        touched.into_iter().collect()
+    }
+
+    /// Makes the links of these halves what they should be, and tells each step to `count`.
+    pub fn settle(
+        &mut self,
+        store: &Store,
+        touched: Vec<HalfId>,
+        now_ms: u64,
+        mut count: impl FnMut(&ConnectsKey, Step, Evidence),
+    ) {
+        let mut todo: Vec<HalfId> = touched;
+        let mut done: HashSet<HalfId> = HashSet::new();
+        while let Some(id) = todo.pop() {
+            if !done.insert(id) {
+                continue;
+            }
+            let Some(half) = self.halves.get(&id) else { continue };
+            if half.closed_ms == Some(0) {
+                let partner = half.partner;
+                if let Some(link) = self.take_out(id) {
+                    count(&link.key, Step::Remove, link.evidence);
+                }
+                if let Some(partner) = partner {
+                    done.remove(&partner);
+                    todo.push(partner);
+                }
+                continue;
+            }
+            if half.partner.is_none()
+                && let Some(partner) = self.find_partner(id)
+            {
+                for (a, b) in [(id, partner), (partner, id)] {
+                    if let Some(half) = self.halves.get_mut(&a) {
+                        half.partner = Some(b);
+                    }
+                }
+                done.remove(&partner);
+                todo.push(partner);
+            }
+            let wanted = self.link_of(store, id, now_ms);
+            let Some(half) = self.halves.get_mut(&id) else { continue };
+            if half.link == wanted {
+                continue;
+            }
+            if let Some(old) = half.link.take() {
+                count(&old.key, Step::Remove, old.evidence);
+            }
+            if let Some(new) = wanted {
+                count(&new.key, Step::Add, new.evidence);
+                half.link = Some(new);
+            }
+        }
+    }
+
+    /// The far end of the same conversation; an open one before a closed one.
+    fn find_partner(&self, id: HalfId) -> Option<HalfId> {
+        let half = self.halves.get(&id)?;
+        let mut best = None;
+        for (meeting, is_low) in &half.meetings {
+            for (other, other_is_low) in self.meetings.get(meeting)? {
+                if *other == id || other_is_low == is_low {
+                    continue;
+                }
+                let Some(candidate) = self.halves.get(other).filter(|h| h.partner.is_none()) else { continue };
+                if candidate.closed_ms.is_none() {
+                    return Some(*other);
+                }
+                best = best.or(Some(*other));
+            }
+        }
+        best
+    }
+
+    /// What the half should add to the graph. Of a pair, the client counts.
+    fn link_of(&mut self, store: &Store, id: HalfId, now_ms: u64) -> Option<Link> {
+        let half = self.halves.get(&id)?.clone();
+        if let Some((partner_id, partner)) = half.partner.and_then(|p| Some((p, self.halves.get(&p)?.clone()))) {
+            // Where both claim the same role, the better evidence decides, then the lower id.
+            let i_am_client = match (half.role, partner.role) {
+                (Role::Client, Role::Server) => true,
+                (Role::Server, Role::Client) => false,
+                (mine, theirs) => match (half.evidence, id).cmp(&(partner.evidence, partner_id)) {
+                    std::cmp::Ordering::Less => mine != Role::Server,
+                    _ => theirs == Role::Server,
+                },
+            };
+            if !i_am_client {
+                return None;
+            }
+            return Some(Link {
+                key: ConnectsKey {
+                    source: self.end(store, id.host(), &half)?,
+                    target: self.end(store, partner_id.host(), &partner)?,
+                    protocol: half.protocol,
+                    port: partner.local.port(),
+                    network: self.network(store, id.host(), &half),
+                },
+                evidence: half.evidence.min(partner.evidence),
+                outside: None,
+            });
+        }
+        self.lone_link(store, id, &half, now_ms)
+    }
+
+    fn lone_link(&mut self, store: &Store, id: HalfId, half: &Half, now_ms: u64) -> Option<Link> {
+        let host = id.host();
+        let is_client = half.role != Role::Server;
+        let far = far_end(half);
+        let mine = self.end(store, host, half)?;
+        let scope = self.addresses.scope(host, half.namespace, far.ip());
+        let holder = match &scope {
+            Scope::Namespace(..) => None,
+            Scope::Host(_) | Scope::Network(_) | Scope::Underlay => self.addresses.holder(&scope, far.ip()).cloned(),
+        };
+        let due = half.opened_ms + PARTNER_PATIENCE_MS;
+        let known = holder.is_some() || matches!(scope, Scope::Namespace(..));
+        if known && now_ms < due && half.closed_ms.is_none() {
+            self.waiting.insert((due, id));
+            // What it was resolved to before still holds while it waits again.
+            return half.link.clone();
+        }
+        let (other, outside) = match (&scope, holder) {
+            (Scope::Namespace(..), _) => (self.listener(store, host, half.namespace, half.protocol, far)?, None),
+            (_, Some(Holder::Container(host, container))) => (Entity::Container(host, container), None),
+            (_, Some(Holder::Host(there))) => {
+                let port = if is_client { far.port() } else { 0 };
+                (self.on_host(store, there, half.protocol, far.ip(), port), None)
+            }
+            (_, None) if self.addresses.is_local(far.ip()) => return None,
+            (_, None) => {
+                let outside = if is_client { Outside::Outbound } else { Outside::Inbound };
+                (Entity::Outside(outside), Some(far.ip()))
+            }
+        };
+        let (source, target) = if is_client { (mine, other) } else { (other, mine) };
+        let port = if is_client { half.remote.port() } else { half.local.port() };
+        let network = self.network(store, host, half);
+        let key = ConnectsKey { source, target, protocol: half.protocol, port, network };
+        Some(Link { key, evidence: half.evidence, outside })
+    }
+
+    /// Whose socket it is: its process, else the container whose namespace it is in, else the host.
+    fn end(&self, store: &Store, host: HostId, half: &Half) -> Option<Entity> {
+        let report = &store.hosts.get(&host)?.report;
+        if let Some(owner) = half.owner.filter(|owner| report.processes.contains_key(owner)) {
+            return Some(Entity::Process(host, owner));
+        }
+        let mut inside = report.containers.iter().filter(|(_, c)| c.namespace == Some(half.namespace) && !c.host_network);
+        if let Some((container, _)) = inside.next() {
+            // A namespace that containers share belongs to none of them.
+            return inside.next().is_none().then(|| Entity::Container(host, container.clone()));
+        }
+        let is_host = report.namespaces.get(&half.namespace).is_some_and(|n| n.is_host);
+        is_host.then_some(Entity::Host(host))
+    }
+
+    /// Who listens on an address that means the namespace itself.
+    fn listener(
+        &self,
+        store: &Store,
+        host: HostId,
+        namespace: NetNsId,
+        protocol: Protocol,
+        at: SocketAddr,
+    ) -> Option<Entity> {
+        let report = &store.hosts.get(&host)?.report;
+        let (_, listener) = report.listeners.iter().find(|(key, _)| {
+            key.namespace == namespace
+                && key.protocol == protocol
+                && key.address.port() == at.port()
+                && (key.address.ip() == at.ip() || key.address.ip().is_unspecified())
+        })?;
+        let owner = listener.owner.filter(|owner| report.processes.contains_key(owner))?;
+        Some(Entity::Process(host, owner))
+    }
+
+    /// Who is meant by a port of a host: a published container, a listening process, else the host.
+    fn on_host(&self, store: &Store, host: HostId, protocol: Protocol, address: IpAddr, port: u16) -> Entity {
+        let Some(state) = store.hosts.get(&host) else { return Entity::Host(host) };
+        let published = state.report.containers.iter().find(|(_, container)| {
+            container.state.is_running()
+                && container.ports.iter().any(|mapping| {
+                    mapping.protocol == protocol
+                        && mapping.published.is_some_and(|(on, p)| p == port && (on == address || on.is_unspecified()))
+                })
+        });
+        if let Some((container, _)) = published.filter(|_| port != 0) {
+            return Entity::Container(host, container.clone());
+        }
+        let namespace = state.report.namespaces.iter().find(|(_, n)| n.is_host).map(|(id, _)| *id);
+        namespace
+            .filter(|_| port != 0)
+            .and_then(|namespace| self.listener(store, host, namespace, protocol, SocketAddr::new(address, port)))
+            .unwrap_or(Entity::Host(host))
+    }
+
+    /// The container network that the conversation goes over, by the near end's address.
+    fn network(&self, store: &Store, host: HostId, half: &Half) -> Option<NetworkKey> {
+        let report = &store.hosts.get(&host)?.report;
+        let address = half.local.ip();
+        let candidates = report.containers.values().filter(|c| c.namespace == Some(half.namespace));
+        let endpoint = candidates
+            .flat_map(|c| c.endpoints.values())
+            .find(|endpoint| endpoint.addresses.contains(&address))?;
+        let id = endpoint.network.as_ref()?;
+        Some(NetworkKey::new(host, id, report.networks.get(id)?.scope))
+    }
+}
+
+/// The address that stands for the other end: behind a translation on this host, what it is translated to.
+fn far_end(half: &Half) -> SocketAddr {
+    match (half.nat, half.role) {
+        (Some(nat), Role::Client | Role::Unknown) => nat.to,
+        (Some(nat), Role::Server) => nat.from,
+        (None, _) => half.remote,
+    }
+}

@@ -1,0 +1,12 @@
+//! What a reader sees: views of the topology, by id and options, kept from what changed.
+
+pub mod catalog;
+pub mod details;
+pub mod filter;
+pub mod live;
+pub mod place;
+pub mod summary;
+pub mod wording;
+
+pub use catalog::{Kind, Options, Variant};
+pub use live::View;

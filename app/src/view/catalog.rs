@@ -1,0 +1,225 @@
+//! Which views there are, with Weave Scope's ids and options.
+
+use std::collections::BTreeMap;
+
+use shared::view::{OptionGroup, OptionValue, Stats, TopologyInfo};
+
+use crate::config::LabelFilter;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Processes,
+    ProcessesByName,
+    Containers,
+    ContainersByHostname,
+    ContainersByImage,
+    Hosts,
+    Networks,
+}
+
+impl Kind {
+    pub const ALL: [Self; 7] = [
+        Self::Processes,
+        Self::ProcessesByName,
+        Self::Containers,
+        Self::ContainersByHostname,
+        Self::ContainersByImage,
+        Self::Hosts,
+        Self::Networks,
+    ];
+
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::ProcessesByName => "processes-by-name",
+            Self::Containers => "containers",
+            Self::ContainersByHostname => "containers-by-hostname",
+            Self::ContainersByImage => "containers-by-image",
+            Self::Hosts => "hosts",
+            Self::Networks => "networks",
+        }
+    }
+
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.id() == id)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Processes => "Processes",
+            Self::ProcessesByName => "by name",
+            Self::Containers => "Containers",
+            Self::ContainersByHostname => "by DNS name",
+            Self::ContainersByImage => "by image",
+            Self::Hosts => "Hosts",
+            Self::Networks => "Networks",
+        }
+    }
+
+    fn rank(self) -> u32 {
+        match self {
+            Self::Processes => 1,
+            Self::Containers => 2,
+            Self::Networks => 3,
+            Self::Hosts => 4,
+            Self::ProcessesByName | Self::ContainersByHostname | Self::ContainersByImage => 0,
+        }
+    }
+
+    fn children(self) -> &'static [Self] {
+        match self {
+            Self::Processes => &[Self::ProcessesByName],
+            Self::Containers => &[Self::ContainersByHostname, Self::ContainersByImage],
+            Self::ProcessesByName
+            | Self::ContainersByHostname
+            | Self::ContainersByImage
+            | Self::Hosts
+            | Self::Networks => &[],
+        }
+    }
+
+    pub fn is_of_containers(self) -> bool {
+        matches!(self, Self::Containers | Self::ContainersByHostname | Self::ContainersByImage)
+    }
+
+    pub fn is_of_processes(self) -> bool {
+        matches!(self, Self::Processes | Self::ProcessesByName)
+    }
+}
+
+/// Chosen values, by option id. Options that a view does not have, and values that an option does not have, are ignored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Options(BTreeMap<&'static str, String>);
+
+impl Options {
+    pub fn get(&self, id: &str) -> &str {
+        self.0.get(id).map_or("", String::as_str)
+    }
+}
+
+/// One view with its options: what a stream or an answer is of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Variant {
+    pub kind: Kind,
+    pub options: Options,
+}
+
+impl Variant {
+    /// Reads options from a query string's pairs. With none given, a view's defaults hold.
+    pub fn new<'a>(
+        kind: Kind,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        filters: &[LabelFilter],
+    ) -> Self {
+        let mut chosen: BTreeMap<&'static str, String> =
+            groups(kind, filters).into_iter().map(|group| (group.id, group.default.to_owned())).collect();
+        for (name, value) in pairs {
+            let group = groups(kind, filters).into_iter().find(|group| group.id == name);
+            if let Some(group) = group.filter(|group| group.values.iter().any(|(v, _)| v == value)) {
+                chosen.insert(group.id, value.to_owned());
+            }
+        }
+        Self { kind, options: Options(chosen) }
+    }
+}
+
+struct Group {
+    id: &'static str,
+    default: &'static str,
+    values: Vec<(String, String)>,
+}
+
+fn groups(kind: Kind, filters: &[LabelFilter]) -> Vec<Group> {
+    let group = |id, default, values: &[(&str, &str)]| Group {
+        id,
+        default,
+        values: values.iter().map(|(v, l)| ((*v).to_owned(), (*l).to_owned())).collect(),
+    };
+    if kind.is_of_processes() {
+        let values = [("show", "Show unconnected"), ("hide", "Hide unconnected")];
+        return vec![group("unconnected", "hide", &values)];
+    }
+    if !kind.is_of_containers() {
+        return Vec::new();
+    }
+    let system =
+        [("all", "All"), ("system", "System containers"), ("application", "Application containers")];
+    let mut system = group("system", "application", &system);
+    for (n, filter) in filters.iter().enumerate() {
+        system.values.push((filter_value(n, filter), filter.title.clone()));
+    }
+    let stopped =
+        [("stopped", "Stopped containers"), ("running", "Running containers"), ("both", "Both")];
+    let pseudo = [("show", "Show uncontained"), ("hide", "Hide uncontained")];
+    vec![system, group("stopped", "running", &stopped), group("pseudo", "hide", &pseudo)]
+}
+
+/// The option value of the n-th label filter.
+pub fn filter_value(n: usize, filter: &LabelFilter) -> String {
+    match filter.exclude {
+        false => format!("containerLabelFilter{n}"),
+        true => format!("containerLabelFilterExclude{n}"),
+    }
+}
+
+/// The list of topologies, sorted by name as Scope sorts them. `stats` counts one view under given options.
+pub fn list(filters: &[LabelFilter], mut stats: impl FnMut(Kind) -> Stats) -> Vec<TopologyInfo> {
+    let mut info = |kind: Kind| TopologyInfo {
+        name: kind.name().to_owned(),
+        rank: kind.rank(),
+        hide_if_empty: kind.is_of_processes() || kind == Kind::Networks,
+        options: groups(kind, filters)
+            .into_iter()
+            .map(|group| OptionGroup {
+                id: group.id.to_owned(),
+                default_value: group.default.to_owned(),
+                options: group.values.into_iter().map(|(value, label)| OptionValue { value, label }).collect(),
+            })
+            .collect(),
+        url: format!("/api/topology/{}", kind.id()),
+        sub_topologies: Vec::new(),
+        stats: stats(kind),
+    };
+    let mut list: Vec<TopologyInfo> = [Kind::Containers, Kind::Hosts, Kind::Networks, Kind::Processes]
+        .into_iter()
+        .map(|kind| {
+            let sub_topologies = kind.children().iter().map(|child| info(*child)).collect();
+            TopologyInfo { sub_topologies, ..info(kind) }
+        })
+        .collect();
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(kind: Kind, pairs: &[(&str, &str)], option: &str, expect: &str) {
+        let filters = [LabelFilter { title: "Red".into(), key: "team".into(), value: "red".into(), exclude: true }];
+        let variant = Variant::new(kind, pairs.iter().copied(), &filters);
+        assert_eq!(variant.options.get(option), expect, "{kind:?} {pairs:?}");
+    }
+
+    #[test]
+    fn an_option_that_is_not_given_or_not_known_has_its_default() {
+        check(Kind::Containers, &[], "system", "application");
+        check(Kind::Containers, &[("system", "nonsense")], "system", "application");
+        check(Kind::Containers, &[("nonsense", "1"), ("stopped", "both")], "stopped", "both");
+        check(Kind::Containers, &[("system", "containerLabelFilterExclude0")], "system", "containerLabelFilterExclude0");
+        check(Kind::Processes, &[("unconnected", "show")], "unconnected", "show");
+        check(Kind::Hosts, &[("system", "all")], "system", "");
+    }
+
+    #[test]
+    fn every_view_is_listed_under_the_url_that_leads_to_it() {
+        let mut seen = Vec::new();
+        for info in list(&[], |_| Stats::default()) {
+            for one in std::iter::once(&info).chain(&info.sub_topologies) {
+                seen.push(Kind::from_id(one.url.rsplit('/').next().unwrap()).unwrap());
+            }
+        }
+        seen.sort();
+        assert_eq!(seen, Kind::ALL);
+    }
+}

@@ -1,0 +1,212 @@
+//! Everything about one node of a view: its rows with their last minute, what is in it, and who it talks to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use petgraph::Direction;
+use petgraph::stable_graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+use shared::view::{Children, Column, ConnectionRow, Connections, Details, Metric, Row, Summary};
+
+use super::Kind;
+use super::live::View;
+use super::place::{Place, api_id, image_group};
+use super::summary;
+use crate::store::Store;
+use crate::topology::{Edge, Entity, Outside, Topology};
+
+/// None where the view has no such node.
+pub fn details(view: &View, id: &str, topology: &Topology, store: &mut Store, now_ms: u64) -> Option<Details> {
+    let slot = view.find(id)?;
+    let (place, members) = view.place_at(slot)?;
+    if let Place::Single(Entity::Process(host, process)) = place
+        && let Some(host) = store.hosts.get_mut(host)
+    {
+        host.series.watch(*process, now_ms);
+    }
+    let store = &*store;
+    let rendered = summary::render(view.variant.kind, place, members, topology, store, true)?;
+    let metrics = rendered.measured.iter().map(Metric::from).collect();
+    let mut summary = Summary { metrics, adjacency: view.neighbours(slot), ..rendered.summary };
+    tell_time(&mut summary, now_ms);
+    let mut children = children(view.variant.kind, place, members, topology, store);
+    for node in children.iter_mut().flat_map(|group| &mut group.nodes) {
+        tell_time(node, now_ms);
+    }
+    Some(Details { summary, controls: Vec::new(), children, connections: connections(view, slot, place, topology) })
+}
+
+fn tell_time(summary: &mut Summary, now_ms: u64) {
+    for row in &mut summary.metadata {
+        row.value = row.value_at(now_ms);
+    }
+}
+
+fn column(id: &str, label: &str, data_type: &str) -> Column {
+    Column { id: id.into(), label: label.into(), data_type: data_type.into(), default_sort: false }
+}
+
+/// What is inside: everything that the graph says is run by, or attached to, what the node is made of.
+fn children(
+    kind: Kind,
+    place: &Place,
+    members: &BTreeSet<NodeIndex>,
+    topology: &Topology,
+    store: &Store,
+) -> Vec<Children> {
+    let mut inside: BTreeSet<Entity> = BTreeSet::new();
+    let is_group = !matches!(place, Place::Single(_));
+    for node in members {
+        let Some(entity) = topology.graph.node_weight(*node) else { continue };
+        if is_group {
+            inside.insert(entity.clone());
+        }
+        collect(*node, entity, topology, &mut inside);
+    }
+    let mut containers = Vec::new();
+    let mut processes = Vec::new();
+    let mut images: BTreeMap<String, BTreeSet<NodeIndex>> = BTreeMap::new();
+    for entity in &inside {
+        let one = |kind| {
+            let place = Place::Single(entity.clone());
+            let rendered = summary::render(kind, &place, &BTreeSet::new(), topology, store, false)?;
+            let metrics = rendered.measured.iter().map(Metric::from).collect();
+            Some(Summary { metrics, tables: Vec::new(), ..rendered.summary })
+        };
+        match entity {
+            Entity::Container(host, id) => {
+                containers.extend(one(Kind::Containers));
+                let record = store.hosts.get(host).and_then(|h| h.report.containers.get(id));
+                if let (Entity::Host(_), Some(record)) = (outermost(place), record)
+                    && let Some(node) = topology.node(entity)
+                {
+                    let name = image_group(&record.image_name);
+                    if !name.is_empty() {
+                        images.entry(name.to_owned()).or_default().insert(node);
+                    }
+                }
+            }
+            Entity::Process(..) => processes.extend(one(Kind::Processes)),
+            Entity::Host(_) | Entity::Network(_) | Entity::Outside(_) => {}
+        }
+    }
+    let images: Vec<Summary> = images
+        .into_iter()
+        .filter_map(|(name, members)| {
+            let place = Place::Group(name);
+            let rendered = summary::render(Kind::ContainersByImage, &place, &members, topology, store, false)?;
+            Some(Summary { tables: Vec::new(), ..rendered.summary })
+        })
+        .collect();
+    let cpu_memory =
+        |cpu, memory| vec![column(cpu, "CPU", "number"), column(memory, "Memory", "number")];
+    let mut process_columns = vec![column("pid", "PID", "number")];
+    process_columns.extend(cpu_memory("process_cpu_usage_percent", "process_memory_usage_bytes"));
+    let group = |topology_id: &str, label: &str, nodes, columns| Children {
+        id: String::new(),
+        label: label.into(),
+        topology_id: topology_id.into(),
+        nodes,
+        columns,
+    };
+    let mut groups = vec![
+        group("containers", "Containers", containers, cpu_memory("docker_cpu_total_usage", "docker_memory_usage")),
+        group("processes", "Processes", processes, process_columns),
+        group("containers-by-image", "Container images", images, Vec::new()),
+    ];
+    groups.retain(|group| !group.nodes.is_empty());
+    if kind.is_of_processes() && !is_group {
+        groups.clear();
+    }
+    groups
+}
+
+fn outermost(place: &Place) -> Entity {
+    match place {
+        Place::Single(entity) => entity.clone(),
+        Place::Group(_) | Place::Uncontained(_) => Entity::Outside(Outside::Inbound),
+    }
+}
+
+fn collect(node: NodeIndex, entity: &Entity, topology: &Topology, inside: &mut BTreeSet<Entity>) {
+    let direction = match entity {
+        Entity::Network(_) => Direction::Incoming,
+        Entity::Host(_) | Entity::Container(..) | Entity::Process(..) | Entity::Outside(_) => Direction::Outgoing,
+    };
+    for edge in topology.graph.edges_directed(node, direction) {
+        let belongs = match edge.weight() {
+            Edge::Runs => direction == Direction::Outgoing,
+            Edge::AttachedTo => direction == Direction::Incoming,
+            Edge::Connects(_) => false,
+        };
+        let other = if direction == Direction::Outgoing { edge.target() } else { edge.source() };
+        if belongs
+            && let Some(child) = topology.graph.node_weight(other)
+            && inside.insert(child.clone())
+            && !matches!(entity, Entity::Network(_))
+        {
+            collect(other, child, topology, inside);
+        }
+    }
+}
+
+/// The far ends of a node's conversations by port, with how many go there.
+fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Vec<Connections> {
+    type Far = (u32, u16, Option<IpAddr>);
+    if !view.is_shown(slot) {
+        return Vec::new();
+    }
+    let is_outside = matches!(place, Place::Single(Entity::Outside(_)));
+    let (mut incoming, mut outgoing): (BTreeMap<Far, u32>, BTreeMap<Far, u32>) = Default::default();
+    for link in topology.join.links() {
+        let ends = (view.slot_of(&link.key.source, topology), view.slot_of(&link.key.target, topology));
+        let (Some(source), Some(target)) = ends else { continue };
+        if !view.is_shown(source) || !view.is_shown(target) {
+            continue;
+        }
+        if source == slot {
+            *outgoing.entry((target, link.key.port, link.outside)).or_default() += 1;
+        }
+        if target == slot {
+            *incoming.entry((source, link.key.port, link.outside)).or_default() += 1;
+        }
+    }
+    let side = |id: &str, label: &str, far: BTreeMap<Far, u32>| {
+        let mut columns = vec![column("port", "Port", "number"), column("count", "Count", "number")];
+        columns[1].default_sort = true;
+        if is_outside {
+            columns.insert(0, column("remote", "Remote", "ip"));
+        }
+        let rows = far.into_iter().filter_map(|((node, port, outside), count)| {
+            let summary = view.summary_at(node)?;
+            let typed = |id: &str, label: &str, value: String| Row {
+                id: id.into(),
+                label: label.into(),
+                value,
+                data_type: "number".into(),
+                ..Row::default()
+            };
+            let mut metadata = vec![typed("port", "Port", port.to_string()), typed("count", "Count", count.to_string())];
+            if let (true, Some(remote)) = (is_outside, outside) {
+                let row = typed("remote", "Remote", remote.to_string());
+                metadata.insert(0, Row { data_type: "ip".into(), ..row });
+            }
+            let (label, label_minor) = match outside {
+                Some(remote) if !is_outside => (remote.to_string(), summary.label_minor.clone()),
+                _ => (summary.label.clone(), summary.label_minor.clone()),
+            };
+            let remote = outside.map(|ip| format!("-{ip}")).unwrap_or_default();
+            let id = format!("{}-{}-{port}{remote}", id, summary.id);
+            Some(ConnectionRow { id, node_id: summary.id.clone(), label, label_minor, metadata })
+        });
+        let mut connections: Vec<ConnectionRow> = rows.collect();
+        connections.sort_by(|a, b| (&a.label, &a.id).cmp(&(&b.label, &b.id)));
+        Connections { id: id.into(), topology_id: view.variant.kind.id().into(), label: label.into(), columns, connections }
+    };
+    vec![side("incoming-connections", "Inbound", incoming), side("outgoing-connections", "Outbound", outgoing)]
+}
+
+/// The id by which another topology knows a thing.
+pub fn id_of(kind: Kind, entity: &Entity, store: &Store) -> Option<String> {
+    api_id(kind, &Place::Single(entity.clone()), store)
+}

@@ -1,0 +1,298 @@
+//! A node of a view in words: everything but its metrics' values and its neighbours.
+
+use std::collections::BTreeSet;
+
+use petgraph::stable_graph::NodeIndex;
+use shared::id::HostId;
+use shared::report::{Container, ContainerState, Health};
+use shared::view::{Parent, Summary};
+
+use super::place::{Place, api_id, image_group};
+use super::wording::{
+    Measured, container_metrics, container_rows, container_tables, host_metrics, host_rows, network_rows, parent,
+    plural, process_metrics, process_rows, properties, row,
+};
+use super::Kind;
+use crate::store::{HostState, Liveness, Store};
+use crate::topology::{Entity, NetworkKey, Outside, Topology};
+
+pub struct Rendered {
+    pub summary: Summary,
+    pub measured: Vec<Measured>,
+}
+
+/// None where what it stands for is gone.
+pub fn render(
+    kind: Kind,
+    place: &Place,
+    members: &BTreeSet<NodeIndex>,
+    topology: &Topology,
+    store: &Store,
+    with_samples: bool,
+) -> Option<Rendered> {
+    let id = api_id(kind, place, store)?;
+    let mut summary = match place {
+        Place::Single(Entity::Host(host)) => host_summary(store.hosts.get(host)?),
+        Place::Single(Entity::Process(host, process)) => process_summary(store.hosts.get(host)?, *process, store)?,
+        Place::Single(Entity::Container(host, container)) => {
+            let host = store.hosts.get(host)?;
+            let record = host.report.containers.get(container)?;
+            let mut summary = container_summary(host, record, store);
+            summary.metadata = container_rows(host, container);
+            summary.tables = container_tables(host, container);
+            summary
+        }
+        Place::Single(Entity::Network(key)) => network_summary(store, topology, key),
+        Place::Single(Entity::Outside(outside)) => outside_summary(*outside),
+        Place::Group(name) => group_summary(kind, name, members, topology, store),
+        Place::Uncontained(host) => {
+            let host = store.hosts.get(host)?;
+            Summary {
+                label: "Uncontained".into(),
+                label_minor: host.api_name.clone(),
+                rank: format!("uncontained:{}", host.api_name),
+                shape: "square".into(),
+                stack: true,
+                pseudo: true,
+                kind: "process".into(),
+                state: liveness(host).into(),
+                count: u32::try_from(members.len()).unwrap_or(u32::MAX),
+                ..Summary::default()
+            }
+        }
+    };
+    summary.id = id;
+    Some(Rendered { summary, measured: measure(place, store, with_samples) })
+}
+
+pub fn measure(place: &Place, store: &Store, with_samples: bool) -> Vec<Measured> {
+    let host = |id: &HostId| store.hosts.get(id);
+    match place {
+        Place::Single(Entity::Host(id)) => host(id).map(|h| host_metrics(h, with_samples)),
+        Place::Single(Entity::Process(id, process)) => host(id).map(|h| process_metrics(h, *process, with_samples)),
+        Place::Single(Entity::Container(id, container)) => {
+            host(id).map(|h| container_metrics(h, container, with_samples))
+        }
+        Place::Single(Entity::Network(_) | Entity::Outside(_)) | Place::Group(_) | Place::Uncontained(_) => None,
+    }
+    .unwrap_or_default()
+}
+
+fn liveness(host: &HostState) -> &'static str {
+    match host.liveness {
+        Liveness::Live => "",
+        Liveness::Stale => "stale",
+        Liveness::Down => "down",
+    }
+}
+
+fn host_summary(host: &HostState) -> Summary {
+    let (label, minor) = host.api_name.split_once('.').unwrap_or((&host.api_name, ""));
+    Summary {
+        label: label.into(),
+        label_minor: minor.into(),
+        shape: "circle".into(),
+        kind: "host".into(),
+        state: liveness(host).into(),
+        metadata: host_rows(host),
+        ..Summary::default()
+    }
+}
+
+fn host_parent(host: &HostState) -> Parent {
+    parent(format!("{};<host>", host.api_name), &host.api_name, "hosts")
+}
+
+fn image_parent(container: &Container) -> Option<Parent> {
+    let name = image_group(&container.image_name);
+    (!name.is_empty()).then(|| parent(format!("{name};<container_image>"), name, "containers-by-image"))
+}
+
+fn process_summary(host: &HostState, id: shared::id::ProcessId, store: &Store) -> Option<Summary> {
+    let process = host.report.processes.get(&id)?;
+    let container = process.container.as_ref().and_then(|c| Some((c, host.report.containers.get(c)?)));
+    let mut parents = Vec::new();
+    let mut minor = format!("{} ({})", host.api_name, id.pid);
+    let mut networks = Vec::new();
+    if let Some((container_id, record)) = container {
+        let label = container_label(record, &container_id.0);
+        minor = format!("{} ({label}:{})", host.api_name, id.pid);
+        parents.push(parent(format!("{container_id};<container>"), &label, "containers"));
+        parents.extend(image_parent(record));
+        networks = container_networks(host, record, store);
+    }
+    parents.push(host_parent(host));
+    Some(Summary {
+        label: process.name.clone(),
+        label_minor: minor,
+        rank: process.name.clone(),
+        shape: "square".into(),
+        kind: "process".into(),
+        state: liveness(host).into(),
+        metadata: process_rows(host, id),
+        parents,
+        networks,
+        ..Summary::default()
+    })
+}
+
+/// As Scope chooses it: what the platform calls it, else Docker's name, else its host name, else its id.
+fn container_label(container: &Container, id: &str) -> String {
+    let label = |key: &str| container.labels.get(key).filter(|v| !v.is_empty());
+    label("com.amazonaws.ecs.container-name")
+        .or_else(|| label("io.kubernetes.container.name"))
+        .or_else(|| container.environment.get("MARATHON_APP_ID"))
+        .or(Some(&container.name))
+        .filter(|name| !name.is_empty())
+        .or(Some(&container.hostname))
+        .filter(|name| !name.is_empty())
+        .cloned()
+        .unwrap_or_else(|| id.chars().take(12).collect())
+}
+
+fn container_summary(host: &HostState, container: &Container, store: &Store) -> Summary {
+    let state = match (container.state, container.health) {
+        _ if host.liveness != Liveness::Live => liveness(host),
+        (ContainerState::Paused, _) => "paused",
+        (state, _) if !state.is_running() => "stopped",
+        (ContainerState::Restarting, _) => "restarting",
+        (_, Some(Health::Unhealthy)) => "unhealthy",
+        _ => "",
+    };
+    let mut parents: Vec<Parent> = image_parent(container).into_iter().collect();
+    parents.push(host_parent(host));
+    Summary {
+        label: container_label(container, ""),
+        label_minor: host.api_name.clone(),
+        rank: image_group(&container.image_name).into(),
+        shape: "hexagon".into(),
+        kind: "container".into(),
+        state: state.into(),
+        parents,
+        networks: container_networks(host, container, store),
+        ..Summary::default()
+    }
+}
+
+fn container_networks(host: &HostState, container: &Container, _store: &Store) -> Vec<Parent> {
+    let mut networks = Vec::new();
+    for (name, endpoint) in &container.endpoints {
+        if let Some(id) = endpoint.network.as_ref().filter(|id| host.report.networks.contains_key(id)) {
+            networks.push(parent(format!("{id};<network>"), name, "networks"));
+        }
+    }
+    networks
+}
+
+fn network_summary(store: &Store, topology: &Topology, key: &NetworkKey) -> Summary {
+    let holders: Vec<HostId> = topology.network_holders(key).collect();
+    let record = holders.iter().find_map(|h| store.hosts.get(h)?.report.networks.get(key.id()));
+    let hosts = holders.iter().filter_map(|h| store.hosts.get(h));
+    let labels: Vec<(String, String)> =
+        record.map(|r| r.labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect()).unwrap_or_default();
+    Summary {
+        label: record.map(|r| r.name.clone()).filter(|n| !n.is_empty()).unwrap_or_else(|| key.id().to_string()),
+        label_minor: match (key, holders.len()) {
+            (NetworkKey::Local(host, _), _) => {
+                let host = store.hosts.get(host).map(|h| h.api_name.clone()).unwrap_or_default();
+                format!("{} on {host}", record.map(|r| r.driver.as_str()).unwrap_or_default())
+            }
+            (NetworkKey::Shared(_), count) => {
+                let driver = record.map(|r| r.driver.as_str()).unwrap_or_default();
+                format!("{driver} on {}", plural(count, "host", "hosts"))
+            }
+        },
+        rank: record.map(|r| r.driver.clone()).unwrap_or_default(),
+        shape: "cylinder".into(),
+        kind: "network".into(),
+        metadata: network_rows(store, key, &holders),
+        parents: hosts.map(host_parent).collect(),
+        tables: vec![properties(
+            "network_labels_",
+            "Labels",
+            labels.iter().map(|(key, value)| (key.as_str(), value.clone())),
+        )],
+        ..Summary::default()
+    }
+}
+
+fn outside_summary(outside: Outside) -> Summary {
+    let (id, minor) = match outside {
+        Outside::Inbound => ("in-theinternet", "Inbound connections"),
+        Outside::Outbound => ("out-theinternet", "Outbound connections"),
+    };
+    Summary {
+        label: "The Internet".into(),
+        label_minor: minor.into(),
+        rank: id.into(),
+        shape: "cloud".into(),
+        pseudo: true,
+        kind: "outside".into(),
+        ..Summary::default()
+    }
+}
+
+fn group_summary(
+    kind: Kind,
+    name: &str,
+    members: &BTreeSet<NodeIndex>,
+    topology: &Topology,
+    store: &Store,
+) -> Summary {
+    let count = members.len();
+    let (one, many, shape, thing) = match kind {
+        Kind::ProcessesByName => ("process", "processes", "square", "process"),
+        Kind::ContainersByImage => ("container", "containers", "hexagon", "image"),
+        Kind::Containers | Kind::ContainersByHostname | Kind::Processes | Kind::Hosts | Kind::Networks => {
+            ("container", "containers", "hexagon", "container")
+        }
+    };
+    let mut summary = Summary {
+        label: name.into(),
+        label_minor: plural(count, one, many),
+        rank: name.into(),
+        shape: shape.into(),
+        stack: true,
+        kind: thing.into(),
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+        ..Summary::default()
+    };
+    let hosts: BTreeSet<HostId> = members
+        .iter()
+        .filter_map(|node| match topology.graph.node_weight(*node)? {
+            Entity::Process(host, _) | Entity::Container(host, _) | Entity::Host(host) => Some(*host),
+            Entity::Network(_) | Entity::Outside(_) => None,
+        })
+        .collect();
+    let mut hosts: Vec<&HostState> = hosts.iter().filter_map(|h| store.hosts.get(h)).collect();
+    hosts.sort_by(|a, b| a.api_name.cmp(&b.api_name));
+    if hosts.iter().all(|host| host.liveness != Liveness::Live) && !hosts.is_empty() {
+        summary.state = hosts.iter().map(|h| liveness(h)).max().unwrap_or_default().into();
+    }
+    if kind == Kind::ContainersByImage {
+        summary.metadata = vec![containers_row(count)];
+        summary.parents = hosts.into_iter().map(host_parent).collect();
+        let labels = image_labels(members, topology, store);
+        let labels = labels.iter().map(|(k, v)| (k.as_str(), v.clone()));
+        summary.tables = vec![properties("docker_image_label_", "Docker labels", labels)];
+    }
+    summary
+}
+
+fn image_labels(members: &BTreeSet<NodeIndex>, topology: &Topology, store: &Store) -> Vec<(String, String)> {
+    let labels = members.iter().find_map(|node| match topology.graph.node_weight(*node)? {
+        Entity::Container(host, id) => {
+            let report = &store.hosts.get(host)?.report;
+            let image = report.containers.get(id)?.image.as_ref()?;
+            Some(report.images.get(image)?.labels.clone())
+        }
+        Entity::Host(_) | Entity::Process(..) | Entity::Network(_) | Entity::Outside(_) => None,
+    });
+    labels.unwrap_or_default().into_iter().collect()
+}
+
+/// The number of containers, as a row.
+pub fn containers_row(count: usize) -> shared::view::Row {
+    let row = row("container", "# Containers", count.to_string(), 2.0);
+    shared::view::Row { data_type: "number".into(), ..row }
+}

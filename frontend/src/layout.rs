@@ -1,0 +1,344 @@
+//! Where nodes stand: callers above those they call, and every node where it stood before.
+//!
+//! A layout is made anew only when it is asked for or when most of what is shown is new. Otherwise what is there stays,
+//! and what comes is put beside those it talks to.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    pub x: f64,
+    pub y: f64,
+}
+
+/// Room for a node and the label to its right.
+pub const COLUMN: f64 = 190.0;
+pub const ROW: f64 = 112.0;
+/// Nodes that talk to nobody stand closer.
+const GRID_ROW: f64 = 74.0;
+
+/// What is laid out: nodes by their ids, and who calls whom.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Graph {
+    pub nodes: BTreeSet<String>,
+    pub edges: BTreeSet<(String, String)>,
+}
+
+pub type Positions = BTreeMap<String, Point>;
+
+/// Positions of all nodes of `graph`, near `before` where that has them.
+pub fn lay_out(graph: &Graph, before: &Positions) -> Positions {
+    let kept: Positions =
+        before.iter().filter(|(id, _)| graph.nodes.contains(*id)).map(|(id, at)| (id.clone(), *at)).collect();
+    let new = graph.nodes.len() - kept.len();
+    if new * 2 > graph.nodes.len() {
+        return from_scratch(graph);
+    }
+    insert(graph, kept)
+}
+
+pub fn from_scratch(graph: &Graph) -> Positions {
+    let ids: Vec<&String> = graph.nodes.iter().collect();
+    let index: HashMap<&String, usize> = ids.iter().enumerate().map(|(n, id)| (*id, n)).collect();
+    let edges: Vec<(usize, usize)> = graph
+        .edges
+        .iter()
+        .filter_map(|(a, b)| Some((*index.get(a)?, *index.get(b)?)))
+        .filter(|(a, b)| a != b)
+        .collect();
+    let mut touched = vec![false; ids.len()];
+    for (a, b) in &edges {
+        (touched[*a], touched[*b]) = (true, true);
+    }
+    let connected: Vec<usize> = (0..ids.len()).filter(|n| touched[*n]).collect();
+    let alone: Vec<usize> = (0..ids.len()).filter(|n| !touched[*n]).collect();
+    let ranks = rank(ids.len(), &edges);
+    let rows = rows(&connected, &ranks, &edges);
+    let mut positions = place_rows(&rows, &edges, ids.len());
+    let (left, right, bottom) = bounds(&positions, &connected);
+    place_grid(&alone, &mut positions, left, right, bottom, connected.is_empty());
+    ids.into_iter().zip(positions).map(|(id, at)| (id.clone(), at)).collect()
+}
+
+/// Longest way from those that nobody calls. Edges that close a circle do not count.
+fn rank(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
+    let mut out: Vec<Vec<usize>> = vec![Vec::new(); count];
+    let mut called = vec![0usize; count];
+    for (a, b) in edges {
+        out[*a].push(*b);
+        called[*b] += 1;
+    }
+    // Depth first from those that are called least, so that a circle is cut where it is entered.
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|n| (called[*n], *n));
+    let mut state = vec![0u8; count];
+    let mut done = Vec::with_capacity(count);
+    let mut back: BTreeSet<(usize, usize)> = BTreeSet::new();
+    for start in order {
+        if state[start] != 0 {
+            continue;
+        }
+        let mut stack = vec![(start, 0)];
+        state[start] = 1;
+        while let Some((node, next)) = stack.pop() {
+            let Some(&child) = out[node].get(next) else {
+                state[node] = 2;
+                done.push(node);
+                continue;
+            };
+            stack.push((node, next + 1));
+            match state[child] {
+                0 => {
+                    state[child] = 1;
+                    stack.push((child, 0));
+                }
+                1 => {
+                    back.insert((node, child));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut ranks = vec![0; count];
+    for node in done.into_iter().rev() {
+        for &child in &out[node] {
+            if !back.contains(&(node, child)) {
+                ranks[child] = ranks[child].max(ranks[node] + 1);
+            }
+        }
+    }
+    // Whoever calls stands right above the nearest that it calls.
+    for node in 0..count {
+        let nearest = out[node].iter().filter(|c| !back.contains(&(node, **c))).map(|c| ranks[*c]).min();
+        if let Some(nearest) = nearest.filter(|_| called[node] == 0) {
+            ranks[node] = nearest.saturating_sub(1);
+        }
+    }
+    ranks
+}
+
+/// Nodes of each rank in an order with few crossings; a rank that is too wide takes several rows.
+fn rows(nodes: &[usize], ranks: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
+    let Some(deepest) = nodes.iter().map(|n| ranks[*n]).max() else { return Vec::new() };
+    let mut rows: Vec<Vec<usize>> = vec![Vec::new(); deepest + 1];
+    for node in nodes {
+        rows[ranks[*node]].push(*node);
+    }
+    let mut near: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (a, b) in edges {
+        near.entry(*a).or_default().push(*b);
+        near.entry(*b).or_default().push(*a);
+    }
+    let mut place: HashMap<usize, f64> = HashMap::new();
+    let note = |row: &[usize], place: &mut HashMap<usize, f64>| {
+        for (n, node) in row.iter().enumerate() {
+            place.insert(*node, (n as f64 + 0.5) / row.len() as f64);
+        }
+    };
+    for row in &rows {
+        note(row, &mut place);
+    }
+    for sweep in 0..8 {
+        let all: Vec<usize> = if sweep % 2 == 0 { (0..rows.len()).collect() } else { (0..rows.len()).rev().collect() };
+        for r in all {
+            let centre = |node: &usize| {
+                let around = near.get(node).map_or(&[][..], Vec::as_slice);
+                let sum: f64 = around.iter().map(|n| place.get(n).copied().unwrap_or(0.5)).sum();
+                if around.is_empty() { place[node] } else { sum / around.len() as f64 }
+            };
+            let mut keyed: Vec<(f64, usize)> = rows[r].iter().map(|n| (centre(n), *n)).collect();
+            keyed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            rows[r] = keyed.into_iter().map(|(_, n)| n).collect();
+            note(&rows[r], &mut place);
+        }
+    }
+    let widest = (((nodes.len() as f64) * 2.2).sqrt().ceil() as usize).max(7);
+    rows.into_iter()
+        .filter(|row| !row.is_empty())
+        .flat_map(|row| {
+            let parts = row.len().div_ceil(widest);
+            let each = row.len().div_ceil(parts);
+            row.chunks(each).map(<[usize]>::to_vec).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Each row in its order, every node as near above or below its neighbours as the row leaves room.
+fn place_rows(rows: &[Vec<usize>], edges: &[(usize, usize)], count: usize) -> Vec<Point> {
+    let mut at = vec![Point { x: 0.0, y: 0.0 }; count];
+    for (r, row) in rows.iter().enumerate() {
+        let start = -(row.len() as f64 - 1.0) / 2.0 * COLUMN;
+        for (n, node) in row.iter().enumerate() {
+            at[*node] = Point { x: start + n as f64 * COLUMN, y: r as f64 * ROW };
+        }
+    }
+    let mut near: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for (a, b) in edges {
+        near[*a].push(*b);
+        near[*b].push(*a);
+    }
+    for sweep in 0..12 {
+        let all: Vec<usize> = if sweep % 2 == 0 { (0..rows.len()).collect() } else { (0..rows.len()).rev().collect() };
+        for r in all {
+            let row = &rows[r];
+            let mut wanted: Vec<f64> = row
+                .iter()
+                .map(|node| {
+                    let around = &near[*node];
+                    if around.is_empty() {
+                        return at[*node].x;
+                    }
+                    around.iter().map(|n| at[*n].x).sum::<f64>() / around.len() as f64
+                })
+                .collect();
+            let ideal: f64 = wanted.iter().sum();
+            for n in 1..wanted.len() {
+                wanted[n] = wanted[n].max(wanted[n - 1] + COLUMN);
+            }
+            // Pushing to the right moved the row's centre: move it back as a whole.
+            let shift = (ideal - wanted.iter().sum::<f64>()) / wanted.len() as f64;
+            for (node, x) in row.iter().zip(wanted) {
+                at[*node].x = x + shift;
+            }
+        }
+    }
+    at
+}
+
+fn bounds(at: &[Point], nodes: &[usize]) -> (f64, f64, f64) {
+    let fold = |f: fn(f64, f64) -> f64, start: f64, of: fn(&Point) -> f64| {
+        nodes.iter().map(|n| of(&at[*n])).fold(start, f)
+    };
+    if nodes.is_empty() {
+        return (0.0, 0.0, 0.0);
+    }
+    (fold(f64::min, f64::MAX, |p| p.x), fold(f64::max, f64::MIN, |p| p.x), fold(f64::max, f64::MIN, |p| p.y))
+}
+
+fn place_grid(nodes: &[usize], at: &mut [Point], left: f64, right: f64, bottom: f64, only: bool) {
+    if nodes.is_empty() {
+        return;
+    }
+    let square = ((nodes.len() as f64) * 0.7).sqrt().ceil() as usize;
+    let fitting = ((right - left) / COLUMN).round() as usize + 1;
+    let columns = square.max(if only { 1 } else { fitting }).max(4).min(nodes.len());
+    let start = (left + right) / 2.0 - (columns as f64 - 1.0) / 2.0 * COLUMN;
+    let top = if only { 0.0 } else { bottom + ROW * 1.1 };
+    for (n, node) in nodes.iter().enumerate() {
+        let (row, column) = (n / columns, n % columns);
+        at[*node] = Point { x: start + column as f64 * COLUMN, y: top + row as f64 * GRID_ROW };
+    }
+}
+
+/// Puts what is new beside its neighbours, or at the end of those that have none, where nobody stands.
+fn insert(graph: &Graph, mut kept: Positions) -> Positions {
+    let cell = |p: Point| ((p.x / (COLUMN / 2.0)).round() as i64, (p.y / (ROW / 2.0)).round() as i64);
+    let mut taken: BTreeSet<(i64, i64)> = kept.values().map(|p| cell(*p)).collect();
+    let lowest = kept.values().map(|p| p.y).fold(0.0, f64::max);
+    let leftmost = kept.values().map(|p| p.x).fold(f64::INFINITY, f64::min);
+    for id in &graph.nodes {
+        if kept.contains_key(id) {
+            continue;
+        }
+        let callers: Vec<Point> = graph.edges.iter().filter(|(_, b)| b == id).filter_map(|(a, _)| kept.get(a)).copied().collect();
+        let called: Vec<Point> = graph.edges.iter().filter(|(a, _)| a == id).filter_map(|(_, b)| kept.get(b)).copied().collect();
+        let mean = |points: &[Point]| points.iter().map(|p| p.x).sum::<f64>() / points.len() as f64;
+        let wished = if !callers.is_empty() {
+            Point { x: mean(&callers), y: callers.iter().map(|p| p.y).fold(f64::MIN, f64::max) + ROW }
+        } else if !called.is_empty() {
+            Point { x: mean(&called), y: called.iter().map(|p| p.y).fold(f64::MAX, f64::min) - ROW }
+        } else {
+            Point { x: if leftmost.is_finite() { leftmost } else { 0.0 }, y: lowest + ROW }
+        };
+        let at = free(wished, &taken, cell);
+        taken.insert(cell(at));
+        kept.insert(id.clone(), at);
+    }
+    kept
+}
+
+fn free(wished: Point, taken: &BTreeSet<(i64, i64)>, cell: impl Fn(Point) -> (i64, i64)) -> Point {
+    let blocked = |p: Point| {
+        let (x, y) = cell(p);
+        (-1..=1).any(|dx| taken.contains(&(x + dx, y)))
+    };
+    for ring in 0..200 {
+        let steps = [ring as f64, -(ring as f64)];
+        for dx in steps {
+            let at = Point { x: wished.x + dx * COLUMN, y: wished.y };
+            if !blocked(at) {
+                return at;
+            }
+        }
+    }
+    wished
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(nodes: &[&str], edges: &[(&str, &str)]) -> Graph {
+        Graph {
+            nodes: nodes.iter().map(|n| (*n).to_owned()).collect(),
+            edges: edges.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+        }
+    }
+
+    fn no_two_overlap(positions: &Positions) {
+        let all: Vec<(&String, &Point)> = positions.iter().collect();
+        for (n, (a, p)) in all.iter().enumerate() {
+            for (b, q) in &all[n + 1..] {
+                let apart = (p.x - q.x).abs() > COLUMN * 0.9 || (p.y - q.y).abs() > GRID_ROW * 0.9;
+                assert!(apart, "{a} {p:?} {b} {q:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn clients_stand_above_their_servers() {
+        let at = from_scratch(&graph(&["web", "app", "db", "lone"], &[("web", "app"), ("app", "db"), ("web", "db")]));
+        assert!(at["web"].y < at["app"].y && at["app"].y < at["db"].y);
+        assert!(at["lone"].y > at["db"].y);
+        no_two_overlap(&at);
+    }
+
+    #[test]
+    fn a_circle_is_laid_out_too() {
+        let at = from_scratch(&graph(&["a", "b", "c"], &[("a", "b"), ("b", "c"), ("c", "a"), ("a", "a")]));
+        assert_eq!(at.len(), 3);
+        no_two_overlap(&at);
+    }
+
+    #[test]
+    fn what_is_there_stays_when_something_comes_or_goes() {
+        let before = graph(&["a", "b", "c", "d"], &[("a", "b"), ("a", "c"), ("b", "d")]);
+        let at = from_scratch(&before);
+        let after = graph(&["a", "b", "d", "e", "f"], &[("a", "b"), ("b", "d"), ("a", "e")]);
+        let moved = lay_out(&after, &at);
+        for id in ["a", "b", "d"] {
+            assert_eq!(moved[id], at[id], "{id}");
+        }
+        assert!(moved["e"].y > moved["a"].y);
+        no_two_overlap(&moved);
+    }
+
+    #[test]
+    fn the_same_graph_is_laid_out_the_same_way() {
+        let one = graph(&["a", "b", "c", "d", "e"], &[("a", "b"), ("c", "b"), ("d", "e")]);
+        assert_eq!(from_scratch(&one), from_scratch(&one));
+    }
+
+    #[test]
+    fn a_wide_rank_takes_several_rows() {
+        let names: Vec<String> = (0..200).map(|n| format!("n{n}")).collect();
+        let mut big = Graph::default();
+        big.nodes.extend(names.iter().cloned());
+        big.nodes.insert("hub".into());
+        big.edges.extend(names.iter().map(|n| ("hub".to_owned(), n.clone())));
+        let at = from_scratch(&big);
+        no_two_overlap(&at);
+        let width = at.values().map(|p| p.x).fold(f64::MIN, f64::max) - at.values().map(|p| p.x).fold(f64::MAX, f64::min);
+        assert!(width < 40.0 * COLUMN, "{width}");
+    }
+}

@@ -1,0 +1,20 @@
+//! The page. `connection` owns the socket, `model` what it says, `layout` and `scene` turn that into positions and
+//! shapes without touching the browser, `canvas` draws them, and `components` are the panels around it.
+
+pub mod layout;
+pub mod model;
+pub mod route;
+pub mod scene;
+pub mod search;
+pub mod text;
+
+#[cfg(target_arch = "wasm32")]
+pub mod app;
+#[cfg(target_arch = "wasm32")]
+pub mod canvas;
+#[cfg(target_arch = "wasm32")]
+pub mod components;
+#[cfg(target_arch = "wasm32")]
+pub mod connection;
+#[cfg(target_arch = "wasm32")]
+pub mod theme;

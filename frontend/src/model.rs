@@ -1,0 +1,158 @@
+//! What the stream of a view has said so far.
+
+use std::collections::BTreeMap;
+
+use shared::view::{Stats, Status, StreamDelta, StreamEdge, Summary};
+
+/// A metric's values are kept for a sparkline of this many seconds.
+const HISTORY: usize = 60;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    pub nodes: BTreeMap<u32, Summary>,
+    pub edges: BTreeMap<u32, StreamEdge>,
+    pub stats: Stats,
+    pub status: Status,
+    sequence: u64,
+    /// The app's clock minus ours, milliseconds, as of the last message.
+    pub clock_ms: i64,
+    /// Rises when nodes or edges come, go or change, but not with values.
+    pub structure: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Nodes or edges changed.
+    Structure,
+    /// Values only.
+    Values,
+    /// A message was missed: connect again.
+    Gap,
+}
+
+impl Model {
+    pub fn take(&mut self, delta: StreamDelta, now_ms: u64) -> Taken {
+        let StreamDelta { sequence, reset, at, nodes, gone, values, edges, edges_gone, stats, status } = delta;
+        if !reset && sequence != self.sequence + 1 {
+            return Taken::Gap;
+        }
+        self.sequence = sequence;
+        self.clock_ms = at.cast_signed() - now_ms.cast_signed();
+        let structural =
+            reset || !(nodes.is_empty() && gone.is_empty() && edges.is_empty() && edges_gone.is_empty());
+        if reset {
+            self.nodes.clear();
+            self.edges.clear();
+        }
+        // What goes goes first: its number may be taken by what comes.
+        for edge in edges_gone {
+            self.edges.remove(&edge);
+        }
+        for node in gone {
+            self.nodes.remove(&node);
+        }
+        self.nodes.extend(nodes);
+        self.edges.extend(edges);
+        for (slot, values) in values {
+            let Some(node) = self.nodes.get_mut(&slot) else { continue };
+            for (metric, value) in node.metrics.iter_mut().zip(values) {
+                metric.value = value;
+                metric.max = metric.max.max(value);
+            }
+        }
+        if let Some(stats) = stats {
+            self.stats = stats;
+        }
+        if let Some(status) = status {
+            self.status = status;
+        }
+        if structural {
+            self.structure += 1;
+            Taken::Structure
+        } else {
+            Taken::Values
+        }
+    }
+
+    pub fn slot_of(&self, id: &str) -> Option<u32> {
+        self.nodes.iter().find(|(_, node)| node.id == id).map(|(slot, _)| *slot)
+    }
+
+    /// The node and all that it talks to.
+    pub fn neighbourhood(&self, slot: u32) -> std::collections::BTreeSet<u32> {
+        let mut near = std::collections::BTreeSet::from([slot]);
+        for edge in self.edges.values() {
+            if edge.source == slot {
+                near.insert(edge.target);
+            }
+            if edge.target == slot {
+                near.insert(edge.source);
+            }
+        }
+        near
+    }
+}
+
+/// The last minute of values as they passed by, for a card that is open.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History(BTreeMap<String, Vec<f64>>);
+
+impl History {
+    pub fn start(&mut self, metric: &str, values: Vec<f64>) {
+        self.0.insert(metric.to_owned(), values);
+    }
+
+    pub fn push(&mut self, metric: &str, value: f64) {
+        let values = self.0.entry(metric.to_owned()).or_default();
+        if values.len() == HISTORY {
+            values.remove(0);
+        }
+        values.push(value);
+    }
+
+    pub fn of(&self, metric: &str) -> &[f64] {
+        self.0.get(metric).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::view::Metric;
+
+    fn node(id: &str) -> Summary {
+        let metrics = vec![Metric { id: "cpu".into(), ..Metric::default() }];
+        Summary { id: id.into(), metrics, ..Summary::default() }
+    }
+
+    fn delta(sequence: u64) -> StreamDelta {
+        StreamDelta { sequence, ..StreamDelta::default() }
+    }
+
+    #[test]
+    fn a_number_that_is_given_up_and_taken_in_one_message_names_the_new_node() {
+        let mut model = Model::default();
+        model.take(StreamDelta { reset: true, nodes: vec![(0, node("a"))], ..delta(4) }, 0);
+        let taken = model.take(StreamDelta { gone: vec![0], nodes: vec![(0, node("b"))], ..delta(5) }, 0);
+        assert_eq!(taken, Taken::Structure);
+        assert_eq!(model.slot_of("b"), Some(0));
+        assert_eq!(model.slot_of("a"), None);
+    }
+
+    #[test]
+    fn values_change_no_structure() {
+        let mut model = Model::default();
+        model.take(StreamDelta { reset: true, nodes: vec![(0, node("a"))], ..delta(0) }, 0);
+        let taken = model.take(StreamDelta { values: vec![(0, vec![7.0]), (9, vec![1.0])], ..delta(1) }, 0);
+        assert_eq!(taken, Taken::Values);
+        assert_eq!(model.nodes[&0].metrics[0].value, 7.0);
+    }
+
+    #[test]
+    fn a_missed_message_is_noticed() {
+        let mut model = Model::default();
+        model.take(StreamDelta { reset: true, ..delta(3) }, 0);
+        assert_eq!(model.take(delta(5), 0), Taken::Gap);
+        assert_eq!(model.take(delta(3), 0), Taken::Gap);
+    }
+}

@@ -1,0 +1,139 @@
+//! The page's state in its address, so that a link shows what its sender saw.
+
+use std::collections::BTreeMap;
+
+/// How a view is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Graph,
+    Table,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub topology: String,
+    pub options: BTreeMap<String, String>,
+    pub mode: Mode,
+    pub selected: Option<String>,
+    pub search: String,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self {
+            topology: "containers".into(),
+            options: BTreeMap::new(),
+            mode: Mode::Graph,
+            selected: None,
+            search: String::new(),
+        }
+    }
+}
+
+impl Route {
+    /// Reads `#/containers?mode=table&node=…`. What it does not know it leaves out.
+    pub fn parse(hash: &str) -> Self {
+        let text = hash.trim_start_matches('#').trim_start_matches('/');
+        let (topology, query) = text.split_once('?').unwrap_or((text, ""));
+        let mut route = Self::default();
+        let known = |c: char| c.is_ascii_lowercase() || c == '-';
+        if !topology.is_empty() && topology.chars().all(known) {
+            route.topology = topology.to_owned();
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name), decode(value));
+            match name.as_str() {
+                "mode" if value == "table" => route.mode = Mode::Table,
+                "mode" => {}
+                "node" => route.selected = Some(value).filter(|v| !v.is_empty()),
+                "q" => route.search = value,
+                _ => {
+                    route.options.insert(name, value);
+                }
+            }
+        }
+        route
+    }
+
+    pub fn hash(&self) -> String {
+        let mut pairs: Vec<String> = Vec::new();
+        if self.mode == Mode::Table {
+            pairs.push("mode=table".into());
+        }
+        if let Some(node) = &self.selected {
+            pairs.push(format!("node={}", encode(node)));
+        }
+        if !self.search.is_empty() {
+            pairs.push(format!("q={}", encode(&self.search)));
+        }
+        pairs.extend(self.options.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))));
+        let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
+        format!("#/{}{query}", self.topology)
+    }
+
+    /// The options as the API takes them.
+    pub fn query(&self) -> String {
+        let pairs: Vec<String> =
+            self.options.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+    }
+}
+
+/// Percent-encoding of all but what needs none anywhere in a URL.
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes.get(at + 1..at + 3).and_then(|h| std::str::from_utf8(h).ok());
+        match (bytes[at], hex.and_then(|h| u8::from_str_radix(h, 16).ok())) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                at += 3;
+            }
+            (byte, _) => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_survives_its_address() {
+        let route = Route {
+            topology: "containers-by-image".into(),
+            options: [("system".to_owned(), "all".to_owned())].into(),
+            mode: Mode::Table,
+            selected: Some("rp/busybox;<container_image>".into()),
+            search: "cpu > 50% & ünï".into(),
+        };
+        assert_eq!(Route::parse(&route.hash()), route);
+        assert_eq!(Route::parse(&Route::default().hash()), Route::default());
+    }
+
+    #[test]
+    fn an_address_that_is_no_route_shows_the_start() {
+        for hash in ["", "#", "#/", "#!/state/{}", "#/<script>", "#/%zz", "#/?%&=&&"] {
+            assert_eq!(Route::parse(hash).topology, "containers", "{hash}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What is where on the screen: the camera, and what is under the pointer.
+
+use shared::view::StreamEdge;
+
+use crate::layout::Point;
+
+pub const RADIUS: f64 = 22.0;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Size {
+    pub width: f64,
+    pub height: f64,
+}
+
+/// Screen = (world − centre) × zoom + middle of the screen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Camera {
+    pub centre: Point,
+    pub zoom: f64,
+}
+
+impl Default for Camera {
+    fn default() -> Self {
+        Self { centre: Point { x: 0.0, y: 0.0 }, zoom: 1.0 }
+    }
+}
+
+const ZOOM_MIN: f64 = 0.03;
+const ZOOM_MAX: f64 = 3.0;
+
+/// What covers the stage at its sides, in pixels: no node may end below it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Insets {
+    pub right: f64,
+    pub bottom: f64,
+}
+
+impl Camera {
+    pub fn to_screen(self, at: Point, size: Size) -> Point {
+        Point {
+            x: (at.x - self.centre.x) * self.zoom + size.width / 2.0,
+            y: (at.y - self.centre.y) * self.zoom + size.height / 2.0,
+        }
+    }
+
+    pub fn to_world(self, at: Point, size: Size) -> Point {
+        Point {
+            x: (at.x - size.width / 2.0) / self.zoom + self.centre.x,
+            y: (at.y - size.height / 2.0) / self.zoom + self.centre.y,
+        }
+    }
+
+    /// What is under `at` stays there.
+    pub fn zoomed(self, factor: f64, at: Point, size: Size) -> Self {
+        let held = self.to_world(at, size);
+        let zoom = (self.zoom * factor).clamp(ZOOM_MIN, ZOOM_MAX);
+        let centre = Point {
+            x: held.x - (at.x - size.width / 2.0) / zoom,
+            y: held.y - (at.y - size.height / 2.0) / zoom,
+        };
+        Self { centre, zoom }
+    }
+
+    pub fn panned(self, dx: f64, dy: f64) -> Self {
+        let centre = Point { x: self.centre.x - dx / self.zoom, y: self.centre.y - dy / self.zoom };
+        Self { centre, ..self }
+    }
+
+    /// All points in view with room for their labels.
+    pub fn fit(points: impl Iterator<Item = Point>, size: Size, insets: Insets) -> Self {
+        let mut low = Point { x: f64::MAX, y: f64::MAX };
+        let mut high = Point { x: f64::MIN, y: f64::MIN };
+        let mut any = false;
+        for p in points {
+            any = true;
+            low = Point { x: low.x.min(p.x), y: low.y.min(p.y) };
+            high = Point { x: high.x.max(p.x), y: high.y.max(p.y) };
+        }
+        if !any {
+            return Self::default();
+        }
+        let (left, right, around) = (48.0, 150.0, 60.0);
+        let room = Size {
+            width: (size.width - insets.right).max(80.0),
+            height: (size.height - insets.bottom).max(80.0),
+        };
+        let (width, height) = (high.x - low.x + left + right, high.y - low.y + 2.0 * around);
+        let zoom = (room.width / width).min(room.height / height).clamp(ZOOM_MIN, 1.25);
+        let middle = Point { x: (low.x - left + high.x + right) / 2.0, y: (low.y + high.y) / 2.0 };
+        let centre = Point { x: middle.x + insets.right / 2.0 / zoom, y: middle.y + insets.bottom / 2.0 / zoom };
+        Self { centre, zoom }
+    }
+
+    pub fn between(self, other: Self, share: f64) -> Self {
+        let mix = |a: f64, b: f64| a + (b - a) * share;
+        let centre = Point { x: mix(self.centre.x, other.centre.x), y: mix(self.centre.y, other.centre.y) };
+        // Zoom is a ratio: half way between 1 and 4 is 2.
+        Self { centre, zoom: (mix(self.zoom.ln(), other.zoom.ln())).exp() }
+    }
+}
+
+/// A shape's outline as a closed polygon around the origin; none for those that are drawn as curves.
+pub fn polygon(kind: &str) -> Option<Vec<Point>> {
+    let regular = |corners: usize, turn: f64| {
+        (0..corners)
+            .map(|n| {
+                let angle = std::f64::consts::TAU * n as f64 / corners as f64 + turn;
+                Point { x: angle.cos() * RADIUS, y: angle.sin() * RADIUS }
+            })
+            .collect()
+    };
+    let up = -std::f64::consts::FRAC_PI_2;
+    match kind {
+        "container" => Some(regular(6, up)),
+        "service" => Some(regular(7, up)),
+        "daemon" => Some(regular(5, up)),
+        "task" => Some(regular(3, up)),
+        "image" => Some(regular(4, up)),
+        "process" => {
+            let a = RADIUS * 0.82;
+            Some([(-a, -a), (a, -a), (a, a), (-a, a)].map(|(x, y)| Point { x, y }).to_vec())
+        }
+        _ => None,
+    }
+}
+
+/// Control points of an edge from the bottom of one node to the top of another; it leaves and enters upright.
+pub fn edge_curve(source: Point, target: Point) -> [Point; 4] {
+    let (a, d) = (RADIUS, RADIUS + 3.0);
+    if target.y - source.y > RADIUS * 2.5 {
+        let start = Point { x: source.x, y: source.y + a };
+        let end = Point { x: target.x, y: target.y - d };
+        let bend = ((end.y - start.y) * 0.5).max(24.0);
+        return [
+            start,
+            Point { x: start.x, y: start.y + bend },
+            Point { x: end.x, y: end.y - bend },
+            end,
+        ];
+    }
+    // Sideways or upwards: out at one side, in at the near side of the other.
+    let right = target.x >= source.x;
+    let side = if right { 1.0 } else { -1.0 };
+    let start = Point { x: source.x + side * a, y: source.y };
+    let end = Point { x: target.x - side * d, y: target.y };
+    let bend = side * ((end.x - start.x).abs() * 0.4).clamp(30.0, 140.0);
+    [start, Point { x: start.x + bend, y: start.y }, Point { x: end.x - bend, y: end.y }, end]
+}
+
+pub fn on_curve(curve: [Point; 4], t: f64) -> Point {
+    let u = 1.0 - t;
+    let weights = [u * u * u, 3.0 * u * u * t, 3.0 * u * t * t, t * t * t];
+    let sum = |of: fn(&Point) -> f64| curve.iter().zip(weights).map(|(p, w)| of(p) * w).sum();
+    Point { x: sum(|p| p.x), y: sum(|p| p.y) }
+}
+
+/// The node whose shape or name is nearest under the pointer.
+pub fn node_at(nodes: &[(u32, Point)], at: Point, zoom: f64) -> Option<u32> {
+    // Small nodes keep a target that a hand can hit.
+    let reach = RADIUS.max(9.0 / zoom) + 3.0;
+    let distance = |p: &Point| (p.x - at.x).hypot(p.y - at.y);
+    let near = nodes.iter().map(|(slot, p)| (distance(p), *slot)).filter(|(d, _)| *d <= reach);
+    near.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, slot)| slot)
+}
+
+/// How many conversations an edge stands for, as its width.
+pub fn edge_width(edge: &StreamEdge) -> f64 {
+    (1.2 + f64::from(edge.count.max(1)).ln() * 0.55).min(5.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { width: 1000.0, height: 600.0 };
+
+    #[test]
+    fn what_is_under_the_pointer_stays_there_while_zooming() {
+        let camera = Camera { centre: Point { x: 50.0, y: -20.0 }, zoom: 0.8 };
+        let pointer = Point { x: 700.0, y: 130.0 };
+        let before = camera.to_world(pointer, SIZE);
+        let after = camera.zoomed(1.7, pointer, SIZE).to_world(pointer, SIZE);
+        assert!((before.x - after.x).abs() < 1e-9 && (before.y - after.y).abs() < 1e-9);
+    }
+
+    #[test]
+    fn fitting_shows_every_node_beside_what_covers_the_stage() {
+        let points = [Point { x: -4000.0, y: 0.0 }, Point { x: 3000.0, y: 900.0 }];
+        let insets = Insets { right: 400.0, bottom: 50.0 };
+        let camera = Camera::fit(points.into_iter(), SIZE, insets);
+        for p in points {
+            let s = camera.to_screen(p, SIZE);
+            assert!((0.0..=600.0).contains(&s.x) && (0.0..=550.0).contains(&s.y), "{s:?}");
+        }
+        assert_eq!(Camera::fit(std::iter::empty(), SIZE, insets), Camera::default());
+    }
+
+    #[test]
+    fn the_nearest_node_is_hit_also_when_nodes_are_small() {
+        let nodes = [(1, Point { x: 0.0, y: 0.0 }), (2, Point { x: 190.0, y: 0.0 })];
+        assert_eq!(node_at(&nodes, Point { x: 20.0, y: 5.0 }, 1.0), Some(1));
+        assert_eq!(node_at(&nodes, Point { x: 90.0, y: 0.0 }, 1.0), None);
+        assert_eq!(node_at(&nodes, Point { x: 110.0, y: 0.0 }, 0.05), Some(2));
+    }
+
+    #[test]
+    fn an_edge_ends_at_its_target() {
+        for target in [Point { x: 300.0, y: 200.0 }, Point { x: -300.0, y: 0.0 }, Point { x: 5.0, y: -300.0 }] {
+            let curve = edge_curve(Point { x: 0.0, y: 0.0 }, target);
+            let end = on_curve(curve, 1.0);
+            assert!((end.x - target.x).hypot(end.y - target.y) < RADIUS + 5.0);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Numbers, lengths of time and names as a reader sees them.
+
+/// `412 MB`, with the thin space between number and unit.
+pub fn bytes(value: f64) -> String {
+    let (mut value, mut unit) = (value, 0);
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    while value >= 999.5 && unit < UNITS.len() - 1 {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 || value >= 9.95 {
+        format!("{value:.0}\u{2009}{}", UNITS[unit])
+    } else {
+        format!("{value:.1}\u{2009}{}", UNITS[unit])
+    }
+}
+
+/// A metric's value in its format.
+pub fn metric(format: &str, label: &str, value: f64) -> String {
+    match format {
+        "percent" if value >= 9.95 || value == 0.0 => format!("{value:.0}\u{2009}%"),
+        "percent" => format!("{value:.1}\u{2009}%"),
+        "filesize" if label.ends_with("/s") => format!("{}/s", bytes(value)),
+        "filesize" => bytes(value),
+        "integer" => format!("{value:.0}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// `3 d 4 h`, `12 min`, `54 s`: the two largest units.
+pub fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match () {
+        () if days >= 10 => format!("{days}\u{2009}d"),
+        () if days > 0 => format!("{days}\u{2009}d {hours}\u{2009}h"),
+        () if hours > 0 => format!("{hours}\u{2009}h {minutes}\u{2009}min"),
+        () if minutes > 0 => format!("{minutes}\u{2009}min"),
+        () => format!("{seconds}\u{2009}s"),
+    }
+}
+
+/// Cut in the middle, its end kept: names differ at their ends.
+pub fn shortened(name: &str, most: usize) -> String {
+    let all: Vec<char> = name.chars().collect();
+    if all.len() <= most {
+        return name.to_owned();
+    }
+    let tail = (most - 1) / 3;
+    let head: String = all[..most - 1 - tail].iter().collect();
+    let end: String = all[all.len() - tail..].iter().collect();
+    format!("{head}…{end}")
+}
+
+/// What a program's path says to a reader is its last part.
+pub fn base_name(name: &str) -> &str {
+    if name.starts_with('/') { name.rsplit('/').next().unwrap_or(name) } else { name }
+}
+
+pub fn plural(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(count)) }
+}
+
+/// `12,345`.
+pub fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_short_and_have_a_unit() {
+        assert_eq!(bytes(512.0), "512\u{2009}B");
+        assert_eq!(bytes(1_234_567.0), "1.2\u{2009}MB");
+        assert_eq!(bytes(412e6), "412\u{2009}MB");
+        assert_eq!(bytes(999_900.0), "1.0\u{2009}MB");
+        assert_eq!(metric("percent", "CPU", 74.2), "74\u{2009}%");
+        assert_eq!(metric("filesize", "Sent/s", 1900.0), "1.9\u{2009}kB/s");
+        assert_eq!(duration(3 * 86_400 + 4 * 3_600), "3\u{2009}d 4\u{2009}h");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn a_long_name_keeps_its_end() {
+        assert_eq!(shortened("checkout-service-7f9c4", 14), "checkout-…f9c4");
+        assert_eq!(shortened("web", 14), "web");
+        assert_eq!(shortened("日本語のとても長い名前です", 8).chars().count(), 8);
+    }
+}

@@ -1,0 +1,47 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An app to report to, as it was named: `HOST[:PORT]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    pub host: String,
+    pub port: u16,
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub targets: Vec<Target>,
+    /// The host's name where it is not to be asked of the kernel.
+    pub hostname: Option<String>,
+    /// Presented to every app.
+    pub token: String,
+    /// Where /proc of the host is.
+    pub proc_root: PathBuf,
+    /// Where the probe keeps the host's id.
+    pub state_dir: PathBuf,
+    /// None turns the container engine's collector off.
+    pub docker: Option<DockerEndpoint>,
+    /// Samples go out this often; events and connections do not wait for it.
+    pub publish_interval: Duration,
+    pub omit_command_arguments: bool,
+    pub read_environment: bool,
+    pub version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DockerEndpoint {
+    /// The first that answers of Docker's and Podman's usual sockets.
+    Default,
+    /// `unix:///path` or `tcp://host:port`.
+    At(String),
+}

@@ -1,0 +1,226 @@
+//! The container engine: Docker Engine, or Podman through its Docker-compatible socket.
+//!
+//! Read-only. The list is read when the engine answers, then kept by its events and compared with a fresh list once a
+//! minute, because events can be lost. An engine that is absent, hangs or restarts is tried again; what was known of
+//! it stays until it answers.
+
+pub mod client;
+pub mod container;
+pub mod network;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use shared::id::{ContainerId, ImageId, NetworkId};
+use shared::report::{Collector, CollectorState, CollectorStatus, Container, Engine, Image, Network};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::Config;
+use crate::state::Reading;
+use client::{Client, Error};
+
+const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// Events that come close together lead to one reading.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// The running containers, for the thread that reads their control groups.
+#[derive(Clone, Default)]
+pub struct Watched(Arc<Mutex<BTreeMap<ContainerId, Watch>>>);
+
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    pub pid: u32,
+    pub host_network: bool,
+}
+
+impl Watched {
+    pub fn running(&self) -> BTreeMap<ContainerId, Watch> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, containers: &BTreeMap<ContainerId, Container>) {
+        let running = containers.iter().filter_map(|(id, c)| {
+            Some((id.clone(), Watch { pid: c.pid?, host_network: c.host_network }))
+        });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = running.collect();
+    }
+}
+
+/// What the engine said last.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inventory {
+    pub engine: Option<Engine>,
+    pub containers: BTreeMap<ContainerId, Container>,
+    pub images: BTreeMap<ImageId, Image>,
+    pub networks: BTreeMap<NetworkId, Network>,
+}
+
+pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Reading>, stop: CancellationToken) {
+    let report = |state, message: String| {
+        let status = CollectorStatus { state, message, dropped: 0 };
+        readings.send(Reading::Status(Collector::Docker, status))
+    };
+    let Some(endpoint) = config.docker.clone() else {
+        let _ = report(CollectorState::Off, "turned off by --no-docker".into()).await;
+        return;
+    };
+    let mut inventory = Inventory::default();
+    let mut retry = RETRY_MIN;
+    let mut last_error = String::new();
+    loop {
+        let mut session = Session { config: &config, readings: &readings, watched: &watched, inventory: &mut inventory };
+        let started = Instant::now();
+        let result = tokio::select! {
+            () = stop.cancelled() => return,
+            result = session.run(&endpoint) => result,
+        };
+        let Err(error) = result else { return };
+        if started.elapsed() > RETRY_MAX {
+            retry = RETRY_MIN;
+        }
+        let message = error.to_string();
+        if message != last_error {
+            warn!(%error, "container engine");
+            last_error.clone_from(&message);
+        }
+        if report(CollectorState::Failed, message).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(retry.mul_f64(0.75 + fastrand::f64() / 2.0)) => {}
+        }
+        retry = (retry * 2).min(RETRY_MAX);
+    }
+}
+
+/// One connection to an engine, from its first answer to its first failure.
+struct Session<'a> {
+    config: &'a Config,
+    readings: &'a mpsc::Sender<Reading>,
+    watched: &'a Watched,
+    inventory: &'a mut Inventory,
+}
+
+impl Session<'_> {
+    /// Ok only where the probe is stopping.
+    async fn run(&mut self, endpoint: &crate::config::DockerEndpoint) -> Result<(), Error> {
+        let client = Client::connect(endpoint).await?;
+        self.inventory.engine = Some(client.engine().await?);
+        // Subscribed before the list is read, so that nothing that happens meanwhile is missed.
+        let mut events = Box::pin(client.events());
+        let mut unread = self.resync(&client).await?;
+        info!(address = client.address(), containers = self.inventory.containers.len(), "container engine answers");
+        let mut resync = interval(RESYNC_INTERVAL);
+        let mut ping = interval(PING_INTERVAL);
+        resync.reset();
+        loop {
+            if !self.publish(&client, unread).await {
+                return Ok(());
+            }
+            tokio::select! {
+                event = events.next() => {
+                    let first = event.ok_or(Error::EventsEnded)??;
+                    let mut batch = vec![first];
+                    while let Ok(Some(event)) = timeout(SETTLE, events.next()).await {
+                        batch.push(event?);
+                        if batch.len() >= 256 {
+                            break;
+                        }
+                    }
+                    unread += self.follow(&client, &batch).await?;
+                }
+                _ = resync.tick() => unread = self.resync(&client).await?,
+                _ = ping.tick() => client.ping().await?,
+            }
+        }
+    }
+
+    /// Compares with a fresh list. Containers that look as they did are not asked about again.
+    async fn resync(&mut self, client: &Client) -> Result<u64, Error> {
+        let listed = client.containers().await?;
+        let mut unread = 0;
+        let mut containers = BTreeMap::new();
+        for summary in listed {
+            let known = self.inventory.containers.remove(&summary.id);
+            match known {
+                Some(known) if summary.agrees(&known) => {
+                    containers.insert(summary.id, known);
+                }
+                _ => match client.container(&summary.id, self.config.read_environment).await {
+                    Ok(Some(container)) => {
+                        containers.insert(summary.id, container);
+                    }
+                    Ok(None) => {}
+                    Err(error @ Error::TimedOut { .. }) => return Err(error),
+                    Err(error) => {
+                        debug!(container = %summary.id, %error, "container not read");
+                        unread += 1;
+                    }
+                },
+            }
+        }
+        self.inventory.containers = containers;
+        self.inventory.images = client.images().await?;
+        self.inventory.networks = client.networks().await?;
+        Ok(unread)
+    }
+
+    async fn follow(&mut self, client: &Client, events: &[client::Event]) -> Result<u64, Error> {
+        let mut touched: Vec<&ContainerId> = events.iter().filter_map(|e| e.container()).collect();
+        touched.sort();
+        touched.dedup();
+        let mut unread = 0;
+        for id in touched {
+            match client.container(id, self.config.read_environment).await {
+                Ok(Some(container)) => {
+                    self.inventory.containers.insert(id.clone(), container);
+                }
+                Ok(None) => {
+                    self.inventory.containers.remove(id);
+                }
+                Err(error @ Error::TimedOut { .. }) => return Err(error),
+                Err(error) => {
+                    debug!(container = %id, %error, "container not read");
+                    unread += 1;
+                }
+            }
+        }
+        if events.iter().any(client::Event::concerns_networks) {
+            self.inventory.networks = client.networks().await?;
+        }
+        if events.iter().any(client::Event::concerns_images) {
+            self.inventory.images = client.images().await?;
+        }
+        Ok(unread)
+    }
+
+    /// False where nobody listens any more.
+    async fn publish(&mut self, client: &Client, unread: u64) -> bool {
+        let Inventory { engine, containers, images, networks } = &mut *self.inventory;
+        network::attach(networks, containers);
+        self.watched.replace(containers);
+        let used = container::images_in_use(images, containers);
+        let name = engine.as_ref().map(|e| format!("{} {}", e.name, e.version)).unwrap_or_default();
+        let status = CollectorStatus {
+            state: if unread == 0 { CollectorState::Ok } else { CollectorState::Degraded },
+            message: match unread {
+                0 => format!("{name} at {}, {} containers", client.address(), containers.len()),
+                _ => format!("{name} at {}: {unread} answers about containers could not be read", client.address()),
+            },
+            dropped: unread,
+        };
+        let inventory =
+            Inventory { engine: engine.clone(), containers: containers.clone(), images: used, networks: networks.clone() };
+        self.readings.send(Reading::Status(Collector::Docker, status)).await.is_ok()
+            && self.readings.send(Reading::Engine(Box::new(inventory))).await.is_ok()
+    }
+}

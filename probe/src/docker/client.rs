@@ -1,0 +1,212 @@
+//! The engine's API as far as it is used, each call with a bound on its time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::models::{EventMessageTypeEnum, SystemInfo, SystemVersion};
+use bollard::query_parameters::{
+    EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptions, ListNetworksOptions,
+};
+use futures_util::{Stream, StreamExt};
+use shared::id::{ContainerId, ImageId, NetworkId};
+use shared::report::{Container, Engine, Image, Network};
+use tokio::time::timeout;
+
+use super::container::{self, Listed};
+use super::network;
+use crate::config::DockerEndpoint;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Where engines listen unless told otherwise, in the order in which they are tried.
+const SOCKETS: [&str; 3] = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"];
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no container engine: none of {} exists; name one with --docker, or use --no-docker", SOCKETS.join(", "))]
+    Absent,
+    #[error("'{0}' is no engine's address; use unix:///PATH or tcp://HOST:PORT")]
+    Address(String),
+    #[error("{address}: no answer to {what} within {} s", PATIENCE.as_secs())]
+    TimedOut { address: String, what: &'static str },
+    #[error("{address}: {what}: {source}")]
+    Refused { address: String, what: &'static str, source: bollard::errors::Error },
+    #[error("the engine ended its event stream")]
+    EventsEnded,
+}
+
+pub struct Client {
+    docker: Docker,
+    address: String,
+}
+
+/// What happened on the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    Container(ContainerId),
+    /// A container joined or left a network.
+    Network(Option<ContainerId>),
+    Image,
+    Other,
+}
+
+impl Event {
+    pub fn container(&self) -> Option<&ContainerId> {
+        match self {
+            Self::Container(id) | Self::Network(Some(id)) => Some(id),
+            Self::Network(None) | Self::Image | Self::Other => None,
+        }
+    }
+
+    pub fn concerns_networks(&self) -> bool {
+        matches!(self, Self::Network(_))
+    }
+
+    pub fn concerns_images(&self) -> bool {
+        // A container may be the first of its image.
+        matches!(self, Self::Image | Self::Container(_))
+    }
+}
+
+impl Client {
+    /// Connects and agrees on a version that both sides speak.
+    pub async fn connect(endpoint: &DockerEndpoint) -> Result<Self, Error> {
+        let address = match endpoint {
+            DockerEndpoint::At(address) => address.clone(),
+            DockerEndpoint::Default => {
+                let found = SOCKETS.iter().find(|path| Path::new(path).exists()).ok_or(Error::Absent)?;
+                format!("unix://{found}")
+            }
+        };
+        let seconds = PATIENCE.as_secs();
+        let docker = if address.starts_with("unix://") || address.starts_with('/') {
+            Docker::connect_with_unix(&address, seconds, bollard::API_DEFAULT_VERSION)
+        } else if address.starts_with("tcp://") || address.starts_with("http://") {
+            Docker::connect_with_http(&address, seconds, bollard::API_DEFAULT_VERSION)
+        } else {
+            return Err(Error::Address(address));
+        };
+        let refused = |what, source| Error::Refused { address: address.clone(), what, source };
+        let docker = docker.map_err(|source| refused("connect", source))?;
+        let docker = match timeout(PATIENCE, docker.negotiate_version()).await {
+            Ok(docker) => docker.map_err(|source| refused("version", source))?,
+            Err(_) => return Err(Error::TimedOut { address, what: "version" }),
+        };
+        Ok(Self { docker, address })
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    async fn call<T>(
+        &self,
+        what: &'static str,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, Error> {
+        match timeout(PATIENCE, call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(source)) => Err(Error::Refused { address: self.address.clone(), what, source }),
+            Err(_) => Err(Error::TimedOut { address: self.address.clone(), what }),
+        }
+    }
+
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.call("ping", self.docker.ping()).await.map(|_| ())
+    }
+
+    pub async fn engine(&self) -> Result<Engine, Error> {
+        let version = self.call("version", self.docker.version()).await?;
+        let info = self.call("info", self.docker.info()).await?;
+        Ok(engine(version, info))
+    }
+
+    pub async fn containers(&self) -> Result<Vec<Listed>, Error> {
+        let all = ListContainersOptionsBuilder::default().all(true).build();
+        let listed = self.call("list of containers", self.docker.list_containers(Some(all))).await?;
+        Ok(listed.into_iter().filter_map(Listed::from_answer).collect())
+    }
+
+    /// None where there is no such container (any more).
+    pub async fn container(&self, id: &ContainerId, environment: bool) -> Result<Option<Container>, Error> {
+        let inspected = self.docker.inspect_container(&id.0, None::<InspectContainerOptions>);
+        match self.call("inspect of a container", inspected).await {
+            Ok(answer) => Ok(Some(container::from_answer(answer, environment))),
+            Err(Error::Refused {
+                source: bollard::errors::Error::DockerResponseServerError { status_code: 404, .. },
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub async fn images(&self) -> Result<BTreeMap<ImageId, Image>, Error> {
+        let listed = self.call("list of images", self.docker.list_images(None::<ListImagesOptions>)).await?;
+        Ok(listed.into_iter().map(container::image_from_answer).collect())
+    }
+
+    pub async fn networks(&self) -> Result<BTreeMap<NetworkId, Network>, Error> {
+        let listed = self.call("list of networks", self.docker.list_networks(None::<ListNetworksOptions>)).await?;
+        Ok(listed.into_iter().filter_map(network::from_answer).collect())
+    }
+
+    pub fn events(&self) -> impl Stream<Item = Result<Event, Error>> + use<> {
+        let kinds = ["container", "network", "image"].map(str::to_owned).to_vec();
+        let filters = HashMap::from([("type", kinds)]);
+        let address = self.address.clone();
+        let options = EventsOptionsBuilder::default().filters(&filters).build();
+        self.docker.clone().events(Some(options)).map(move |answer| match answer {
+            Ok(message) => Ok(event(message)),
+            Err(source) => Err(Error::Refused { address: address.clone(), what: "events", source }),
+        })
+    }
+}
+
+fn event(message: bollard::models::EventMessage) -> Event {
+    let actor = message.actor.unwrap_or_default();
+    let action = message.action.unwrap_or_default();
+    match message.typ {
+        // What runs inside by `docker exec`, and what is copied or watched, changes nothing that is shown.
+        Some(EventMessageTypeEnum::CONTAINER)
+            if ["exec_", "top", "attach", "detach", "resize", "export", "archive-path", "extract-to-dir"]
+                .iter()
+                .any(|quiet| action.starts_with(quiet)) =>
+        {
+            Event::Other
+        }
+        Some(EventMessageTypeEnum::CONTAINER) => match actor.id {
+            Some(id) => Event::Container(id.into()),
+            None => Event::Other,
+        },
+        Some(EventMessageTypeEnum::NETWORK) => {
+            let container = actor.attributes.unwrap_or_default().remove("container");
+            Event::Network(container.map(ContainerId::from))
+        }
+        Some(EventMessageTypeEnum::IMAGE) => Event::Image,
+        _ => Event::Other,
+    }
+}
+
+fn engine(version: SystemVersion, info: SystemInfo) -> Engine {
+    let component = version.components.unwrap_or_default().into_iter().next();
+    let labels = info.labels.unwrap_or_default();
+    Engine {
+        name: match component {
+            Some(component) if component.name.contains("Podman") => "Podman".to_owned(),
+            _ => "Docker Engine".to_owned(),
+        },
+        version: version.version.unwrap_or_default(),
+        api_version: version.api_version.unwrap_or_default(),
+        storage_driver: info.driver.unwrap_or_default(),
+        cgroup_version: info.cgroup_version.map(|v| v.to_string()).unwrap_or_default(),
+        labels: labels
+            .into_iter()
+            .map(|label| match label.split_once('=') {
+                Some((key, value)) => (key.to_owned(), value.to_owned()),
+                None => (label, String::new()),
+            })
+            .collect(),
+    }
+}

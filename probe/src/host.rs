@@ -1,0 +1,171 @@
+//! The machine itself, through sysinfo; its name, kernel and addresses from where the kernel keeps them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use shared::addr::Subnet;
+use shared::report::{Host, HostMetrics};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, System};
+
+use crate::Config;
+
+pub struct Reader {
+    /// None on a system that sysinfo does not know.
+    system: Option<System>,
+    proc_root: PathBuf,
+    last: Option<Counters>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counters {
+    at_s: f64,
+    received: u64,
+    sent: u64,
+    read: u64,
+    written: u64,
+}
+
+impl Reader {
+    pub fn new(config: &Config) -> Self {
+        Self { system: System::new().ok(), proc_root: config.proc_root.clone(), last: None }
+    }
+
+    /// What rarely changes. `local_networks` is the reading of the host's own namespace.
+    pub fn facts(&mut self, config: &Config, local_networks: Vec<Subnet>) -> Host {
+        let memory_bytes = self.system.as_mut().map_or(0, |system| {
+            let _ = system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+            system.total_memory()
+        });
+        let read = |path: &str| {
+            fs::read_to_string(self.proc_root.join(path)).map(|text| text.trim().to_owned()).unwrap_or_default()
+        };
+        let uname = rustix::system::uname();
+        let name = config.hostname.clone().unwrap_or_else(|| uname.nodename().to_string_lossy().into_owned());
+        Host {
+            name,
+            os: uname.sysname().to_string_lossy().to_lowercase(),
+            distribution: System::long_os_version().unwrap_or_default(),
+            kernel: format!("{} {}", uname.release().to_string_lossy(), uname.version().to_string_lossy()),
+            boot_id: read("sys/kernel/random/boot_id"),
+            booted_at_ms: System::boot_time().unwrap_or(0) * 1000,
+            cpus: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
+            memory_bytes,
+            local_networks,
+            ephemeral_ports: port_range(&read("sys/net/ipv4/ip_local_port_range")),
+            scope_version: config.version.clone(),
+            engine: None,
+        }
+    }
+
+    /// `at_s` is a clock that only goes forward, in seconds. Rates are zero until there are two samples.
+    pub fn metrics(&mut self, at_s: f64) -> HostMetrics {
+        let now = self.counters(at_s);
+        let mut metrics = HostMetrics {
+            load1: System::load_average().map_or(0.0, |load| load.one),
+            ..HostMetrics::default()
+        };
+        if let Some(system) = &mut self.system {
+            let _ = system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage());
+            let _ = system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+            metrics.cpu_percent = f64::from(system.global_cpu_usage());
+            metrics.memory_bytes = system.used_memory();
+        }
+        if let Some(last) = self.last.replace(now) {
+            let rate = |old, new| per_second(old, new, now.at_s - last.at_s);
+            metrics.received_bytes_per_s = rate(last.received, now.received);
+            metrics.sent_bytes_per_s = rate(last.sent, now.sent);
+            metrics.read_bytes_per_s = rate(last.read, now.read);
+            metrics.written_bytes_per_s = rate(last.written, now.written);
+        }
+        metrics
+    }
+
+    fn counters(&self, at_s: f64) -> Counters {
+        let (received, sent) = interface_bytes(&self.proc_root.join("net/dev"));
+        let (read, written) = disk_bytes(&fs::read_to_string(self.proc_root.join("diskstats")).unwrap_or_default());
+        Counters { at_s, received, sent, read, written }
+    }
+}
+
+/// A counter that went backwards was reset: its rate is unknown, so zero.
+pub fn per_second(old: u64, new: u64, seconds: f64) -> f64 {
+    if seconds <= 0.0 { 0.0 } else { new.saturating_sub(old) as f64 / seconds }
+}
+
+/// Received and sent bytes of all interfaces but loopback, of a file such as /proc/net/dev.
+pub fn interface_bytes(path: &Path) -> (u64, u64) {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut sum = (0, 0);
+    for line in text.lines().skip(2) {
+        let Some((name, counters)) = line.split_once(':') else { continue };
+        if name.trim() == "lo" {
+            continue;
+        }
+        let mut fields = counters.split_ascii_whitespace();
+        let received: Option<u64> = fields.next().and_then(|f| f.parse().ok());
+        let sent: Option<u64> = fields.nth(7).and_then(|f| f.parse().ok());
+        sum.0 += received.unwrap_or(0);
+        sum.1 += sent.unwrap_or(0);
+    }
+    sum
+}
+
+/// Bytes read and written by whole disks, of /proc/diskstats, which counts sectors of 512 bytes. Partitions and
+/// stacked devices would count the same bytes again.
+fn disk_bytes(text: &str) -> (u64, u64) {
+    let mut sum = (0, 0);
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (Some(name), Some(read), Some(written)) = (fields.get(2), fields.get(5), fields.get(9)) else { continue };
+        if !is_whole_disk(name) {
+            continue;
+        }
+        sum.0 += read.parse::<u64>().unwrap_or(0) * 512;
+        sum.1 += written.parse::<u64>().unwrap_or(0) * 512;
+    }
+    sum
+}
+
+fn is_whole_disk(name: &str) -> bool {
+    let letters = |prefix: &str| {
+        name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_lowercase()))
+    };
+    let numbered = |prefix: &str| name.starts_with(prefix) && !name.trim_start_matches(prefix).contains('p');
+    letters("sd") || letters("vd") || letters("xvd") || letters("hd") || numbered("nvme") || numbered("mmcblk")
+}
+
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let mut ends = text.split_ascii_whitespace().map(str::parse);
+    match (ends.next(), ends.next()) {
+        (Some(Ok(low)), Some(Ok(high))) => Some((low, high)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_disks_are_counted_once() {
+        // Disks of a virtual machine, with a partition and a device-mapper volume.
+        let text = " 254       0 vda 100 0 2000 5 50 0 1000 9 0 0 0\n 254       1 vda1 90 0 1900 5 50 0 900 9 0 0 0\n \
+                    253       0 dm-0 100 0 2000 5 50 0 1000 9 0 0 0\n 259 0 nvme0n1 1 0 10 0 1 0 20 0 0 0 0\n \
+                    259 1 nvme0n1p1 1 0 10 0 1 0 20 0 0 0 0\n";
+        assert_eq!(disk_bytes(text), (2010 * 512, 1020 * 512));
+    }
+
+    #[test]
+    fn a_counter_that_went_backwards_has_no_rate() {
+        assert_eq!(per_second(10, 30, 2.0), 10.0);
+        assert_eq!(per_second(30, 10, 2.0), 0.0);
+        assert_eq!(per_second(10, 30, 0.0), 0.0);
+        assert_eq!(per_second(10, 30, -5.0), 0.0);
+    }
+
+    #[test]
+    fn the_port_range_is_two_numbers() {
+        assert_eq!(port_range("32768\t60999\n"), Some((32768, 60999)));
+        assert_eq!(port_range(""), None);
+    }
+}

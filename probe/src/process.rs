@@ -1,0 +1,252 @@
+//! Processes of the host: who they are is read when they appear, what they use at each tick.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use shared::id::ProcessId;
+use shared::report::ProcessMetrics;
+
+use crate::procfs::{self, Stat};
+
+/// A process that is this young may still be becoming what it is: the container runtime forks, enters namespaces and
+/// cgroups, then executes.
+const SETTLED_AFTER_TICKS: u64 = 10;
+/// Later changes (setns, a new title) are noticed within this many ticks.
+const REFRESH_EVERY_TICKS: u64 = 30;
+/// A process that used no CPU since its last reading is read every so many ticks only.
+const IDLE_EVERY_TICKS: u64 = 3;
+
+/// What the scanner knows of a process.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub name: String,
+    pub command: String,
+    pub parent: u32,
+    pub cgroup: String,
+    /// Inode of its network namespace; none where it may not be read.
+    pub namespace: Option<u64>,
+    pub open_files_limit: Option<u64>,
+    pub metrics: ProcessMetrics,
+    first_seen: u64,
+    identified: u64,
+    sampled: Sample,
+    idle: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    tick: u64,
+    at_s: f64,
+    cpu_ticks: u64,
+}
+
+pub struct Scanner {
+    root: PathBuf,
+    omit_arguments: bool,
+    pub processes: BTreeMap<ProcessId, Known>,
+    by_pid: HashMap<u32, ProcessId>,
+    ticks_per_second: f64,
+    page_bytes: u64,
+    buffer: Vec<u8>,
+    /// Processes whose descriptors or namespaces may not be read, at the last scan.
+    pub hidden: usize,
+}
+
+impl Scanner {
+    pub fn new(root: PathBuf, omit_arguments: bool) -> Self {
+        Self {
+            root,
+            omit_arguments,
+            processes: BTreeMap::new(),
+            by_pid: HashMap::new(),
+            ticks_per_second: rustix::param::clock_ticks_per_second() as f64,
+            page_bytes: rustix::param::page_size() as u64,
+            buffer: Vec::with_capacity(4096),
+            hidden: 0,
+        }
+    }
+
+    pub fn of_pid(&self, pid: u32) -> Option<ProcessId> {
+        self.by_pid.get(&pid).copied()
+    }
+
+    /// Brings `processes` up to date. `at_s` is a clock that only goes forward, in seconds.
+    ///
+    /// # Errors
+    /// Where /proc itself cannot be read; a process that ends meanwhile is none.
+    pub fn scan(&mut self, tick: u64, at_s: f64) -> io::Result<()> {
+        let mut pids = procfs::pids(&self.root)?;
+        pids.sort_unstable();
+        let mut alive = BTreeMap::new();
+        for pid in pids {
+            let known = self.by_pid.get(&pid).and_then(|id| self.processes.remove_entry(id));
+            if let Some((id, known)) = self.look_at(pid, known, tick, at_s) {
+                alive.insert(id, known);
+            }
+        }
+        self.processes = alive;
+        self.by_pid = self.processes.keys().map(|id| (id.pid, *id)).collect();
+        self.hidden = self.processes.values().filter(|p| p.namespace.is_none()).count();
+        Ok(())
+    }
+
+    fn look_at(
+        &mut self,
+        pid: u32,
+        known: Option<(ProcessId, Known)>,
+        tick: u64,
+        at_s: f64,
+    ) -> Option<(ProcessId, Known)> {
+        if let Some((id, known)) = &known
+            && known.idle
+            && !(tick + u64::from(pid)).is_multiple_of(IDLE_EVERY_TICKS)
+            && tick - known.first_seen > SETTLED_AFTER_TICKS
+        {
+            return Some((*id, known.clone()));
+        }
+        let directory = procfs::pid_dir(&self.root, pid);
+        procfs::read_into(&directory.join("stat"), &mut self.buffer).ok()?;
+        let stat = Stat::parse(&self.buffer).filter(Stat::is_alive)?;
+        let id = ProcessId { pid, start: stat.start };
+        // A pid that was reused is another process.
+        let known = known.filter(|(old, _)| *old == id).map(|(_, known)| known);
+        let mut process = match known {
+            Some(process) => process,
+            None => Known {
+                name: String::new(),
+                command: String::new(),
+                parent: stat.parent,
+                cgroup: String::new(),
+                namespace: None,
+                open_files_limit: None,
+                metrics: ProcessMetrics::default(),
+                first_seen: tick,
+                identified: u64::MAX,
+                sampled: Sample { tick, at_s, cpu_ticks: stat.cpu_ticks },
+                idle: false,
+            },
+        };
+        let settling = tick - process.first_seen <= SETTLED_AFTER_TICKS;
+        let first = process.identified == u64::MAX;
+        if first || settling || tick - process.identified >= REFRESH_EVERY_TICKS {
+            self.identify(&directory, &stat, &mut process, first);
+            process.identified = tick;
+        }
+        self.sample(&directory, &stat, &mut process, tick, at_s);
+        Some((id, process))
+    }
+
+    fn identify(&mut self, directory: &Path, stat: &Stat, process: &mut Known, first: bool) {
+        process.parent = stat.parent;
+        let arguments = match procfs::read_into(&directory.join("cmdline"), &mut self.buffer) {
+            Ok(()) => procfs::arguments(&self.buffer),
+            Err(_) => Vec::new(),
+        };
+        process.name = match arguments.first() {
+            Some(first) if !first.is_empty() => first.clone(),
+            _ if stat.name.is_empty() => "(unknown)".to_owned(),
+            _ => format!("[{}]", stat.name),
+        };
+        process.command = if self.omit_arguments { String::new() } else { arguments.join(" ") };
+        process.cgroup = match procfs::read_into(&directory.join("cgroup"), &mut self.buffer) {
+            Ok(()) => procfs::cgroup_path(&String::from_utf8_lossy(&self.buffer)).to_owned(),
+            Err(_) => String::new(),
+        };
+        process.namespace = fs::read_link(directory.join("ns/net")).ok().and_then(|link| procfs::bracketed(&link));
+        if first {
+            process.open_files_limit = open_files_limit(&directory.join("limits"));
+        }
+    }
+
+    fn sample(&mut self, directory: &Path, stat: &Stat, process: &mut Known, tick: u64, at_s: f64) {
+        let last = process.sampled;
+        let seconds = at_s - last.at_s;
+        if seconds > 0.0 {
+            let used = stat.cpu_ticks.saturating_sub(last.cpu_ticks) as f64 / self.ticks_per_second;
+            process.metrics.cpu_percent = (used / seconds * 1000.0).round() / 10.0;
+            process.idle = stat.cpu_ticks == last.cpu_ticks && tick != last.tick;
+        }
+        process.sampled = Sample { tick, at_s, cpu_ticks: stat.cpu_ticks };
+        process.metrics.memory_bytes = stat.resident_pages * self.page_bytes;
+        process.metrics.threads = stat.threads;
+        if process.identified == tick || process.metrics.open_files.is_none() || !process.idle {
+            process.metrics.open_files = open_files(&directory.join("fd"));
+        }
+    }
+}
+
+/// Since Linux 6.2 the directory's size is the number of descriptors; before, it is 0 and the entries are counted.
+fn open_files(directory: &Path) -> Option<u32> {
+    let size = fs::metadata(directory).ok()?.len();
+    if size > 0 {
+        return u32::try_from(size).ok();
+    }
+    let count = fs::read_dir(directory).ok()?.count();
+    u32::try_from(count).ok()
+}
+
+fn open_files_limit(file: &Path) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn this_process_and_its_child_are_found_with_their_facts() {
+        let mut scanner = Scanner::new("/proc".into(), false);
+        let mut child = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn().unwrap();
+        // The child is ours before it has become `sleep`.
+        let mut tick = 1;
+        let found = loop {
+            scanner.scan(tick, tick as f64).unwrap();
+            let id = scanner.of_pid(child.id()).unwrap();
+            let known = scanner.processes[&id].clone();
+            if known.command == "sleep 60" || tick > 10_000 {
+                break known;
+            }
+            tick += 1;
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((found.name.as_str(), found.command.as_str()), ("sleep", "sleep 60"));
+        assert_eq!(found.parent, std::process::id());
+        let me = &scanner.processes[&scanner.of_pid(std::process::id()).unwrap()];
+        assert_eq!(found.namespace, me.namespace);
+        assert!(me.namespace.is_some() && me.metrics.memory_bytes > 0 && me.metrics.open_files.unwrap() > 2);
+        scanner.scan(tick + 1, tick as f64 + 1.0).unwrap();
+        assert_eq!(scanner.of_pid(child.id()), None, "an ended process is gone");
+    }
+
+    #[test]
+    fn arguments_are_left_out_on_request() {
+        let mut scanner = Scanner::new("/proc".into(), true);
+        scanner.scan(1, 1.0).unwrap();
+        assert!(scanner.processes.values().all(|p| p.command.is_empty()));
+        assert!(!scanner.processes[&scanner.of_pid(std::process::id()).unwrap()].name.is_empty());
+    }
+
+    #[test]
+    fn a_pid_that_was_reused_is_another_process() {
+        let root = std::env::temp_dir().join(format!("scope-proc-{}", uuid::Uuid::new_v4()));
+        let stat = |start: u64| format!("77 (x) S 1 1 1 0 -1 0 0 0 0 0 5 5 0 0 20 0 1 0 {start} 1 1 0");
+        fs::create_dir_all(root.join("77")).unwrap();
+        fs::write(root.join("77/stat"), stat(100)).unwrap();
+        let mut scanner = Scanner::new(root.clone(), false);
+        scanner.scan(1, 1.0).unwrap();
+        let before = scanner.of_pid(77).unwrap();
+        fs::write(root.join("77/stat"), stat(200)).unwrap();
+        scanner.scan(2, 2.0).unwrap();
+        let after = scanner.of_pid(77).unwrap();
+        assert_ne!(before, after);
+        assert_eq!(scanner.processes.len(), 1);
+        assert_eq!(scanner.processes[&after].metrics.cpu_percent, 0.0, "its CPU is not counted against the old one's");
+        fs::remove_dir_all(root).unwrap();
+    }
+}

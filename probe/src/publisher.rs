@@ -1,0 +1,259 @@
+//! Streams the host's report to one app: a snapshot, then what changed.
+//!
+//! At most one message is unacknowledged. While it waits, changes coalesce in the report itself, so that a slow or
+//! silent app costs the host no memory. Structure goes out at once (debounced), samples once an interval.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{SinkExt, StreamExt};
+use shared::Report;
+use shared::delta::{self, MetricsDelta};
+use shared::wire::codec::{DecodeError, EncodeError, FrameReader, FrameWriter};
+use shared::wire::{self, Hello, Snapshot, Stamp, ToApp, ToProbe, Update};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, Target};
+use crate::identity::Identity;
+use crate::target::Claims;
+
+const DEBOUNCE: Duration = Duration::from_millis(100);
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+const RETRY_MIN: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// Nothing may have changed; the app must hear that the host lives.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+pub struct Context {
+    pub config: Config,
+    pub identity: Identity,
+    pub claims: Claims,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("no connection: {0}")]
+    Connect(std::io::Error),
+    #[error("no answer within {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error("websocket: {0}")]
+    Socket(#[from] tokio_tungstenite::tungstenite::Error),
+    #[error("the app closed the connection: {0}")]
+    Closed(String),
+    #[error("the app refuses this probe: {0}")]
+    Refused(String),
+    #[error("another address leads to the same app")]
+    Duplicate,
+    #[error("{0}")]
+    Decode(#[from] DecodeError),
+    #[error("{0}")]
+    Encode(#[from] EncodeError),
+    #[error("compression: {0}")]
+    Codec(std::io::Error),
+}
+
+pub async fn run(
+    context: Arc<Context>,
+    target: Target,
+    address: SocketAddr,
+    reports: watch::Receiver<Arc<Report>>,
+    stop: CancellationToken,
+) {
+    let mut retry = RETRY_MIN;
+    let mut last = String::new();
+    loop {
+        let started = Instant::now();
+        let ended = tokio::select! {
+            () = stop.cancelled() => break,
+            ended = session(&context, &target, address, reports.clone()) => ended,
+        };
+        context.claims.release(address);
+        let Err(ended) = ended;
+        let message = ended.to_string();
+        if !matches!(ended, Ended::Duplicate) && message != last {
+            warn!(error = %ended, "connection to app ended; trying again");
+        }
+        last = message;
+        if started.elapsed() > RETRY_MAX {
+            retry = RETRY_MIN;
+        }
+        if matches!(ended, Ended::Refused(_) | Ended::Duplicate) {
+            retry = RETRY_MAX;
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = sleep(retry.mul_f64(0.5 + fastrand::f64())) => {}
+        }
+        retry = (retry * 2).min(RETRY_MAX);
+    }
+    context.claims.release(address);
+}
+
+async fn session(
+    context: &Context,
+    target: &Target,
+    address: SocketAddr,
+    mut reports: watch::Receiver<Arc<Report>>,
+) -> Result<std::convert::Infallible, Ended> {
+    let Context { config, identity, claims } = context;
+    let stream = timeout(CONNECT_PATIENCE, TcpStream::connect(address)).await;
+    let stream = stream.map_err(|_| Ended::Silent(CONNECT_PATIENCE))?.map_err(Ended::Connect)?;
+    stream.set_nodelay(true).map_err(Ended::Connect)?;
+    let url = format!("ws://{target}{}", wire::PATH);
+    let limits = WebSocketConfig::default().max_message_size(Some(wire::ENCODED_BYTES_MAX));
+    let handshake = timeout(ANSWER_PATIENCE, client_async_with_config(url, stream, Some(limits))).await;
+    let (socket, _) = handshake.map_err(|_| Ended::Silent(ANSWER_PATIENCE))??;
+    let writer = FrameWriter::new().map_err(Ended::Codec)?;
+    let reader = FrameReader::new().map_err(Ended::Codec)?;
+    let mut link = Link { socket, writer, reader };
+
+    // Nothing to say before the first processes are read.
+    let hostname = {
+        let first = reports.wait_for(|report| !report.host.name.is_empty() && !report.processes.is_empty()).await;
+        first.map(|report| report.host.name.clone()).unwrap_or_default()
+    };
+    link.send(&ToApp::Hello(Hello {
+        host: identity.host,
+        instance: identity.instance,
+        hostname,
+        scope_version: config.version.clone(),
+        token: config.token.clone(),
+        capabilities: Vec::new(),
+        publish_interval_ms: u64::try_from(config.publish_interval.as_millis()).unwrap_or(u64::MAX),
+    }))
+    .await?;
+    match link.receive().await? {
+        ToProbe::Welcome(welcome) => {
+            if !claims.claim(welcome.app, address) {
+                return Err(Ended::Duplicate);
+            }
+            info!(app = %welcome.app, hostname = welcome.hostname, version = welcome.scope_version, "reporting to app");
+        }
+        ToProbe::Refused(refused) => return Err(Ended::Refused(refused.reason)),
+        ToProbe::Ack(_) | ToProbe::Resync | ToProbe::Unknown => {
+            return Err(Ended::Closed("it answered with something else than a welcome".into()));
+        }
+    }
+    let mut sequence = 0;
+    loop {
+        // A snapshot, then deltas until the app asks for a new one.
+        sequence += 1;
+        let mut sent = Report::clone(&reports.borrow_and_update());
+        let snapshot = Snapshot { sequence, at: stamp(), report: sent.clone() };
+        link.send(&ToApp::Snapshot(snapshot)).await?;
+        let mut metrics_at = Instant::now();
+        let mut accepted = link.answer(sequence).await?;
+        while accepted {
+            accepted = advance(&mut link, config, &mut reports, &mut sent, &mut sequence, &mut metrics_at).await?;
+        }
+    }
+}
+
+/// Waits for something worth sending, sends it, and waits for its acknowledgement. False where the app wants a snapshot.
+async fn advance(
+    link: &mut Link,
+    config: &Config,
+    reports: &mut watch::Receiver<Arc<Report>>,
+    sent: &mut Report,
+    sequence: &mut u64,
+    metrics_at: &mut Instant,
+) -> Result<bool, Ended> {
+    let heartbeat = Instant::now() + HEARTBEAT;
+    let metrics_due = *metrics_at + config.publish_interval;
+    let change = loop {
+        tokio::select! {
+            changed = reports.changed() => {
+                if changed.is_err() {
+                    return Err(Ended::Closed("the probe is stopping".into()));
+                }
+                sleep(DEBOUNCE).await;
+            }
+            () = sleep_until(metrics_due), if Instant::now() < metrics_due => {}
+            () = sleep_until(heartbeat) => {}
+            frame = link.socket.next() => {
+                // Only an answer is expected, and none is outstanding.
+                link.decode(frame)?;
+                continue;
+            }
+        }
+        let report = reports.borrow_and_update().clone();
+        let mut change = delta::between(sent, &report);
+        if Instant::now() < metrics_due {
+            change.metrics = MetricsDelta::default();
+        }
+        if !change.is_empty() || Instant::now() >= heartbeat {
+            break change;
+        }
+    };
+    if !change.metrics.is_empty() {
+        *metrics_at = Instant::now();
+    }
+    delta::apply(change.clone(), sent);
+    *sequence += 1;
+    link.send(&ToApp::Delta(Update { sequence: *sequence, at: stamp(), delta: change })).await?;
+    link.answer(*sequence).await
+}
+
+struct Link {
+    socket: WebSocketStream<TcpStream>,
+    writer: FrameWriter,
+    reader: FrameReader,
+}
+
+impl Link {
+    async fn send(&mut self, message: &ToApp) -> Result<(), Ended> {
+        let frame = self.writer.encode(message)?;
+        let sent = timeout(ANSWER_PATIENCE, self.socket.send(Message::Binary(frame.into()))).await;
+        Ok(sent.map_err(|_| Ended::Silent(ANSWER_PATIENCE))??)
+    }
+
+    async fn receive(&mut self) -> Result<ToProbe, Ended> {
+        loop {
+            let frame = timeout(ANSWER_PATIENCE, self.socket.next()).await.map_err(|_| Ended::Silent(ANSWER_PATIENCE))?;
+            if let Some(message) = self.decode(frame)? {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// True for the acknowledgement of `sequence`, false where a snapshot is asked for.
+    async fn answer(&mut self, sequence: u64) -> Result<bool, Ended> {
+        loop {
+            match self.receive().await? {
+                ToProbe::Ack(ack) if ack.sequence == sequence => return Ok(true),
+                ToProbe::Resync => return Ok(false),
+                ToProbe::Refused(refused) => return Err(Ended::Refused(refused.reason)),
+                ToProbe::Ack(_) | ToProbe::Welcome(_) | ToProbe::Unknown => {}
+            }
+        }
+    }
+
+    fn decode(
+        &mut self,
+        frame: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+    ) -> Result<Option<ToProbe>, Ended> {
+        match frame.ok_or_else(|| Ended::Closed("without a reason".into()))?? {
+            Message::Binary(bytes) => Ok(Some(self.reader.decode(&bytes)?)),
+            Message::Close(reason) => {
+                Err(Ended::Closed(reason.map_or("without a reason".into(), |r| r.reason.to_string())))
+            }
+            Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
+        }
+    }
+}
+
+fn stamp() -> Stamp {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let boot_ms = boot.tv_sec.cast_unsigned() * 1000 + boot.tv_nsec.cast_unsigned() / 1_000_000;
+    Stamp { boot_ms, wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
+}

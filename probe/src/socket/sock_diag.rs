@@ -1,0 +1,125 @@
+//! Sockets of one namespace through netlink. Format: include/uapi/linux/inet_diag.h.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use shared::addr::{Protocol, canonical};
+
+use super::{Socket, State};
+use crate::netlink::{self, Family, NLM_F_DUMP, ip};
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const IPPROTO_TCP: u8 = 6;
+const IPPROTO_UDP: u8 = 17;
+
+const ESTABLISHED: u8 = 1;
+const FIN_WAIT1: u8 = 4;
+const FIN_WAIT2: u8 = 5;
+/// What the kernel shows of a UDP socket without a peer.
+const CLOSE: u8 = 7;
+const CLOSE_WAIT: u8 = 8;
+const LISTEN: u8 = 10;
+
+/// All open and listening TCP sockets and all bound UDP sockets of the calling thread's namespace.
+pub fn sockets(found: &mut Vec<Socket>) -> io::Result<()> {
+    let mut link = netlink::Socket::open(Family::SockDiag)?;
+    let tcp = mask(&[ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LISTEN]);
+    let udp = mask(&[ESTABLISHED, CLOSE]);
+    for (protocol, states) in [(IPPROTO_TCP, tcp), (IPPROTO_UDP, udp)] {
+        for family in [AF_INET, AF_INET6] {
+            let dumped = link.request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &request(family, protocol, states), |_, payload| {
+                found.extend(parse(payload, protocol));
+            });
+            match dumped {
+                Ok(()) => {}
+                // A kernel without IPv6 or without udp_diag has no such sockets to show.
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mask(states: &[u8]) -> u32 {
+    states.iter().fold(0, |mask, state| mask | 1 << state)
+}
+
+/// `struct inet_diag_req_v2`: family, protocol, extensions, padding, states, and a socket id of zeros for "any".
+fn request(family: u8, protocol: u8, states: u32) -> [u8; 56] {
+    let mut bytes = [0; 56];
+    bytes[0] = family;
+    bytes[1] = protocol;
+    bytes[4..8].copy_from_slice(&states.to_ne_bytes());
+    bytes
+}
+
+/// `struct inet_diag_msg`: family, state, timer, retransmits, then the socket id (ports and addresses in network
+/// order, 16 bytes an address), expiry, queues, uid, inode.
+fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
+    let payload = payload.get(..72)?;
+    let family = payload[0];
+    let state = match (protocol, payload[1]) {
+        (IPPROTO_TCP, LISTEN) | (IPPROTO_UDP, CLOSE) => State::Listening,
+        _ => State::Open,
+    };
+    let address = |at: usize, port: usize| -> Option<SocketAddr> {
+        let length = if family == AF_INET { 4 } else { 16 };
+        let ip: IpAddr = ip(payload.get(at..at + length)?)?;
+        Some(SocketAddr::new(canonical(ip), u16::from_be_bytes([payload[port], payload[port + 1]])))
+    };
+    Some(Socket {
+        protocol: if protocol == IPPROTO_TCP { Protocol::Tcp } else { Protocol::Udp },
+        state,
+        local: address(8, 4)?,
+        remote: address(24, 6)?,
+        inode: u64::from(u32::from_ne_bytes([payload[68], payload[69], payload[70], payload[71]])),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    /// Laid out as `struct inet_diag_msg`: 10.0.1.2:80 to 10.0.1.3:41234, inode 77123.
+    fn recorded() -> Vec<u8> {
+        let mut message = vec![AF_INET, ESTABLISHED, 0, 0, 0, 80, 0xa1, 0x12, 10, 0, 1, 2];
+        message.resize(24, 0);
+        message.extend([10, 0, 1, 3]);
+        message.resize(40, 0);
+        message.extend([0, 0, 0, 0, 1, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend(77123u32.to_ne_bytes());
+        message
+    }
+
+    #[test]
+    fn a_message_of_the_kernel_is_read() {
+        let socket = parse(&recorded(), IPPROTO_TCP).unwrap();
+        assert_eq!(socket.local, "10.0.1.2:80".parse().unwrap());
+        assert_eq!(socket.remote, "10.0.1.3:41234".parse().unwrap());
+        assert_eq!((socket.inode, socket.state), (77123, State::Open));
+    }
+
+    #[test]
+    fn a_message_that_is_cut_short_is_left_out() {
+        for length in 0..72 {
+            assert_eq!(parse(&recorded()[..length], IPPROTO_TCP), None);
+        }
+    }
+
+    #[test]
+    fn a_connection_of_this_process_is_found_with_both_ends_and_its_listener() {
+        let listener = TcpListener::bind("[::]:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let mut found = Vec::new();
+        sockets(&mut found).unwrap();
+        let here = client.local_addr().unwrap();
+        assert!(found.iter().any(|s| s.local == here && s.remote.port() == port && s.inode != 0));
+        assert!(found.iter().any(|s| s.remote == here && s.local.port() == port), "mapped addresses are v4");
+        assert!(found.iter().any(|s| s.state == State::Listening && s.local.port() == port));
+    }
+}

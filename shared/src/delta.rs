@@ -1,0 +1,246 @@
+//! What changed between two reports of one host: `apply(between(a, b), a) == b`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Report;
+use crate::id::{ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId};
+use crate::report::{
+    Collector, CollectorStatus, Connection, Container, ContainerMetrics, Flow, FlowKey, Host, HostMetrics, Image,
+    Listener, ListenerKey, Metrics, Namespace, Network, Process, ProcessMetrics,
+};
+
+/// Changes of one table. Records travel whole: they rarely change, and a record that is half known helps nobody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Changes<K, V> {
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<(K, V)>,
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<K>,
+}
+
+impl<K, V> Default for Changes<K, V> {
+    fn default() -> Self {
+        Self { set: Vec::new(), removed: Vec::new() }
+    }
+}
+
+impl<K: Ord + Clone, V: PartialEq + Clone> Changes<K, V> {
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.removed.is_empty()
+    }
+
+    fn between(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> Self {
+        let mut changes = Self::default();
+        let mut before = old.iter().peekable();
+        for (key, value) in new {
+            while let Some((gone, _)) = before.next_if(|(k, _)| *k < key) {
+                changes.removed.push(gone.clone());
+            }
+            match before.next_if(|(k, _)| *k == key) {
+                Some((_, same)) if same == value => {}
+                _ => changes.set.push((key.clone(), value.clone())),
+            }
+        }
+        changes.removed.extend(before.map(|(k, _)| k.clone()));
+        changes
+    }
+
+    fn apply(self, table: &mut BTreeMap<K, V>) {
+        for key in self.removed {
+            table.remove(&key);
+        }
+        table.extend(self.set);
+    }
+}
+
+/// `None` and empty mean unchanged; what was cleared is named in a `removed`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Delta {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub collectors: Changes<Collector, CollectorStatus>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub processes: Changes<ProcessId, Process>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub containers: Changes<ContainerId, Container>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub images: Changes<ImageId, Image>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub networks: Changes<NetworkId, Network>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub namespaces: Changes<NetNsId, Namespace>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub listeners: Changes<ListenerKey, Listener>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub connections: Changes<ConnectionId, Connection>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub flows: Changes<FlowKey, Flow>,
+    #[serde(skip_serializing_if = "MetricsDelta::is_empty")]
+    pub metrics: MetricsDelta,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MetricsDelta {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostMetrics>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub containers: Changes<ContainerId, ContainerMetrics>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub processes: Changes<ProcessId, ProcessMetrics>,
+}
+
+impl MetricsDelta {
+    pub fn is_empty(&self) -> bool {
+        let Self { host, containers, processes } = self;
+        host.is_none() && containers.is_empty() && processes.is_empty()
+    }
+}
+
+impl Delta {
+    pub fn is_empty(&self) -> bool {
+        self.is_metrics_only() && self.metrics.is_empty()
+    }
+
+    /// Whether nothing but samples changed, which may wait for the next second.
+    pub fn is_metrics_only(&self) -> bool {
+        let Self {
+            host,
+            collectors,
+            processes,
+            containers,
+            images,
+            networks,
+            namespaces,
+            listeners,
+            connections,
+            flows,
+            metrics: _,
+        } = self;
+        host.is_none()
+            && collectors.is_empty()
+            && processes.is_empty()
+            && containers.is_empty()
+            && images.is_empty()
+            && networks.is_empty()
+            && namespaces.is_empty()
+            && listeners.is_empty()
+            && connections.is_empty()
+            && flows.is_empty()
+    }
+}
+
+/// What turns `old` into `new`.
+///
+/// # Panics
+/// Never; a host's metrics that vanish (they do not: a host always has them once seen) stay as they were.
+pub fn between(old: &Report, new: &Report) -> Delta {
+    Delta {
+        host: (old.host != new.host).then(|| new.host.clone()),
+        collectors: Changes::between(&old.collectors, &new.collectors),
+        processes: Changes::between(&old.processes, &new.processes),
+        containers: Changes::between(&old.containers, &new.containers),
+        images: Changes::between(&old.images, &new.images),
+        networks: Changes::between(&old.networks, &new.networks),
+        namespaces: Changes::between(&old.namespaces, &new.namespaces),
+        listeners: Changes::between(&old.listeners, &new.listeners),
+        connections: Changes::between(&old.connections, &new.connections),
+        flows: Changes::between(&old.flows, &new.flows),
+        metrics: MetricsDelta {
+            host: if old.metrics.host == new.metrics.host { None } else { new.metrics.host },
+            containers: Changes::between(&old.metrics.containers, &new.metrics.containers),
+            processes: Changes::between(&old.metrics.processes, &new.metrics.processes),
+        },
+    }
+}
+
+pub fn apply(delta: Delta, report: &mut Report) {
+    let Delta {
+        host,
+        collectors,
+        processes,
+        containers,
+        images,
+        networks,
+        namespaces,
+        listeners,
+        connections,
+        flows,
+        metrics,
+    } = delta;
+    if let Some(host) = host {
+        report.host = host;
+    }
+    collectors.apply(&mut report.collectors);
+    processes.apply(&mut report.processes);
+    containers.apply(&mut report.containers);
+    images.apply(&mut report.images);
+    networks.apply(&mut report.networks);
+    namespaces.apply(&mut report.namespaces);
+    listeners.apply(&mut report.listeners);
+    connections.apply(&mut report.connections);
+    flows.apply(&mut report.flows);
+    let MetricsDelta { host, containers, processes } = metrics;
+    let Metrics { host: host_now, containers: containers_now, processes: processes_now } = &mut report.metrics;
+    if host.is_some() {
+        *host_now = host;
+    }
+    containers.apply(containers_now);
+    processes.apply(processes_now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn report() -> impl Strategy<Value = Report> {
+        let process = (0u32..6, 0u64..3, "[a-c]{1,2}");
+        let metric = (0u32..6, 0u64..3, 0u32..100);
+        let container = ("[a-e]", "[x-z]", 0u32..5);
+        (
+            proptest::collection::vec(process, 0..8),
+            proptest::collection::vec(metric, 0..8),
+            proptest::collection::vec(container, 0..6),
+            "[a-b]",
+        )
+            .prop_map(|(processes, metrics, containers, host)| {
+                let mut report = Report::default();
+                report.host.name = host;
+                report.metrics.host = Some(HostMetrics::default());
+                for (pid, start, name) in processes {
+                    report.processes.insert(ProcessId { pid, start }, Process { name, ..Process::default() });
+                }
+                for (pid, start, threads) in metrics {
+                    report
+                        .metrics
+                        .processes
+                        .insert(ProcessId { pid, start }, ProcessMetrics { threads, ..ProcessMetrics::default() });
+                }
+                for (id, name, restart_count) in containers {
+                    report
+                        .containers
+                        .insert(id.into(), Container { name, restart_count, ..Container::default() });
+                }
+                report
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn a_delta_applied_to_the_old_report_gives_the_new_one(old in report(), new in report()) {
+            let mut patched = old.clone();
+            apply(between(&old, &new), &mut patched);
+            prop_assert_eq!(patched, new);
+        }
+
+        #[test]
+        fn a_report_compared_with_itself_changes_nothing(report in report()) {
+            prop_assert!(between(&report, &report).is_empty());
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What one host reports: everything its probe sees, as typed records keyed by identity.
+//!
+//! Records carry facts, never labels or shapes. What changes each second (`metrics`) is apart from what rarely
+//! changes, so that a delta of one does not repeat the other.
+
+pub mod collector;
+pub mod connection;
+pub mod container;
+pub mod host;
+pub mod network;
+pub mod process;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use collector::{Collector, CollectorState, CollectorStatus};
+pub use connection::{Connection, Evidence, Flow, FlowKey, Listener, ListenerKey, Role};
+pub use container::{Container, ContainerMetrics, ContainerState, Endpoint, Health, Image, PortMapping};
+pub use host::{Engine, Host, HostMetrics};
+pub use network::{Namespace, Network, NetworkScope};
+pub use process::{Process, ProcessMetrics};
+
+use crate::id::{ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId};
+
+/// The whole of one host at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    pub host: Host,
+    pub collectors: BTreeMap<Collector, CollectorStatus>,
+    pub processes: BTreeMap<ProcessId, Process>,
+    pub containers: BTreeMap<ContainerId, Container>,
+    pub images: BTreeMap<ImageId, Image>,
+    pub networks: BTreeMap<NetworkId, Network>,
+    pub namespaces: BTreeMap<NetNsId, Namespace>,
+    pub listeners: BTreeMap<ListenerKey, Listener>,
+    pub connections: BTreeMap<ConnectionId, Connection>,
+    pub flows: BTreeMap<FlowKey, Flow>,
+    pub metrics: Metrics,
+}
+
+/// The latest sample of everything that is measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metrics {
+    pub host: Option<HostMetrics>,
+    pub containers: BTreeMap<ContainerId, ContainerMetrics>,
+    pub processes: BTreeMap<ProcessId, ProcessMetrics>,
+}
