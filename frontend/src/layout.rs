@@ -99,7 +99,7 @@ fn rank(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
             }
         }
     }
-    let mut ranks = vec![0; count];
+    let mut ranks = vec![0usize; count];
     for node in done.into_iter().rev() {
         for &child in &out[node] {
             if !back.contains(&(node, child)) {

@@ -1,0 +1,377 @@
+//! The page's state and its parts.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use shared::view::{Details, TopologyInfo};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
+
+use crate::components::{card::Card, chrome, help::Help, rail::Rail, table::Table};
+use crate::connection::{self, Connection, Link, now_ms};
+use crate::layout::{self, Positions};
+use crate::model::{Model, Taken};
+use crate::route::{Mode, Route};
+use crate::search::Query;
+use crate::theme::{self, Theme};
+use crate::{canvas, text};
+
+pub fn start() {
+    leptos::mount::mount_to_body(App);
+    // The text that says that the page is loading.
+    if let Some(note) = web_sys::window().and_then(|w| w.document()?.get_element_by_id("loading")) {
+        note.remove();
+    }
+}
+
+/// What every part of the page may read and change.
+#[derive(Clone, Copy)]
+pub struct Page {
+    pub route: RwSignal<Route>,
+    pub link: RwSignal<Link>,
+    pub model: StoredValue<Model, LocalStorage>,
+    /// Rises when nodes or edges change.
+    pub structure: RwSignal<u64>,
+    /// Rises with every message.
+    pub values: RwSignal<u64>,
+    pub topologies: RwSignal<Vec<TopologyInfo>>,
+    pub details: RwSignal<Option<Details>>,
+    /// The selected node is not there any more: its card shows its last values.
+    pub gone: RwSignal<bool>,
+    pub hovered: RwSignal<Option<u32>>,
+    pub help: RwSignal<bool>,
+    pub theme: StoredValue<Theme, LocalStorage>,
+    pub positions: StoredValue<Positions, LocalStorage>,
+    /// Rises when the camera should show everything.
+    pub fit: RwSignal<u64>,
+    /// Once a second.
+    pub clock: RwSignal<f64>,
+    pub topologies_open: RwSignal<bool>,
+    connection: StoredValue<Option<Rc<RefCell<Option<Connection>>>>, LocalStorage>,
+}
+
+impl Page {
+    fn new() -> Self {
+        let hash = web_sys::window().and_then(|w| w.location().hash().ok()).unwrap_or_default();
+        Self {
+            route: RwSignal::new(Route::parse(&hash)),
+            link: RwSignal::new(Link::Connecting),
+            model: StoredValue::new_local(Model::default()),
+            structure: RwSignal::new(0),
+            values: RwSignal::new(0),
+            topologies: RwSignal::new(Vec::new()),
+            details: RwSignal::new(None),
+            gone: RwSignal::new(false),
+            hovered: RwSignal::new(None),
+            help: RwSignal::new(false),
+            theme: StoredValue::new_local(Theme::default()),
+            positions: StoredValue::new_local(Positions::new()),
+            fit: RwSignal::new(0),
+            clock: RwSignal::new(now_ms()),
+            topologies_open: RwSignal::new(false),
+            connection: StoredValue::new_local(Some(Rc::new(RefCell::new(None)))),
+        }
+    }
+
+    /// Goes somewhere, so that the browser's back button leads here.
+    pub fn go(&self, change: impl FnOnce(&mut Route)) {
+        let mut route = self.route.get_untracked();
+        change(&mut route);
+        if route != self.route.get_untracked() {
+            push(&route.hash(), false);
+            self.route.set(route);
+        }
+    }
+
+    /// Changes the address without a step for the back button, as typing does.
+    pub fn adjust(&self, change: impl FnOnce(&mut Route)) {
+        let mut route = self.route.get_untracked();
+        change(&mut route);
+        if route != self.route.get_untracked() {
+            push(&route.hash(), true);
+            self.route.set(route);
+        }
+    }
+
+    pub fn select(&self, id: Option<String>) {
+        self.go(|route| route.selected = id);
+    }
+
+    /// What the search finds, by slot with the reason; none while nothing is searched for.
+    pub fn found(&self) -> Option<std::collections::BTreeMap<u32, Option<String>>> {
+        let query = Query::parse(&self.route.with(|route| route.search.clone()));
+        if query.is_empty() {
+            return None;
+        }
+        self.structure.track();
+        let find = |model: &Model| model.nodes.iter().filter_map(|(slot, node)| Some((*slot, query.find(node)?))).collect();
+        Some(self.model.with_value(find))
+    }
+
+    pub fn retry(&self) {
+        self.connection.with_value(|held| {
+            if let Some(held) = held
+                && let Some(connection) = &*held.borrow()
+            {
+                connection.retry_now();
+            }
+        });
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.link.with(|link| *link == Link::Live)
+    }
+
+    fn lay_out_again(&self, afresh: bool) {
+        let graph = self.model.with_value(|model| {
+            let id = |slot: &u32| model.nodes.get(slot).map(|node| node.id.clone());
+            let edges = model.edges.values().filter_map(|e| Some((id(&e.source)?, id(&e.target)?)));
+            layout::Graph { nodes: model.nodes.values().map(|n| n.id.clone()).collect(), edges: edges.collect() }
+        });
+        self.positions.update_value(|positions| {
+            *positions = if afresh { layout::from_scratch(&graph) } else { layout::lay_out(&graph, positions) };
+        });
+    }
+
+    pub fn rearrange(&self) {
+        self.lay_out_again(true);
+        self.fit.update(|n| *n += 1);
+    }
+
+    /// Opens the stream of the view that the route names.
+    fn follow(&self, topology: &str, query: &str) {
+        let page = *self;
+        page.model.set_value(Model::default());
+        page.positions.set_value(Positions::new());
+        page.structure.update(|n| *n += 1);
+        page.hovered.set(None);
+        let first = std::cell::Cell::new(true);
+        let take = move |delta| {
+            let taken = page.model.try_update_value(|model| model.take(delta, now_ms() as u64));
+            match taken {
+                Some(Taken::Structure) => {
+                    page.lay_out_again(false);
+                    if first.replace(false) {
+                        page.fit.update(|n| *n += 1);
+                    }
+                    page.structure.update(|n| *n += 1);
+                    page.values.update(|n| *n += 1);
+                }
+                Some(Taken::Values) => page.values.update(|n| *n += 1),
+                Some(Taken::Gap) | None => return false,
+            }
+            true
+        };
+        let path = format!("api/topology/{topology}/ws{query}");
+        self.connection.with_value(|held| {
+            if let Some(held) = held {
+                // The old one is closed before the new one is opened.
+                held.borrow_mut().take();
+                *held.borrow_mut() = Some(Connection::open(path, page.link, take));
+            }
+        });
+    }
+
+    fn read_topologies(&self) {
+        let page = *self;
+        let query = page.route.with_untracked(Route::query);
+        spawn_local(async move {
+            if let Ok(list) = connection::get::<Vec<TopologyInfo>>(&format!("api/topology{query}")).await {
+                page.topologies.set(list);
+            }
+        });
+    }
+
+    fn read_details(&self) {
+        let page = *self;
+        let route = page.route.get_untracked();
+        let Some(id) = route.selected.clone() else { return };
+        let path = format!("api/topology/{}/{}{}", route.topology, crate::route::encode(&id), route.query());
+        spawn_local(async move {
+            #[derive(serde::Deserialize)]
+            struct Answer {
+                node: Details,
+            }
+            let answer = connection::get::<Answer>(&path).await;
+            // Somebody may have chosen another one meanwhile.
+            if page.route.with_untracked(|now| now.selected.as_ref() != Some(&id)) {
+                return;
+            }
+            match answer {
+                Ok(answer) => {
+                    page.gone.set(false);
+                    page.details.set(Some(answer.node));
+                }
+                Err(error) if error.starts_with("404") => page.gone.set(true),
+                Err(_) => {}
+            }
+        });
+    }
+}
+
+fn push(hash: &str, replace: bool) {
+    let Some(history) = web_sys::window().and_then(|w| w.history().ok()) else { return };
+    let _ = match replace {
+        true => history.replace_state_with_url(&JsValue::NULL, "", Some(hash)),
+        false => history.push_state_with_url(&JsValue::NULL, "", Some(hash)),
+    };
+}
+
+/// Calls `run` at each event of the window, for as long as the page lives.
+fn on_window<E: JsCast + 'static>(event: &str, run: impl Fn(E) + 'static) {
+    let listener = Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| run(event.unchecked_into()));
+    if let Some(window) = web_sys::window() {
+        let _ = window.add_event_listener_with_callback(event, listener.as_ref().unchecked_ref());
+    }
+    listener.forget();
+}
+
+#[component]
+fn App() -> impl IntoView {
+    let page = Page::new();
+    provide_context(page);
+    theme::follow_system(move || {
+        page.theme.set_value(Theme::read());
+        page.values.update(|n| *n += 1);
+    });
+    let view = Memo::new(move |_| page.route.with(|route| (route.topology.clone(), route.query())));
+    Effect::new(move |_| {
+        let (topology, query) = view.get();
+        page.follow(&topology, &query);
+        page.read_topologies();
+    });
+    let selected = Memo::new(move |_| page.route.with(|route| (route.topology.clone(), route.selected.clone())));
+    Effect::new(move |_| {
+        selected.track();
+        page.details.set(None);
+        page.gone.set(false);
+        page.read_details();
+    });
+    set_interval(
+        move || {
+            page.clock.set(now_ms());
+            if page.is_live_untracked() {
+                page.read_details();
+            }
+        },
+        std::time::Duration::from_millis(1000),
+    );
+    set_interval(
+        move || {
+            if page.is_live_untracked() {
+                page.read_topologies();
+            }
+        },
+        std::time::Duration::from_millis(3000),
+    );
+    for event in ["popstate", "hashchange"] {
+        on_window(event, move |_: web_sys::Event| {
+            let hash = web_sys::window().and_then(|w| w.location().hash().ok()).unwrap_or_default();
+            page.route.set(Route::parse(&hash));
+        });
+    }
+    on_window("keydown", move |event: web_sys::KeyboardEvent| key(page, &event));
+    Effect::new(move |_| {
+        let name = page.details.with(|details| details.as_ref().map(|d| d.summary.label.clone()));
+        let title = name.map_or("Scope".to_owned(), |name| format!("{name} – Scope"));
+        if let Some(document) = web_sys::window().and_then(|w| w.document()) {
+            document.set_title(&title);
+        }
+    });
+    view! {
+        <div class="page" class:offline=move || !page.is_live() && matches!(page.link.get(), Link::Lost { .. })>
+            <chrome::Header/>
+            <Rail/>
+            <main>
+                <chrome::ViewBar/>
+                <div class="stage">
+                    {move || match page.route.with(|route| route.mode) {
+                        Mode::Graph => canvas::Graph().into_any(),
+                        Mode::Table => Table().into_any(),
+                    }}
+                    <chrome::Empty/>
+                    <chrome::Banner/>
+                    <Card/>
+                </div>
+            </main>
+            <chrome::StatusLine/>
+            <Help/>
+        </div>
+    }
+}
+
+impl Page {
+    fn is_live_untracked(&self) -> bool {
+        self.link.with_untracked(|link| *link == Link::Live)
+    }
+
+    /// Ids of the nodes that are drawn in full: all, or those that the pointer or the selection concerns.
+    pub fn lit(&self) -> Option<BTreeSet<u32>> {
+        let selected = self.route.with(|route| route.selected.clone());
+        self.structure.track();
+        let around = |slot: u32| self.model.with_value(|model| model.neighbourhood(slot));
+        if let Some(slot) = self.hovered.get() {
+            return Some(around(slot));
+        }
+        let slot = selected.and_then(|id| self.model.with_value(|model| model.slot_of(&id)))?;
+        Some(around(slot))
+    }
+}
+
+fn key(page: Page, event: &web_sys::KeyboardEvent) {
+    let target = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok());
+    let typing = target.is_some_and(|t| matches!(t.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
+    if event.ctrl_key() || event.meta_key() || event.alt_key() {
+        return;
+    }
+    match event.key().as_str() {
+        "Escape" => close_last(page),
+        _ if typing => return,
+        "/" => {
+            if let Some(input) = web_sys::window().and_then(|w| w.document()?.get_element_by_id("search")) {
+                let _ = input.unchecked_into::<web_sys::HtmlElement>().focus();
+            }
+        }
+        "g" => page.go(|route| route.mode = Mode::Graph),
+        "t" => page.go(|route| route.mode = Mode::Table),
+        "?" => page.help.update(|open| *open = !*open),
+        "0" => page.fit.update(|n| *n += 1),
+        _ => return,
+    }
+    event.prevent_default();
+}
+
+/// What was opened last goes first.
+fn close_last(page: Page) {
+    if page.help.get_untracked() {
+        page.help.set(false);
+    } else if page.topologies_open.get_untracked() {
+        page.topologies_open.set(false);
+    } else if page.route.with_untracked(|route| route.selected.is_some()) {
+        page.select(None);
+    } else {
+        page.adjust(|route| route.search.clear());
+    }
+    let active = web_sys::window().and_then(|w| w.document()?.active_element());
+    if let Some(element) = active.and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = element.blur();
+    }
+}
+
+/// `35 containers`, in the words of the topology.
+pub fn counted(topology: &str, count: usize) -> String {
+    let (one, many) = match topology {
+        "processes" => ("process", "processes"),
+        "processes-by-name" => ("process name", "process names"),
+        "containers" => ("container", "containers"),
+        "containers-by-hostname" => ("DNS name", "DNS names"),
+        "containers-by-image" => ("image", "images"),
+        "hosts" => ("host", "hosts"),
+        "networks" => ("network", "networks"),
+        _ => ("node", "nodes"),
+    };
+    text::plural(count, one, many)
+}

@@ -1,0 +1,8 @@
+//! The panels around the canvas.
+
+pub mod card;
+pub mod chrome;
+pub mod help;
+pub mod icon;
+pub mod rail;
+pub mod table;

@@ -1,0 +1,327 @@
+//! Everything about the selected node.
+
+use leptos::prelude::*;
+use shared::view::{Children, Connections, Metric, Parent, Row, Summary, Table};
+
+use super::icon::{Icon, Warning};
+use crate::app::Page;
+use crate::canvas::slot_of;
+use crate::text;
+
+/// Lists show so many rows until they are asked for all.
+const ROWS: usize = 8;
+
+#[component]
+pub fn Card() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let selected = Memo::new(move |_| page.route.with(|route| route.selected.clone()));
+    // The parts that live: each is drawn again only when it changed.
+    let summary = Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.summary.clone())));
+    let metrics = Memo::new(move |_| summary.with(|s| s.as_ref().map(|s| s.metrics.clone()).unwrap_or_default()));
+    let rows = Memo::new(move |_| summary.with(|s| s.as_ref().map(|s| s.metadata.clone()).unwrap_or_default()));
+    let tables = Memo::new(move |_| summary.with(|s| s.as_ref().map(|s| s.tables.clone()).unwrap_or_default()));
+    let children = Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.children.clone()).unwrap_or_default()));
+    let sides = Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.connections.clone()).unwrap_or_default()));
+    let title = Memo::new(move |_| {
+        summary.with(|s| s.as_ref().map(|s| (s.label.clone(), s.label_minor.clone(), s.kind.clone(), s.state.clone())))
+    });
+    let parents = Memo::new(move |_| {
+        summary.with(|s| {
+            let all = s.as_ref().map(|s| s.parents.iter().chain(&s.networks).cloned().collect::<Vec<Parent>>());
+            all.unwrap_or_default()
+        })
+    });
+    view! {
+        <Show when=move || selected.with(Option::is_some)>
+            <aside class="card" aria-label="Details">
+                <header>
+                    {move || match title.get() {
+                        Some((label, minor, kind, state)) => view! {
+                            <span class=format!("kind kind-{kind}")><Icon name=kind.clone()/></span>
+                            <div class="names">
+                                <h2 title=label.clone()>{text::shortened(text::base_name(&label), 40)}</h2>
+                                <p>{words(&kind, &minor, &state)}</p>
+                            </div>
+                        }.into_any(),
+                        None => view! {
+                            <div class="names"><h2>{move || match page.gone.get() {
+                                true => "Not there any more",
+                                false => "Reading",
+                            }}</h2></div>
+                        }.into_any(),
+                    }}
+                    <button class="plain" aria-label="Close" title="Close (Esc)" on:click=move |_| page.select(None)>
+                        <Icon name="close"/>
+                    </button>
+                </header>
+                <Show when=move || page.gone.get()>
+                    <p class="gone">
+                        <Warning/>
+                        {move || match summary.with(Option::is_some) {
+                            true => "This went. The card shows its last values.",
+                            false => "Nothing of this name is in this view. It may have ended, or the options hide it.",
+                        }}
+                    </p>
+                </Show>
+                <Show when=move || parents.with(|list| !list.is_empty())>
+                    <div class="parents">
+                        {move || parents.get().into_iter().map(|parent| view! { <ParentChip parent/> }).collect_view()}
+                    </div>
+                </Show>
+                <Show when=move || metrics.with(|list| !list.is_empty())>
+                    <section class="metrics">
+                        <h3>"Status"<span class="aside">"last 60 s"</span></h3>
+                        <div class="sparks">
+                            {move || metrics.get().into_iter().map(|metric| view! { <Spark metric/> }).collect_view()}
+                        </div>
+                    </section>
+                </Show>
+                {move || sides.get().into_iter().filter(|side| !side.connections.is_empty())
+                    .map(|side| view! { <Side side/> }).collect_view()}
+                {move || children.get().into_iter().map(|group| view! { <Inside group/> }).collect_view()}
+                <Show when=move || rows.with(|list| !list.is_empty())>
+                    <section>
+                        <h3>"Info"</h3>
+                        <dl class="info">
+                            {move || {
+                                let now = page.clock.get() as u64;
+                                let clock = page.model.with_value(|m| m.clock_ms);
+                                let now = now.saturating_add_signed(clock);
+                                rows.get().into_iter().map(|row| view! { <InfoRow row now/> }).collect_view()
+                            }}
+                        </dl>
+                    </section>
+                </Show>
+                {move || tables.get().into_iter().filter(|table| !table.rows.is_empty())
+                    .map(|table| view! { <Properties table/> }).collect_view()}
+            </aside>
+        </Show>
+    }
+}
+
+/// `Container on h1`, `Process on h2 (556), paused`.
+fn words(kind: &str, minor: &str, state: &str) -> String {
+    let mut name = kind.to_owned();
+    if let Some(first) = name.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    let place = match (kind, minor) {
+        (_, "") => name,
+        ("container" | "process", minor) if !minor.contains("container") => format!("{name} on {minor}"),
+        (_, minor) => minor.to_owned(),
+    };
+    if state.is_empty() { place } else { format!("{place}, {state}") }
+}
+
+#[component]
+fn ParentChip(parent: Parent) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let Parent { id, label, topology_id } = parent;
+    let icon = match topology_id.as_str() {
+        "hosts" => "host",
+        "containers-by-image" => "image",
+        "containers" => "container",
+        _ => "network",
+    };
+    let line = (topology_id == "networks").then(|| {
+        let slot = slot_of(&label) + 1;
+        view! { <span class=format!("line line-{slot}") style=format!("--line: var(--n-{slot})")></span> }
+    });
+    let go = move |_| {
+        page.go(|route| {
+            route.topology.clone_from(&topology_id);
+            route.selected = Some(id.clone());
+        });
+    };
+    let is_network = line.is_some();
+    view! {
+        <button class="chip" on:click=go title=label.clone()>
+            {line}
+            {(!is_network).then(|| view! { <Icon name=icon/> })}
+            {text::shortened(&label, 26)}
+        </button>
+    }
+}
+
+#[component]
+fn Spark(metric: Metric) -> impl IntoView {
+    const WIDTH: f64 = 178.0;
+    const HEIGHT: f64 = 32.0;
+    let samples: Vec<f64> = metric.samples.iter().flatten().map(|s| s.value).collect();
+    let top = match metric.format.as_str() {
+        "percent" => samples.iter().copied().fold(1.0, f64::max).max(if metric.max <= 100.0 { 20.0 } else { 0.0 }),
+        _ => samples.iter().copied().fold(metric.min.max(1e-9), f64::max) * 1.15,
+    };
+    let at = |n: usize, value: f64| {
+        let x = WIDTH - (samples.len() - 1 - n) as f64 * (WIDTH / 59.0);
+        (x, HEIGHT - 1.0 - (value / top).clamp(0.0, 1.0) * (HEIGHT - 3.0))
+    };
+    let points: Vec<(f64, f64)> = samples.iter().enumerate().map(|(n, value)| at(n, *value)).collect();
+    let line: String = points
+        .iter()
+        .enumerate()
+        .map(|(n, (x, y))| format!("{}{x:.1} {y:.1}", if n == 0 { "M" } else { "L" }))
+        .collect();
+    let area = match (points.first(), points.last()) {
+        (Some(first), Some(last)) => format!("{line}L{:.1} {HEIGHT}L{:.1} {HEIGHT}Z", last.0, first.0),
+        _ => String::new(),
+    };
+    let value = text::metric(&metric.format, &metric.label, metric.value);
+    let bounded = metric.format == "filesize" && metric.priority <= 2.0 && metric.max > 0.0;
+    let of = bounded.then(|| format!(" of {}", text::bytes(metric.max)));
+    let (least, most) = samples.iter().fold((f64::MAX, 0f64), |(a, b), v| (a.min(*v), b.max(*v)));
+    let span = (!samples.is_empty()).then(|| {
+        let word = |v| text::metric(&metric.format, &metric.label, v);
+        format!("{} to {} in the last minute", word(least), word(most))
+    });
+    view! {
+        <div class="spark" title=span>
+            <div class="figures"><span>{metric.label.clone()}</span><b>{value}</b><i>{of}</i></div>
+            <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">
+                <path class="area" d=area/>
+                <path class="curve" d=line/>
+            </svg>
+        </div>
+    }
+}
+
+#[component]
+fn Side(side: Connections) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let all = RwSignal::new(false);
+    let count = side.connections.len();
+    let topology = side.topology_id.clone();
+    let heading = if side.id == "incoming-connections" { "From" } else { "To" };
+    let value = |rows: &[Row], id: &str| rows.iter().find(|r| r.id == id).map(|r| r.value.clone()).unwrap_or_default();
+    let rows = StoredValue::new(side.connections);
+    let shown = move || {
+        let topology = topology.clone();
+        let most = if all.get() { usize::MAX } else { ROWS };
+        rows.get_value().into_iter().take(most).map(move |row| {
+            let (topology, id) = (topology.clone(), row.node_id.clone());
+            let go = move |_| {
+                page.go(|route| {
+                    route.topology.clone_from(&topology);
+                    route.selected = Some(id.clone());
+                });
+            };
+            let remote = value(&row.metadata, "remote");
+            let label = if remote.is_empty() { text::shortened(text::base_name(&row.label), 26) } else { remote };
+            view! {
+                <tr on:click=go tabindex="0">
+                    <td><span class="far">{label}</span>" "<span class="minor">{text::shortened(&row.label_minor, 18)}</span></td>
+                    <td class="number">{value(&row.metadata, "port")}</td>
+                    <td class="number">{value(&row.metadata, "count")}</td>
+                </tr>
+            }
+        }).collect_view()
+    };
+    view! {
+        <section>
+            <h3>{side.label.clone()}<span class="aside left">{count}</span></h3>
+            <table class="list">
+                <thead><tr><th>{heading}</th><th class="number">"Port"</th><th class="number">"Open"</th></tr></thead>
+                <tbody>{shown}</tbody>
+            </table>
+            <More count all/>
+        </section>
+    }
+}
+
+#[component]
+fn Inside(group: Children) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let all = RwSignal::new(false);
+    let Children { label, topology_id, nodes, columns, .. } = group;
+    let count = nodes.len();
+    let mut nodes = nodes;
+    let first_metric = |node: &Summary| node.metrics.first().map_or(0.0, |m| m.value);
+    nodes.sort_by(|a, b| first_metric(b).total_cmp(&first_metric(a)).then_with(|| a.label.cmp(&b.label)));
+    let heads = columns.iter().map(|c| view! { <th class="number">{c.label.clone()}</th> }).collect_view();
+    let nodes = StoredValue::new(nodes);
+    let shown = move || {
+        let most = if all.get() { usize::MAX } else { ROWS };
+        nodes.get_value().into_iter().take(most).map(|node| {
+            let (topology, id) = (topology_id.clone(), node.id.clone());
+            let go = move |_| {
+                page.go(|route| {
+                    // Whoever looks into a node wants to see what is in it, whatever the options hide.
+                    if topology == "processes" {
+                        route.options.insert("unconnected".into(), "show".into());
+                    }
+                    route.topology.clone_from(&topology);
+                    route.selected = Some(id.clone());
+                });
+            };
+            let cells = columns.iter().map(|column| {
+                let metric = node.metrics.iter().find(|m| m.id == column.id);
+                let row = node.metadata.iter().find(|r| r.id == column.id);
+                let words = match (metric, row) {
+                    (Some(m), _) => text::metric(&m.format, &m.label, m.value),
+                    (None, Some(row)) => row.value.clone(),
+                    (None, None) => "–".into(),
+                };
+                view! { <td class="number">{words}</td> }
+            }).collect_view();
+            view! {
+                <tr on:click=go tabindex="0">
+                    <td title=node.label.clone()>
+                        <span class="far">{text::shortened(text::base_name(&node.label), 28)}</span>
+                    </td>
+                    {cells}
+                </tr>
+            }
+        }).collect_view()
+    };
+    view! {
+        <section>
+            <h3>{label}<span class="aside left">{count}</span></h3>
+            <table class="list">
+                <thead><tr><th>"Name"</th>{heads}</tr></thead>
+                <tbody>{shown}</tbody>
+            </table>
+            <More count all/>
+        </section>
+    }
+}
+
+#[component]
+fn More(count: usize, all: RwSignal<bool>) -> impl IntoView {
+    (count > ROWS).then(|| {
+        view! {
+            <button class="more" on:click=move |_| all.update(|a| *a = !*a)>
+                {move || if all.get() { "Show fewer".to_owned() } else { format!("Show all {count}") }}
+            </button>
+        }
+    })
+}
+
+#[component]
+fn InfoRow(row: Row, now: u64) -> impl IntoView {
+    let value = row.value_at(now);
+    let words = match row.data_type.as_str() {
+        "duration" => text::duration(value.parse().unwrap_or(0)),
+        "datetime" => value.split('.').next().unwrap_or_default().replace('T', " ") + " UTC",
+        _ if row.truncate > 0 => value.chars().take(row.truncate as usize).collect(),
+        _ => value.clone(),
+    };
+    let mono = matches!(row.id.as_str(), "docker_container_command" | "cmdline" | "docker_container_id" | "network_id");
+    view! { <dt>{row.label}</dt><dd title=value class:mono=mono>{words}</dd> }
+}
+
+#[component]
+fn Properties(table: Table) -> impl IntoView {
+    let entry = |row: &shared::view::TableRow, key: &str| row.entries.get(key).cloned().unwrap_or_default();
+    let count = table.rows.len();
+    view! {
+        <details class="properties">
+            <summary>{table.label.clone()}<span class="aside left">{count}</span></summary>
+            <dl class="info">
+                {table.rows.iter().map(|row| {
+                    let (label, value) = (entry(row, "label"), entry(row, "value"));
+                    view! { <dt title=label.clone()>{text::shortened(label.trim(), 32)}</dt><dd title=value.clone()>{value.clone()}</dd> }
+                }).collect_view()}
+            </dl>
+        </details>
+    }
+}

@@ -1,0 +1,329 @@
+//! Header, view bar, status line, and what the stage says when there is nothing to draw.
+
+use leptos::prelude::*;
+use shared::view::{OptionGroup, ProbeStatus, TopologyInfo};
+
+use super::icon::{Icon, Logo, Warning};
+use super::rail::id_of;
+use crate::app::{Page, counted};
+use crate::connection::{self, Link};
+use crate::route::Mode;
+use crate::text;
+
+/// The topology that is shown, as the app describes it.
+fn current(page: Page) -> Option<TopologyInfo> {
+    let id = page.route.with(|route| route.topology.clone());
+    page.topologies.with(|list| {
+        let all = list.iter().flat_map(|t| std::iter::once(t).chain(&t.sub_topologies));
+        all.clone().find(|t| id_of(t) == id).cloned()
+    })
+}
+
+#[component]
+pub fn Header() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let count = move || {
+        page.found().map(|found| {
+            let all = page.model.with_value(|m| m.nodes.len());
+            format!("{} of {}", text::grouped(found.len()), text::grouped(all))
+        })
+    };
+    view! {
+        <header class="head">
+            <div class="brand"><Logo/><span>"Scope"</span></div>
+            <button class="menu" aria-label="Topologies" on:click=move |_| page.topologies_open.update(|o| *o = !*o)>
+                <Icon name="menu"/>
+            </button>
+            <label class="search">
+                <Icon name="search"/>
+                <input
+                    id="search"
+                    type="text"
+                    autocomplete="off"
+                    spellcheck="false"
+                    aria-label="Search"
+                    placeholder="Search: redis, host:h3, network:mesh, -web"
+                    prop:value=move || page.route.with(|route| route.search.clone())
+                    on:input=move |event| page.adjust(|route| route.search = event_target_value(&event))
+                />
+                <span class="hits">{count}</span>
+                <kbd>"/"</kbd>
+            </label>
+            <div class="space"></div>
+            <div class="live" class:lost=move || !page.is_live()>
+                <span class="dot"></span>
+                {move || match page.link.get() {
+                    Link::Live => "Live",
+                    Link::Connecting => "Connecting",
+                    Link::Lost { .. } => "Not live",
+                }}
+            </div>
+            <button class="plain" title="Keys and search (?)" aria-label="Help" on:click=move |_| page.help.set(true)>
+                <Icon name="help"/>
+            </button>
+        </header>
+    }
+}
+
+#[component]
+pub fn ViewBar() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let title = move || match current(page) {
+        Some(info) if info.name.starts_with("by ") => {
+            let parent = page.topologies.with(|list| {
+                list.iter().find(|t| t.sub_topologies.iter().any(|s| s.url == info.url)).map(|t| t.name.clone())
+            });
+            format!("{} {}", parent.unwrap_or_default(), info.name)
+        }
+        Some(info) => info.name,
+        None => String::new(),
+    };
+    let mode = move |mode: Mode| move || page.route.with(|route| route.mode == mode);
+    view! {
+        <div class="viewbar">
+            <h1>{title}</h1>
+            <div class="segments" role="group" aria-label="View">
+                <button class:on=mode(Mode::Graph) title="Graph (g)" on:click=move |_| page.go(|r| r.mode = Mode::Graph)>
+                    <Icon name="graph"/>"Graph"
+                </button>
+                <button class:on=mode(Mode::Table) title="Table (t)" on:click=move |_| page.go(|r| r.mode = Mode::Table)>
+                    <Icon name="table"/>"Table"
+                </button>
+            </div>
+            {move || current(page).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
+                view! { <Choice group/> }
+            }).collect_view()}
+        </div>
+    }
+}
+
+#[component]
+fn Choice(group: OptionGroup) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let (id, default) = (group.id.clone(), group.default_value.clone());
+    let chosen = {
+        let (id, default) = (id.clone(), default.clone());
+        move || page.route.with(|route| route.options.get(&id).cloned().unwrap_or_else(|| default.clone()))
+    };
+    let set = move |event| {
+        let value = event_target_value(&event);
+        page.go(|route| {
+            if value == default {
+                route.options.remove(&id);
+            } else {
+                route.options.insert(id.clone(), value);
+            }
+        });
+    };
+    view! {
+        <label class="choice">
+            <select prop:value=chosen.clone() aria-label=group.id.clone() on:change=set>
+                {group.options.into_iter().map(|option| {
+                    let value = option.value.clone();
+                    let chosen = chosen.clone();
+                    view! { <option value=option.value selected=move || chosen() == value>{option.label}</option> }
+                }).collect_view()}
+            </select>
+            <Icon name="down"/>
+        </label>
+    }
+}
+
+#[component]
+pub fn StatusLine() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let probes = move || {
+        page.values.track();
+        page.model.with_value(|model| model.status.probes.clone())
+    };
+    let hosts = move || {
+        let probes = probes();
+        let live = probes.iter().filter(|p| p.state == "live").count();
+        match probes.len() {
+            0 => String::new(),
+            all if all == live => format!("{} {}", text::plural(all, "host", "hosts"), if all == 1 { "reports" } else { "report" }),
+            all => format!("{live} of {all} hosts report"),
+        }
+    };
+    let nodes = move || {
+        page.structure.track();
+        let stats = page.model.with_value(|model| model.stats);
+        let topology = page.route.with(|route| route.topology.clone());
+        let nodes = counted(&topology, stats.node_count as usize);
+        format!("{nodes}, {}", text::plural(stats.edge_count as usize, "edge", "edges"))
+    };
+    let hidden = move || {
+        page.structure.track();
+        match page.model.with_value(|model| model.stats.filtered_nodes) {
+            0 => String::new(),
+            count => format!("{} hidden by options", text::grouped(count as usize)),
+        }
+    };
+    let trouble = Memo::new(move |_| troubles(&probes(), page.clock.get()));
+    view! {
+        <footer class="status">
+            <span class="link" class:lost=move || !page.is_live()>
+                <span class="dot"></span>
+                {move || match page.link.get() {
+                    Link::Live => "Connected",
+                    Link::Connecting => "Connecting",
+                    Link::Lost { .. } => "Reconnecting",
+                }}
+            </span>
+            <span>{hosts}</span>
+            <span>{nodes}</span>
+            <span class="hidden-count">{hidden}</span>
+            <span class="space"></span>
+            <Show when=move || trouble.with(|list| !list.is_empty())>
+                <span class="trouble" title=move || trouble.get().join("\n")>
+                    <Warning/>
+                    <span class="words">{move || trouble.with(|list| list[0].clone())}</span>
+                    {move || trouble.with(|list| (list.len() > 1).then(|| format!(" and {} more", list.len() - 1)))}
+                </span>
+            </Show>
+        </footer>
+    }
+}
+
+/// What is missing from the picture, worst first.
+fn troubles(probes: &[ProbeStatus], now_ms: f64) -> Vec<String> {
+    let mut list = Vec::new();
+    for probe in probes.iter().filter(|p| p.state != "live") {
+        let silent = text::duration(((now_ms - probe.last_seen_ms as f64) / 1000.0).max(0.0) as u64);
+        list.push(format!("{} has not reported for {silent}", probe.hostname));
+    }
+    for probe in probes.iter().filter(|p| p.state == "live") {
+        if probe.clock_offset_ms.abs() > 5_000 {
+            let off = text::duration(probe.clock_offset_ms.unsigned_abs() / 1000);
+            list.push(format!("{}: its clock is off by {off}", probe.hostname));
+        }
+        for collector in &probe.collectors {
+            if matches!(collector.state.as_str(), "degraded" | "failed") {
+                list.push(format!("{}: {}", probe.hostname, collector.message));
+            }
+        }
+    }
+    list
+}
+
+/// Old data never looks live: says since when, and what happens next.
+#[component]
+pub fn Banner() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let words = move || match page.link.get() {
+        Link::Lost { since_ms, retry_at_ms } => {
+            let now = page.clock.get().max(since_ms);
+            let ago = text::duration(((now - since_ms) / 1000.0) as u64);
+            let wait = ((retry_at_ms - now) / 1000.0).ceil().max(0.0);
+            Some((
+                format!("Connection lost. You see what was so {ago} ago."),
+                format!("{} does not answer. Trying again in {wait:.0} s.", connection::host()),
+            ))
+        }
+        Link::Connecting | Link::Live => None,
+    };
+    view! {
+        {move || words().map(|(what, why)| view! {
+            <div class="banner" role="status">
+                <Warning/>
+                <div><b>{what}</b><span>{why}</span></div>
+                <button on:click=move |_| page.retry()>"Try now"</button>
+            </div>
+        })}
+    }
+}
+
+#[component]
+pub fn Empty() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let state = Memo::new(move |_| {
+        page.structure.track();
+        page.values.track();
+        let (nodes, stats, probes) =
+            page.model.with_value(|m| (m.nodes.len(), m.stats, m.status.probes.len()));
+        let search = page.route.with(|route| route.search.clone());
+        let found = page.found().map(|found| found.len());
+        match (page.link.get(), nodes, found) {
+            (Link::Live, 0, _) if probes == 0 => Some(Nothing::NoHost),
+            (Link::Live, 0, _) if stats.filtered_nodes > 0 => Some(Nothing::Hidden(stats.filtered_nodes)),
+            (Link::Live, 0, _) => Some(Nothing::None),
+            (Link::Live, all, Some(0)) => Some(Nothing::NotFound(search, all)),
+            (Link::Connecting, 0, _) => Some(Nothing::Waiting),
+            _ => None,
+        }
+    });
+    view! {
+        {move || state.get().map(|state| {
+            let topology = page.route.with_untracked(|route| route.topology.clone());
+            match state {
+                Nothing::NoHost => view! {
+                    <div class="empty first">
+                        <h2>"No host reports yet."</h2>
+                        <p>
+                            "Scope is running. Start it on the hosts you want to see; each appears here within a second of \
+                             its first report."
+                        </p>
+                        <Command label="On this host" command="scope launch".to_owned()/>
+                        <Command label="On every other host" command=format!("scope launch {}", connection::host())/>
+                    </div>
+                }.into_any(),
+                Nothing::Hidden(count) => view! {
+                    <div class="empty">
+                        <h2>{format!("All {} are hidden.", counted(&topology, count as usize))}</h2>
+                        <p>"The options above leave none of them."</p>
+                        <button on:click=move |_| page.go(show_everything)>"Show all"</button>
+                    </div>
+                }.into_any(),
+                Nothing::None => view! {
+                    <div class="empty">
+                        <h2>{format!("No {}.", counted(&topology, 2).trim_start_matches("2 "))}</h2>
+                        <p>"The hosts that report have none. What comes appears here by itself."</p>
+                    </div>
+                }.into_any(),
+                Nothing::NotFound(search, all) => view! {
+                    <div class="empty small">
+                        <h2>"Nothing matches "<code>{search}</code></h2>
+                        <p>{format!("{} in this view.", counted(&topology, all))}</p>
+                        <button on:click=move |_| page.adjust(|route| route.search.clear())>"Clear search"</button>
+                    </div>
+                }.into_any(),
+                Nothing::Waiting => view! { <div class="empty"><p>"Connecting to the app"</p></div> }.into_any(),
+            }
+        })}
+    }
+}
+
+#[derive(Clone, PartialEq)]
+enum Nothing {
+    NoHost,
+    Hidden(u32),
+    None,
+    NotFound(String, usize),
+    Waiting,
+}
+
+fn show_everything(route: &mut crate::route::Route) {
+    for (option, value) in [("system", "all"), ("stopped", "both"), ("pseudo", "show"), ("unconnected", "show")] {
+        let of_processes = route.topology.starts_with("processes");
+        if (option == "unconnected") == of_processes {
+            route.options.insert(option.into(), value.into());
+        }
+    }
+}
+
+#[component]
+fn Command(label: &'static str, command: String) -> impl IntoView {
+    let text = command.clone();
+    let copy = move |_| {
+        if let Some(window) = web_sys::window() {
+            let _ = window.navigator().clipboard().write_text(&text);
+        }
+    };
+    view! {
+        <div class="command">
+            <span>{label}</span>
+            <code>{command}</code>
+            <button class="plain" aria-label="Copy" title="Copy" on:click=copy><Icon name="copy"/></button>
+        </div>
+    }
+}

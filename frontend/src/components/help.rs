@@ -1,0 +1,46 @@
+use leptos::prelude::*;
+
+use super::icon::Icon;
+use crate::app::Page;
+
+const KEYS: [(&str, &str); 7] = [
+    ("/", "Search"),
+    ("g", "Graph"),
+    ("t", "Table"),
+    ("0", "Show all"),
+    ("Esc", "Close what was opened last"),
+    ("?", "This help"),
+    ("double click", "Show all"),
+];
+
+const SEARCHES: [(&str, &str); 5] = [
+    ("redis", "anywhere: names, images, addresses, ports, networks"),
+    ("host:h3", "in one field; any field's name will do"),
+    ("network:mesh", "on a network"),
+    ("10.0.1.2:80", "an address, with or without a port"),
+    ("-web", "what does not match"),
+];
+
+#[component]
+pub fn Help() -> impl IntoView {
+    let page = expect_context::<Page>();
+    view! {
+        <Show when=move || page.help.get()>
+            <div class="scrim" on:click=move |_| page.help.set(false)></div>
+            <section class="help" role="dialog" aria-label="Help">
+                <header>
+                    <h2>"Keys and search"</h2>
+                    <button class="plain" aria-label="Close" on:click=move |_| page.help.set(false)><Icon name="close"/></button>
+                </header>
+                <div class="columns">
+                    <dl>
+                        {KEYS.map(|(key, what)| view! { <dt><kbd>{key}</kbd></dt><dd>{what}</dd> }).collect_view()}
+                    </dl>
+                    <dl>
+                        {SEARCHES.map(|(query, what)| view! { <dt><code>{query}</code></dt><dd>{what}</dd> }).collect_view()}
+                    </dl>
+                </div>
+            </section>
+        </Show>
+    }
+}

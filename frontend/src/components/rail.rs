@@ -1,0 +1,91 @@
+//! The topologies with their counts.
+
+use leptos::prelude::*;
+use shared::view::TopologyInfo;
+
+use super::icon::Icon;
+use crate::app::Page;
+
+/// Groups of the rail, and which topologies stand in each; one that no group names stands under "More".
+const GROUPS: [(&str, &[&str]); 3] =
+    [("Workloads", &["processes", "containers"]), ("Networks", &["networks"]), ("Machines", &["hosts"])];
+
+pub fn id_of(info: &TopologyInfo) -> String {
+    info.url.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn icon_of(id: &str) -> &'static str {
+    match id {
+        "processes" => "process",
+        "containers" => "container",
+        "hosts" => "host",
+        _ => "network",
+    }
+}
+
+#[component]
+pub fn Rail() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let groups = move || {
+        let list = page.topologies.get();
+        let mut groups: Vec<(&str, Vec<TopologyInfo>)> = Vec::new();
+        for (name, ids) in GROUPS {
+            let inside = ids.iter().filter_map(|id| list.iter().find(|t| id_of(t) == **id).cloned()).collect();
+            groups.push((name, inside));
+        }
+        let named = |t: &TopologyInfo| GROUPS.iter().any(|(_, ids)| ids.contains(&id_of(t).as_str()));
+        groups.push(("More", list.iter().filter(|t| !named(t)).cloned().collect()));
+        groups.retain(|(_, inside)| !inside.is_empty());
+        groups
+    };
+    view! {
+        <nav class="rail" class:open=move || page.topologies_open.get() aria-label="Topologies">
+            {move || groups().into_iter().map(|(name, inside)| view! {
+                <h6>{name}</h6>
+                {inside.into_iter().map(|info| {
+                    let children = info.sub_topologies.clone();
+                    view! {
+                        <Entry info child=false/>
+                        {children.into_iter().map(|info| view! { <Entry info child=true/> }).collect_view()}
+                    }
+                }).collect_view()}
+            }).collect_view()}
+        </nav>
+    }
+}
+
+#[component]
+fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let id = id_of(&info);
+    let chosen = {
+        let id = id.clone();
+        move || page.route.with(|route| route.topology == id)
+    };
+    let current = chosen.clone();
+    let icon = icon_of(&id);
+    let title = format!("{} nodes, {} edges", info.stats.node_count, info.stats.edge_count);
+    let go = move |_| {
+        page.topologies_open.set(false);
+        page.go(|route| {
+            if route.topology != id {
+                route.topology.clone_from(&id);
+                route.selected = None;
+            }
+        });
+    };
+    view! {
+        <button
+            class="entry"
+            class:child=child
+            class:on=chosen
+            aria-current=move || if current() { "page" } else { "false" }
+            title=title
+            on:click=go
+        >
+            {(!child).then(|| view! { <Icon name=icon/> })}
+            <span class="name">{info.name.clone()}</span>
+            <span class="count">{info.stats.nonpseudo_node_count}</span>
+        </button>
+    }
+}

@@ -1,0 +1,248 @@
+//! The same nodes as rows.
+
+use leptos::prelude::*;
+use shared::view::Summary;
+
+use super::icon::Icon;
+use crate::app::{Page, counted};
+use crate::text;
+
+/// Rows that are put into the page at a time; more are found by filtering.
+const ROWS_MAX: usize = 1000;
+
+#[derive(Clone, Debug, PartialEq)]
+enum Column {
+    Name,
+    Minor,
+    Parent(&'static str, &'static str),
+    /// Metric id, label, format.
+    Metric(String, String, String),
+    Connections,
+}
+
+impl Column {
+    fn label(&self) -> String {
+        match self {
+            Self::Name => "Name".into(),
+            Self::Minor => "Host".into(),
+            Self::Parent(_, label) => (*label).into(),
+            Self::Metric(_, label, _) => label.clone(),
+            Self::Connections => "Connections".into(),
+        }
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self, Self::Metric(..) | Self::Connections)
+    }
+}
+
+#[derive(Clone, PartialEq)]
+struct RowData {
+    slot: u32,
+    node: Summary,
+    connections: u32,
+}
+
+#[component]
+pub fn Table() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let sorted = RwSignal::new(None::<(String, bool)>);
+    let rows = Memo::new(move |_| {
+        page.values.track();
+        let found = page.found();
+        page.model.with_value(|model| {
+            let mut connections: std::collections::BTreeMap<u32, u32> = std::collections::BTreeMap::new();
+            for edge in model.edges.values() {
+                *connections.entry(edge.source).or_default() += edge.count;
+                if edge.target != edge.source {
+                    *connections.entry(edge.target).or_default() += edge.count;
+                }
+            }
+            let shown = model.nodes.iter().filter(|(slot, _)| found.as_ref().is_none_or(|f| f.contains_key(slot)));
+            let row = |(slot, node): (&u32, &Summary)| RowData {
+                slot: *slot,
+                node: node.clone(),
+                connections: connections.get(slot).copied().unwrap_or(0),
+            };
+            shown.map(row).collect::<Vec<_>>()
+        })
+    });
+    let columns = Memo::new(move |_| rows.with(|rows| columns_of(rows)));
+    let ordered = Memo::new(move |_| {
+        let mut rows = rows.get();
+        let columns = columns.get();
+        let (name, descending) = sorted.get().unwrap_or_else(|| default_sort(&columns));
+        let column = columns.iter().find(|c| c.label() == name).cloned().unwrap_or(Column::Name);
+        rows.sort_by(|a, b| {
+            let order = match column.is_number() {
+                true => number(a, &column).total_cmp(&number(b, &column)),
+                false => words(a, &column).to_lowercase().cmp(&words(b, &column).to_lowercase()),
+            };
+            let order = if descending { order.reverse() } else { order };
+            order.then_with(|| a.node.label.cmp(&b.node.label)).then_with(|| a.node.id.cmp(&b.node.id))
+        });
+        rows
+    });
+    let sort_by = move |name: String, numeric: bool| {
+        let now = sorted.get_untracked().unwrap_or_else(|| default_sort(&columns.get_untracked()));
+        sorted.set(Some(if now.0 == name { (name, !now.1) } else { (name, numeric) }));
+    };
+    let foot = move || {
+        let all = ordered.with(Vec::len);
+        let topology = page.route.with(|route| route.topology.clone());
+        match all > ROWS_MAX {
+            true => format!("{} of {} rows shown. Filter to see the rest.", text::grouped(ROWS_MAX), text::grouped(all)),
+            false => {
+                let (name, _) = sorted.get().unwrap_or_else(|| columns.with(|c| default_sort(c)));
+                format!("{}, sorted by {name}", counted(&topology, all))
+            }
+        }
+    };
+    view! {
+        <div class="table-wrap">
+            <div class="table-scroll">
+                <table class="nodes">
+                    <thead>
+                        <tr>
+                            {move || columns.get().into_iter().map(|column| {
+                                let (label, numeric) = (column.label(), column.is_number());
+                                let name = label.clone();
+                                let direction = {
+                                    let label = label.clone();
+                                    move || {
+                                        let now = sorted.get().unwrap_or_else(|| columns.with(|c| default_sort(c)));
+                                        (now.0 == label).then_some(now.1)
+                                    }
+                                };
+                                let aria = direction.clone();
+                                view! {
+                                    <th
+                                        class:number=numeric
+                                        aria-sort=move || match aria() {
+                                            Some(true) => "descending",
+                                            Some(false) => "ascending",
+                                            None => "none",
+                                        }
+                                    >
+                                        <button on:click=move |_| sort_by(name.clone(), numeric)>
+                                            {label}
+                                            <span class="sorted">{move || match direction() {
+                                                Some(true) => " ↓",
+                                                Some(false) => " ↑",
+                                                None => "",
+                                            }}</span>
+                                        </button>
+                                    </th>
+                                }
+                            }).collect_view()}
+                        </tr>
+                    </thead>
+                    <tbody>
+                        {move || {
+                            let columns = columns.get();
+                            let selected = page.route.with(|route| route.selected.clone());
+                            let mut rows = ordered.get();
+                            rows.truncate(ROWS_MAX);
+                            rows.into_iter().map(|row| {
+                                let on = selected.as_ref() == Some(&row.node.id);
+                                let id = row.node.id.clone();
+                                let cells = columns.iter().map(|c| cell(&row, c)).collect_view();
+                                view! {
+                                    <tr class:on=on on:click=move |_| page.select(Some(id.clone()))>{cells}</tr>
+                                }
+                            }).collect_view()
+                        }}
+                    </tbody>
+                </table>
+            </div>
+            <div class="foot">{foot}</div>
+        </div>
+    }
+}
+
+fn columns_of(rows: &[RowData]) -> Vec<Column> {
+    let mut columns = vec![Column::Name];
+    if rows.iter().any(|row| !row.node.label_minor.is_empty()) {
+        columns.push(Column::Minor);
+    }
+    let has = |topology: &str| rows.iter().any(|r| r.node.parents.iter().any(|p| p.topology_id == topology));
+    for (topology, label) in [("containers", "Container"), ("containers-by-image", "Image")] {
+        if has(topology) {
+            columns.push(Column::Parent(topology, label));
+        }
+    }
+    for row in rows {
+        for metric in row.node.metrics.iter().take(4) {
+            let column = Column::Metric(metric.id.clone(), metric.label.clone(), metric.format.clone());
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        }
+        if !row.node.metrics.is_empty() {
+            break;
+        }
+    }
+    columns.push(Column::Connections);
+    columns
+}
+
+fn default_sort(columns: &[Column]) -> (String, bool) {
+    let first = columns.iter().find(|c| matches!(c, Column::Metric(..))).unwrap_or(&Column::Name);
+    (first.label(), first.is_number())
+}
+
+fn words(row: &RowData, column: &Column) -> String {
+    match column {
+        Column::Name => row.node.label.clone(),
+        Column::Minor => row.node.label_minor.clone(),
+        Column::Parent(topology, _) => {
+            let parent = row.node.parents.iter().find(|p| p.topology_id == *topology);
+            parent.map(|p| p.label.clone()).unwrap_or_default()
+        }
+        Column::Metric(..) | Column::Connections => String::new(),
+    }
+}
+
+fn number(row: &RowData, column: &Column) -> f64 {
+    match column {
+        Column::Metric(id, ..) => row.node.metrics.iter().find(|m| m.id == *id).map_or(-1.0, |m| m.value),
+        Column::Connections => f64::from(row.connections),
+        Column::Name | Column::Minor | Column::Parent(..) => 0.0,
+    }
+}
+
+fn cell(row: &RowData, column: &Column) -> AnyView {
+    match column {
+        Column::Name => {
+            let icon = match row.node.kind.as_str() {
+                "container" | "process" | "host" | "image" | "network" | "outside" => row.node.kind.clone(),
+                _ => "process".into(),
+            };
+            let state = row.node.state.clone();
+            view! {
+                <td class="name">
+                    <Icon name=icon/>
+                    <span title=row.node.label.clone()>{text::shortened(text::base_name(&row.node.label), 40)}</span>
+                    {(!state.is_empty()).then(|| view! { <span class="state">{state}</span> })}
+                </td>
+            }
+            .into_any()
+        }
+        Column::Minor | Column::Parent(..) => {
+            let words = words(row, column);
+            view! { <td class="minor" title=words.clone()>{text::shortened(&words, 34)}</td> }.into_any()
+        }
+        Column::Metric(id, label, format) => match row.node.metrics.iter().find(|m| m.id == *id) {
+            Some(metric) => {
+                let share = (metric.value / metric.max.max(1e-9) * 100.0).clamp(0.0, 100.0);
+                let bar = (format == "percent" || metric.priority <= 2.0).then(|| {
+                    view! { <span class="bar"><span style=format!("width:{share:.0}%")></span></span> }
+                });
+                view! { <td class="number">{bar}<span class="value">{text::metric(format, label, metric.value)}</span></td> }
+                    .into_any()
+            }
+            None => view! { <td class="number none">"–"</td> }.into_any(),
+        },
+        Column::Connections => view! { <td class="number">{row.connections}</td> }.into_any(),
+    }
+}

@@ -1,0 +1,202 @@
+//! The socket: follows one view, and comes back by itself when it is lost.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use leptos::prelude::*;
+use shared::view::{SUBPROTOCOL, StreamDelta};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{CloseEvent, MessageEvent, Response, WebSocket};
+
+/// How sure the page is that what it shows is so.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Link {
+    Connecting,
+    Live,
+    /// Since when, by this machine's clock in milliseconds, and when it tries again.
+    Lost { since_ms: f64, retry_at_ms: f64 },
+}
+
+const RETRY_MIN_MS: f64 = 500.0;
+const RETRY_MAX_MS: f64 = 8_000.0;
+
+pub fn now_ms() -> f64 {
+    js_sys::Date::now()
+}
+
+/// The page's own path with its last part cut off: everything is asked for below it, so that a proxy may move it.
+pub fn base() -> String {
+    let path = location().and_then(|l| l.pathname().ok()).unwrap_or_else(|| "/".into());
+    let end = path.rfind('/').map_or(0, |at| at + 1);
+    path[..end].to_owned()
+}
+
+fn location() -> Option<web_sys::Location> {
+    web_sys::window().map(|window| window.location())
+}
+
+pub fn host() -> String {
+    location().and_then(|l| l.host().ok()).unwrap_or_default()
+}
+
+/// GET of a path below the page's own.
+///
+/// # Errors
+/// In words for a reader.
+pub async fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, String> {
+    let window = web_sys::window().ok_or("no window")?;
+    let answer = JsFuture::from(window.fetch_with_str(&format!("{}{path}", base()))).await;
+    let answer: Response = answer.map_err(|_| format!("{} does not answer", host()))?.unchecked_into();
+    let text = JsFuture::from(answer.text().map_err(|_| "no text")?).await.map_err(|_| "the answer broke off")?;
+    let text = text.as_string().unwrap_or_default();
+    if !answer.ok() {
+        return Err(format!("{} ({})", answer.status(), text.trim()));
+    }
+    serde_json::from_str(&text).map_err(|error| format!("the answer is not understood: {error}"))
+}
+
+/// One stream of one view. Dropping it closes the socket for good.
+pub struct Connection(Rc<RefCell<State>>);
+
+struct State {
+    path: String,
+    socket: Option<WebSocket>,
+    /// Kept alive as long as the socket may call them.
+    listeners: Vec<Closure<dyn FnMut(JsValue)>>,
+    retry_ms: f64,
+    lost_ms: Option<f64>,
+    timer: Option<i32>,
+    closed: bool,
+    link: RwSignal<Link>,
+    take: Rc<dyn Fn(StreamDelta) -> bool>,
+}
+
+impl Connection {
+    /// `take` gets each message, and says false where one was missed.
+    pub fn open(path: String, link: RwSignal<Link>, take: impl Fn(StreamDelta) -> bool + 'static) -> Self {
+        link.set(Link::Connecting);
+        let state = State {
+            path,
+            socket: None,
+            listeners: Vec::new(),
+            retry_ms: RETRY_MIN_MS,
+            lost_ms: None,
+            timer: None,
+            closed: false,
+            link,
+            take: Rc::new(take),
+        };
+        let state = Rc::new(RefCell::new(state));
+        connect(&state);
+        Self(state)
+    }
+
+    pub fn retry_now(&self) {
+        if self.0.borrow().socket.is_none() {
+            connect(&self.0);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut state = self.0.borrow_mut();
+        state.closed = true;
+        if let (Some(timer), Some(window)) = (state.timer.take(), web_sys::window()) {
+            window.clear_timeout_with_handle(timer);
+        }
+        detach(&mut state);
+    }
+}
+
+fn detach(state: &mut State) {
+    if let Some(socket) = state.socket.take() {
+        socket.set_onmessage(None);
+        socket.set_onclose(None);
+        let _ = socket.close();
+    }
+}
+
+fn connect(shared: &Rc<RefCell<State>>) {
+    let mut state = shared.borrow_mut();
+    if state.closed {
+        return;
+    }
+    if let (Some(timer), Some(window)) = (state.timer.take(), web_sys::window()) {
+        window.clear_timeout_with_handle(timer);
+    }
+    detach(&mut state);
+    let secure = location().and_then(|l| l.protocol().ok()).is_some_and(|p| p == "https:");
+    let url = format!("{}://{}{}{}", if secure { "wss" } else { "ws" }, host(), base(), state.path);
+    let Ok(socket) = WebSocket::new_with_str(&url, SUBPROTOCOL) else {
+        drop(state);
+        lost(shared);
+        return;
+    };
+    let on_message = {
+        let shared = Rc::downgrade(shared);
+        Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
+            let Some(shared) = shared.upgrade() else { return };
+            let text = event.unchecked_into::<MessageEvent>().data().as_string().unwrap_or_default();
+            let delta = serde_json::from_str::<StreamDelta>(&text);
+            let take = shared.borrow().take.clone();
+            // What cannot be read, and what does not follow what is known, is asked for anew.
+            if !delta.is_ok_and(|delta| take(delta)) {
+                connect(&shared);
+                return;
+            }
+            let mut state = shared.borrow_mut();
+            state.retry_ms = RETRY_MIN_MS;
+            state.lost_ms = None;
+            let link = state.link;
+            drop(state);
+            if link.get_untracked() != Link::Live {
+                link.set(Link::Live);
+            }
+        })
+    };
+    let on_close = {
+        let weak = Rc::downgrade(shared);
+        Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
+            let _: CloseEvent = event.unchecked_into();
+            if let Some(shared) = weak.upgrade() {
+                lost(&shared);
+            }
+        })
+    };
+    socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
+    state.socket = Some(socket);
+    // The old ones may be running right now: they go at the next change.
+    let keep = state.listeners.len().saturating_sub(2);
+    state.listeners.drain(..keep);
+    state.listeners.extend([on_message, on_close]);
+}
+
+fn lost(shared: &Rc<RefCell<State>>) {
+    let mut state = shared.borrow_mut();
+    if state.closed {
+        return;
+    }
+    state.socket = None;
+    let now = now_ms();
+    let since_ms = *state.lost_ms.get_or_insert(now);
+    let wait = state.retry_ms * (0.75 + js_sys::Math::random() / 2.0);
+    state.retry_ms = (state.retry_ms * 2.0).min(RETRY_MAX_MS);
+    let link = state.link;
+    let again = {
+        let weak = Rc::downgrade(shared);
+        Closure::once_into_js(move || {
+            if let Some(shared) = weak.upgrade() {
+                connect(&shared);
+            }
+        })
+    };
+    if let Some(window) = web_sys::window() {
+        let timer = window.set_timeout_with_callback_and_timeout_and_arguments_0(again.unchecked_ref(), wait as i32);
+        state.timer = timer.ok();
+    }
+    drop(state);
+    link.set(Link::Lost { since_ms, retry_at_ms: now + wait });
+}

@@ -1,0 +1,85 @@
+//! The tokens of `assets/tokens.css`, as the canvas needs them.
+
+use wasm_bindgen::JsCast;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Theme {
+    pub canvas: String,
+    pub grid: String,
+    pub text: String,
+    pub text_2: String,
+    pub text_3: String,
+    pub accent: String,
+    pub edge: String,
+    pub edge_lit: String,
+    pub ring: String,
+    pub metric: String,
+    pub metric_line: String,
+    pub bad: String,
+    pub warn: String,
+    pub font: String,
+    /// Fill and stroke, by kind.
+    kinds: Vec<(&'static str, String, String)>,
+    pub networks: [String; 6],
+}
+
+const KINDS: [&str; 8] = ["container", "process", "service", "host", "image", "network", "store", "outside"];
+
+impl Theme {
+    pub fn read() -> Self {
+        let style = web_sys::window().and_then(|window| {
+            let root = window.document()?.document_element()?;
+            window.get_computed_style(&root).ok()?
+        });
+        let token = |name: &str| {
+            let value = style.as_ref().and_then(|style| style.get_property_value(name).ok());
+            value.unwrap_or_default().trim().to_owned()
+        };
+        Self {
+            canvas: token("--c-canvas"),
+            grid: token("--c-grid"),
+            text: token("--c-text"),
+            text_2: token("--c-text-2"),
+            text_3: token("--c-text-3"),
+            accent: token("--c-accent"),
+            edge: token("--c-edge"),
+            edge_lit: token("--c-edge-lit"),
+            ring: token("--c-ring"),
+            metric: token("--c-metric"),
+            metric_line: token("--c-metric-line"),
+            bad: token("--h-bad"),
+            warn: token("--h-warn"),
+            font: token("--font-ui"),
+            kinds: KINDS
+                .iter()
+                .map(|kind| (*kind, token(&format!("--k-{kind}")), token(&format!("--k-{kind}-line"))))
+                .collect(),
+            networks: [1, 2, 3, 4, 5, 6].map(|n| token(&format!("--n-{n}"))),
+        }
+    }
+
+    /// Fill and stroke of a node.
+    pub fn kind(&self, kind: &str) -> (&str, &str) {
+        let found = self.kinds.iter().find(|(name, ..)| *name == kind).or_else(|| self.kinds.last());
+        found.map_or(("", ""), |(_, fill, line)| (fill, line))
+    }
+}
+
+/// Follows the system's preference, and says when it changes.
+pub fn follow_system(changed: impl Fn() + 'static) {
+    let Some(query) = web_sys::window().and_then(|w| w.match_media("(prefers-color-scheme: light)").ok()?) else { return };
+    let apply = {
+        let query = query.clone();
+        move || {
+            let root = web_sys::window().and_then(|w| w.document()?.document_element());
+            if let Some(root) = root {
+                let _ = root.set_attribute("data-theme", if query.matches() { "light" } else { "dark" });
+            }
+            changed();
+        }
+    };
+    apply();
+    let listener = wasm_bindgen::closure::Closure::<dyn Fn()>::new(apply);
+    let _ = query.add_event_listener_with_callback("change", listener.as_ref().unchecked_ref());
+    listener.forget();
+}
