@@ -38,7 +38,8 @@ mod ui {
             .typescript(false)
             .generate(&bound)
             .context("wasm-bindgen")?;
-        let mut files = vec![(bound.join("scope.js"), "text/javascript"), (bound.join("scope_bg.wasm"), "application/wasm")];
+        let mut files =
+            vec![(bound.join("scope.js"), "text/javascript"), (bound.join("scope_bg.wasm"), "application/wasm")];
         let assets = [
             ("index.html", "text/html; charset=utf-8"),
             ("boot.js", "text/javascript"),

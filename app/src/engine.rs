@@ -70,13 +70,23 @@ impl Engine {
         self.orders.send(Order::Open(hello, session)).await.map_err(|_| Stopped)
     }
 
-    pub async fn snapshot(&self, host: HostId, session: Session, message: Snapshot) -> Result<Result<(), Refusal>, Stopped> {
+    pub async fn snapshot(
+        &self,
+        host: HostId,
+        session: Session,
+        message: Snapshot,
+    ) -> Result<Result<(), Refusal>, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.orders.send(Order::Snapshot(host, session, Box::new(message), reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 
-    pub async fn update(&self, host: HostId, session: Session, message: Update) -> Result<Result<(), Refusal>, Stopped> {
+    pub async fn update(
+        &self,
+        host: HostId,
+        session: Session,
+        message: Update,
+    ) -> Result<Result<(), Refusal>, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.orders.send(Order::Update(host, session, Box::new(message), reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
@@ -87,7 +97,10 @@ impl Engine {
     }
 
     /// Lets the owner answer a question about what it owns.
-    pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&mut Core) -> T + Send + 'static) -> Result<T, Stopped> {
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Core) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(move |core| {
             let _ = reply.send(question(core));
@@ -227,7 +240,8 @@ impl Core {
     fn watched(&mut self, variant: &Variant) -> &mut Watched {
         self.flush_if_changed();
         if !self.views.contains_key(variant) && self.views.len() >= VIEWS_MAX {
-            let idle = self.views.iter_mut().filter_map(|(v, w)| (!w.stream.has_subscribers()).then_some((w.looked_at, v)));
+            let idle =
+                self.views.iter_mut().filter_map(|(v, w)| (!w.stream.has_subscribers()).then_some((w.looked_at, v)));
             if let Some((_, oldest)) = idle.min() {
                 let oldest = oldest.clone();
                 self.views.remove(&oldest);

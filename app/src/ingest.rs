@@ -53,7 +53,12 @@ pub async fn serve(ingest: Arc<Ingest>, mut socket: WebSocket, peer: std::net::S
     }
 }
 
-async fn talk(ingest: &Ingest, socket: &mut WebSocket, session: Session, host: &mut Option<HostId>) -> Result<(), Ended> {
+async fn talk(
+    ingest: &Ingest,
+    socket: &mut WebSocket,
+    session: Session,
+    host: &mut Option<HostId>,
+) -> Result<(), Ended> {
     let mut reader = FrameReader::new()?;
     let mut writer = FrameWriter::new()?;
     let hello = match receive(ingest, socket, &mut reader).await? {

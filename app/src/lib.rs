@@ -6,13 +6,13 @@
 
 pub mod cli;
 pub mod config;
-pub mod ingest;
 pub mod engine;
-pub mod store;
-pub mod topology;
-pub mod view;
-pub mod stream;
+pub mod ingest;
 pub mod metrics;
 pub mod server;
+pub mod store;
+pub mod stream;
+pub mod topology;
+pub mod view;
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

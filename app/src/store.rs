@@ -276,7 +276,15 @@ impl Series {
 
 pub fn host_values(m: &HostMetrics) -> [f64; 7] {
     let memory = m.memory_bytes as f64;
-    [m.cpu_percent, memory, m.load1, m.received_bytes_per_s, m.sent_bytes_per_s, m.read_bytes_per_s, m.written_bytes_per_s]
+    [
+        m.cpu_percent,
+        memory,
+        m.load1,
+        m.received_bytes_per_s,
+        m.sent_bytes_per_s,
+        m.read_bytes_per_s,
+        m.written_bytes_per_s,
+    ]
 }
 
 pub fn container_values(m: &ContainerMetrics) -> [f64; 6] {

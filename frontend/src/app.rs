@@ -107,7 +107,8 @@ impl Page {
             return None;
         }
         self.structure.track();
-        let find = |model: &Model| model.nodes.iter().filter_map(|(slot, node)| Some((*slot, query.find(node)?))).collect();
+        let find =
+            |model: &Model| model.nodes.iter().filter_map(|(slot, node)| Some((*slot, query.find(node)?))).collect();
         Some(self.model.with_value(find))
     }
 

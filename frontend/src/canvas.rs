@@ -402,9 +402,9 @@ fn edges<'a>(
     // What two nodes say to one another over several ports is one line.
     let mut merged: BTreeMap<(u32, u32), (StreamEdge, BTreeSet<u16>)> = BTreeMap::new();
     for edge in all {
-        let one = merged.entry((edge.source, edge.target)).or_insert_with(|| {
-            (StreamEdge { count: 0, ..edge.clone() }, BTreeSet::new())
-        });
+        let one = merged
+            .entry((edge.source, edge.target))
+            .or_insert_with(|| (StreamEdge { count: 0, ..edge.clone() }, BTreeSet::new()));
         one.0.count += edge.count;
         one.1.insert(edge.port);
     }
@@ -418,7 +418,12 @@ fn edges<'a>(
             let touches = |slot: u32| *source == slot || *target == slot;
             let is_lit = match focus {
                 Some(slot) => touches(slot),
-                None => drawing.lit.is_some() && drawing.selected.is_some() && !drawing.is_faded(*source) && !drawing.is_faded(*target),
+                None => {
+                    drawing.lit.is_some()
+                        && drawing.selected.is_some()
+                        && !drawing.is_faded(*source)
+                        && !drawing.is_faded(*target)
+                }
             };
             let faded = !is_lit && (drawing.is_faded(*source) || drawing.is_faded(*target) || focus.is_some());
             if is_lit != lit_pass {
@@ -473,7 +478,11 @@ fn edges<'a>(
             let listed: Vec<String> = on.iter().take(3).map(u16::to_string).collect();
             let more = if on.len() > 3 { " …" } else { "" };
             g.set_text_align(if from_left { "left" } else { "right" });
-            let _ = g.fill_text(&format!("{}{more}", listed.join(" ")), p.x + if from_left { 8.0 } else { -8.0 }, p.y - 7.0);
+            let _ = g.fill_text(
+                &format!("{}{more}", listed.join(" ")),
+                p.x + if from_left { 8.0 } else { -8.0 },
+                p.y - 7.0,
+            );
         }
     }
 }
@@ -514,8 +523,7 @@ fn outline(g: &Context, kind: &str, p: Point, grow: f64) {
     g.begin_path();
     let factor = (RADIUS + grow) / RADIUS;
     if let Some(points) = scene::polygon(kind) {
-        let moved: Vec<Point> =
-            points.iter().map(|q| Point { x: p.x + q.x * factor, y: p.y + q.y * factor }).collect();
+        let moved: Vec<Point> = points.iter().map(|q| Point { x: p.x + q.x * factor, y: p.y + q.y * factor }).collect();
         rounded(g, &moved, RADIUS * if kind == "process" { 0.3 } else { 0.16 });
         return;
     }
@@ -665,15 +673,17 @@ fn labels<'a>(
         if screen.x < -200.0 || screen.x > size.width || screen.y < -40.0 || screen.y > size.height + 40.0 {
             continue;
         }
-        let name = text::shortened(text::base_name(&node.label), 22);
+        let name = text::shortened(text::base_name(&node.label), 18);
         let reason = drawing.found.as_ref().and_then(|found| found.get(&slot).cloned().flatten());
         let (minor, minor_colour) = match &reason {
             Some(reason) => (text::shortened(reason, 30), &theme.accent),
-            None => (text::shortened(&node.label_minor, 28), &theme.text_2),
+            None => (text::shortened(&node.label_minor, 22), &theme.text_2),
         };
-        let x = p.x + RADIUS * if node.kind == "network" { 1.15 } else { 1.0 } + 10.0 + if node.stack { 5.0 } else { 0.0 };
+        let x =
+            p.x + RADIUS * if node.kind == "network" { 1.15 } else { 1.0 } + 10.0 + if node.stack { 5.0 } else { 0.0 };
         // Half an em a letter is near enough to keep names apart.
-        let width = (name.chars().count() as f64 * 7.2).max(if shown { minor.chars().count() as f64 * 6.4 } else { 0.0 });
+        let width =
+            (name.chars().count() as f64 * 7.2).max(if shown { minor.chars().count() as f64 * 6.4 } else { 0.0 });
         let frame = (x, p.y - 16.0, x + width, p.y + 18.0);
         let clash = taken.iter().any(|t| frame.0 < t.2 && t.0 < frame.2 && frame.1 < t.3 && t.1 < frame.3);
         if clash && rank > 1 {
@@ -691,9 +701,10 @@ fn labels<'a>(
             g.set_fill_style_str(colour);
             let _ = g.fill_text(words, x, y);
         };
-        let middle = if shown || reason.is_some() { p.y - 2.0 } else { p.y + 4.5 };
+        let two_lines = shown || reason.is_some() || rank < 2;
+        let middle = if two_lines { p.y - 2.0 } else { p.y + 4.5 };
         line(&name, 600, 13, middle, &theme.text);
-        if shown || reason.is_some() || rank < 2 {
+        if two_lines {
             line(&minor, 400, 12, p.y + 14.0, minor_colour);
         }
         if shown {

@@ -15,7 +15,10 @@ pub enum Link {
     Connecting,
     Live,
     /// Since when, by this machine's clock in milliseconds, and when it tries again.
-    Lost { since_ms: f64, retry_at_ms: f64 },
+    Lost {
+        since_ms: f64,
+        retry_at_ms: f64,
+    },
 }
 
 const RETRY_MIN_MS: f64 = 500.0;

@@ -53,11 +53,64 @@ pub fn from_scratch(graph: &Graph) -> Positions {
     let connected: Vec<usize> = (0..ids.len()).filter(|n| touched[*n]).collect();
     let alone: Vec<usize> = (0..ids.len()).filter(|n| !touched[*n]).collect();
     let ranks = rank(ids.len(), &edges);
-    let rows = rows(&connected, &ranks, &edges);
-    let mut positions = place_rows(&rows, &edges, ids.len());
+    let mut positions = vec![Point { x: 0.0, y: 0.0 }; ids.len()];
+    pack(components(&connected, &edges), &ranks, &edges, &mut positions);
     let (left, right, bottom) = bounds(&positions, &connected);
     place_grid(&alone, &mut positions, left, right, bottom, connected.is_empty());
     ids.into_iter().zip(positions).map(|(id, at)| (id.clone(), at)).collect()
+}
+
+/// Nodes that are joined by edges, largest group first.
+fn components(nodes: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
+    let mut near: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (a, b) in edges {
+        near.entry(*a).or_default().push(*b);
+        near.entry(*b).or_default().push(*a);
+    }
+    let mut seen: BTreeSet<usize> = BTreeSet::new();
+    let mut all = Vec::new();
+    for start in nodes {
+        if !seen.insert(*start) {
+            continue;
+        }
+        let (mut group, mut todo) = (Vec::new(), vec![*start]);
+        while let Some(node) = todo.pop() {
+            group.push(node);
+            todo.extend(near.get(&node).into_iter().flatten().filter(|n| seen.insert(**n)));
+        }
+        group.sort_unstable();
+        all.push(group);
+    }
+    all.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+    all
+}
+
+/// Lays out each group by itself and puts them side by side, on shelves about as wide as a screen is.
+fn pack(groups: Vec<Vec<usize>>, ranks: &[usize], edges: &[(usize, usize)], positions: &mut [Point]) {
+    let mut placed = Vec::new();
+    for group in groups {
+        let inside: BTreeSet<usize> = group.iter().copied().collect();
+        let own: Vec<(usize, usize)> = edges.iter().filter(|(a, _)| inside.contains(a)).copied().collect();
+        let rows = rows(&group, ranks, &own);
+        let at = place_rows(&rows, &own, positions.len());
+        let (left, right, bottom) = bounds(&at, &group);
+        let top = group.iter().map(|n| at[*n].y).fold(f64::MAX, f64::min);
+        placed.push((group, at, left, top, right - left + COLUMN, bottom - top + ROW * 1.1));
+    }
+    let area: f64 = placed.iter().map(|(.., width, height)| width * height).sum();
+    let widest = placed.iter().map(|(.., width, _)| *width).fold(0.0, f64::max);
+    let shelf = widest.max((area * 1.7).sqrt());
+    let (mut x, mut y, mut tallest) = (0.0, 0.0, 0f64);
+    for (group, at, left, top, width, height) in placed {
+        if x > 0.0 && x + width > shelf + 1.0 {
+            (x, y, tallest) = (0.0, y + tallest, 0.0);
+        }
+        for node in group {
+            positions[node] = Point { x: at[node].x - left + x, y: at[node].y - top + y };
+        }
+        x += width;
+        tallest = tallest.max(height);
+    }
 }
 
 /// Longest way from those that nobody calls. Edges that close a circle do not count.
@@ -206,9 +259,8 @@ fn place_rows(rows: &[Vec<usize>], edges: &[(usize, usize)], count: usize) -> Ve
 }
 
 fn bounds(at: &[Point], nodes: &[usize]) -> (f64, f64, f64) {
-    let fold = |f: fn(f64, f64) -> f64, start: f64, of: fn(&Point) -> f64| {
-        nodes.iter().map(|n| of(&at[*n])).fold(start, f)
-    };
+    let fold =
+        |f: fn(f64, f64) -> f64, start: f64, of: fn(&Point) -> f64| nodes.iter().map(|n| of(&at[*n])).fold(start, f);
     if nodes.is_empty() {
         return (0.0, 0.0, 0.0);
     }
@@ -219,10 +271,11 @@ fn place_grid(nodes: &[usize], at: &mut [Point], left: f64, right: f64, bottom: 
     if nodes.is_empty() {
         return;
     }
-    let square = ((nodes.len() as f64) * 0.7).sqrt().ceil() as usize;
+    let square = ((nodes.len() as f64) * 0.9).sqrt().ceil() as usize;
     let fitting = ((right - left) / COLUMN).round() as usize + 1;
     let columns = square.max(if only { 1 } else { fitting }).max(4).min(nodes.len());
-    let start = (left + right) / 2.0 - (columns as f64 - 1.0) / 2.0 * COLUMN;
+    // Under a graph, its left edge is theirs.
+    let start = if only { -(columns as f64 - 1.0) / 2.0 * COLUMN } else { left };
     let top = if only { 0.0 } else { bottom + ROW * 1.1 };
     for (n, node) in nodes.iter().enumerate() {
         let (row, column) = (n / columns, n % columns);
@@ -240,8 +293,10 @@ fn insert(graph: &Graph, mut kept: Positions) -> Positions {
         if kept.contains_key(id) {
             continue;
         }
-        let callers: Vec<Point> = graph.edges.iter().filter(|(_, b)| b == id).filter_map(|(a, _)| kept.get(a)).copied().collect();
-        let called: Vec<Point> = graph.edges.iter().filter(|(a, _)| a == id).filter_map(|(_, b)| kept.get(b)).copied().collect();
+        let callers: Vec<Point> =
+            graph.edges.iter().filter(|(_, b)| b == id).filter_map(|(a, _)| kept.get(a)).copied().collect();
+        let called: Vec<Point> =
+            graph.edges.iter().filter(|(a, _)| a == id).filter_map(|(_, b)| kept.get(b)).copied().collect();
         let mean = |points: &[Point]| points.iter().map(|p| p.x).sum::<f64>() / points.len() as f64;
         let wished = if !callers.is_empty() {
             Point { x: mean(&callers), y: callers.iter().map(|p| p.y).fold(f64::MIN, f64::max) + ROW }
@@ -338,7 +393,8 @@ mod tests {
         big.edges.extend(names.iter().map(|n| ("hub".to_owned(), n.clone())));
         let at = from_scratch(&big);
         no_two_overlap(&at);
-        let width = at.values().map(|p| p.x).fold(f64::MIN, f64::max) - at.values().map(|p| p.x).fold(f64::MAX, f64::min);
+        let width =
+            at.values().map(|p| p.x).fold(f64::MIN, f64::max) - at.values().map(|p| p.x).fold(f64::MAX, f64::min);
         assert!(width < 40.0 * COLUMN, "{width}");
     }
 }

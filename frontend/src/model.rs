@@ -38,8 +38,7 @@ impl Model {
         }
         self.sequence = sequence;
         self.clock_ms = at.cast_signed() - now_ms.cast_signed();
-        let structural =
-            reset || !(nodes.is_empty() && gone.is_empty() && edges.is_empty() && edges_gone.is_empty());
+        let structural = reset || !(nodes.is_empty() && gone.is_empty() && edges.is_empty() && edges_gone.is_empty());
         if reset {
             self.nodes.clear();
             self.edges.clear();

@@ -54,10 +54,8 @@ impl Camera {
     pub fn zoomed(self, factor: f64, at: Point, size: Size) -> Self {
         let held = self.to_world(at, size);
         let zoom = (self.zoom * factor).clamp(ZOOM_MIN, ZOOM_MAX);
-        let centre = Point {
-            x: held.x - (at.x - size.width / 2.0) / zoom,
-            y: held.y - (at.y - size.height / 2.0) / zoom,
-        };
+        let centre =
+            Point { x: held.x - (at.x - size.width / 2.0) / zoom, y: held.y - (at.y - size.height / 2.0) / zoom };
         Self { centre, zoom }
     }
 
@@ -80,10 +78,8 @@ impl Camera {
             return Self::default();
         }
         let (left, right, around) = (48.0, 150.0, 60.0);
-        let room = Size {
-            width: (size.width - insets.right).max(80.0),
-            height: (size.height - insets.bottom).max(80.0),
-        };
+        let room =
+            Size { width: (size.width - insets.right).max(80.0), height: (size.height - insets.bottom).max(80.0) };
         let (width, height) = (high.x - low.x + left + right, high.y - low.y + 2.0 * around);
         let zoom = (room.width / width).min(room.height / height).clamp(ZOOM_MIN, 1.25);
         let middle = Point { x: (low.x - left + high.x + right) / 2.0, y: (low.y + high.y) / 2.0 };
@@ -131,12 +127,7 @@ pub fn edge_curve(source: Point, target: Point) -> [Point; 4] {
         let start = Point { x: source.x, y: source.y + a };
         let end = Point { x: target.x, y: target.y - d };
         let bend = ((end.y - start.y) * 0.5).max(24.0);
-        return [
-            start,
-            Point { x: start.x, y: start.y + bend },
-            Point { x: end.x, y: end.y - bend },
-            end,
-        ];
+        return [start, Point { x: start.x, y: start.y + bend }, Point { x: end.x, y: end.y - bend }, end];
     }
     // Sideways or upwards: out at one side, in at the near side of the other.
     let right = target.x >= source.x;

@@ -67,7 +67,9 @@ impl Theme {
 
 /// Follows the system's preference, and says when it changes.
 pub fn follow_system(changed: impl Fn() + 'static) {
-    let Some(query) = web_sys::window().and_then(|w| w.match_media("(prefers-color-scheme: light)").ok()?) else { return };
+    let Some(query) = web_sys::window().and_then(|w| w.match_media("(prefers-color-scheme: light)").ok()?) else {
+        return;
+    };
     let apply = {
         let query = query.clone();
         move || {

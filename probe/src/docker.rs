@@ -47,9 +47,9 @@ impl Watched {
     }
 
     fn replace(&self, containers: &BTreeMap<ContainerId, Container>) {
-        let running = containers.iter().filter_map(|(id, c)| {
-            Some((id.clone(), Watch { pid: c.pid?, host_network: c.host_network }))
-        });
+        let running = containers
+            .iter()
+            .filter_map(|(id, c)| Some((id.clone(), Watch { pid: c.pid?, host_network: c.host_network })));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = running.collect();
     }
 }
@@ -76,7 +76,8 @@ pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Readin
     let mut retry = RETRY_MIN;
     let mut last_error = String::new();
     loop {
-        let mut session = Session { config: &config, readings: &readings, watched: &watched, inventory: &mut inventory };
+        let mut session =
+            Session { config: &config, readings: &readings, watched: &watched, inventory: &mut inventory };
         let started = Instant::now();
         let result = tokio::select! {
             () = stop.cancelled() => return,
@@ -218,8 +219,12 @@ impl Session<'_> {
             },
             dropped: unread,
         };
-        let inventory =
-            Inventory { engine: engine.clone(), containers: containers.clone(), images: used, networks: networks.clone() };
+        let inventory = Inventory {
+            engine: engine.clone(),
+            containers: containers.clone(),
+            images: used,
+            networks: networks.clone(),
+        };
         self.readings.send(Reading::Status(Collector::Docker, status)).await.is_ok()
             && self.readings.send(Reading::Engine(Box::new(inventory))).await.is_ok()
     }

@@ -60,10 +60,8 @@ impl Reader {
     /// `at_s` is a clock that only goes forward, in seconds. Rates are zero until there are two samples.
     pub fn metrics(&mut self, at_s: f64) -> HostMetrics {
         let now = self.counters(at_s);
-        let mut metrics = HostMetrics {
-            load1: System::load_average().map_or(0.0, |load| load.one),
-            ..HostMetrics::default()
-        };
+        let mut metrics =
+            HostMetrics { load1: System::load_average().map_or(0.0, |load| load.one), ..HostMetrics::default() };
         if let Some(system) = &mut self.system {
             let _ = system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage());
             let _ = system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());

@@ -208,13 +208,18 @@ impl Kernel {
         let ephemeral = self.namespaces.ephemeral;
         let Self { table, owners, conntrack, .. } = self;
         let mut trouble = None;
-        let changed = table.update(&dumps, ephemeral, |inode| owners.of(inode), |protocol, here| {
-            let conntrack = conntrack.as_mut().ok()?;
-            conntrack.find(protocol, here).unwrap_or_else(|error| {
-                trouble = Some(error);
-                None
-            })
-        });
+        let changed = table.update(
+            &dumps,
+            ephemeral,
+            |inode| owners.of(inode),
+            |protocol, here| {
+                let conntrack = conntrack.as_mut().ok()?;
+                conntrack.find(protocol, here).unwrap_or_else(|error| {
+                    trouble = Some(error);
+                    None
+                })
+            },
+        );
         if let Some(error) = trouble {
             self.conntrack = Err(error);
         }

@@ -4,20 +4,20 @@
 //! sources and send typed readings; `state` is the single owner of the host's report; `publisher` sends each app what
 //! changed. A source that fails becomes a status in the report, never a dead probe.
 
-pub mod config;
-pub mod identity;
-pub mod host;
-pub mod procfs;
-pub mod process;
 pub mod cgroup;
+pub mod config;
+pub mod docker;
+pub mod host;
+pub mod identity;
+pub mod kernel;
 pub mod netlink;
 pub mod netns;
+pub mod process;
+pub mod procfs;
+pub mod publisher;
 pub mod socket;
-pub mod kernel;
-pub mod docker;
 pub mod state;
 pub mod target;
-pub mod publisher;
 
 use std::sync::Arc;
 

@@ -218,7 +218,8 @@ impl Link {
 
     async fn receive(&mut self) -> Result<ToProbe, Ended> {
         loop {
-            let frame = timeout(ANSWER_PATIENCE, self.socket.next()).await.map_err(|_| Ended::Silent(ANSWER_PATIENCE))?;
+            let frame =
+                timeout(ANSWER_PATIENCE, self.socket.next()).await.map_err(|_| Ended::Silent(ANSWER_PATIENCE))?;
             if let Some(message) = self.decode(frame)? {
                 return Ok(message);
             }

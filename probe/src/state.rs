@@ -99,10 +99,8 @@ fn attribute(report: &mut Report) {
         }
         inside
     };
-    let found: Vec<Option<ContainerId>> = processes
-        .iter()
-        .map(|(id, process)| by_group(process).or_else(|| of_pid.get(&id.pid).cloned()))
-        .collect();
+    let found: Vec<Option<ContainerId>> =
+        processes.iter().map(|(id, process)| by_group(process).or_else(|| of_pid.get(&id.pid).cloned())).collect();
     for (process, container) in processes.values_mut().zip(found) {
         process.container = container;
     }

@@ -77,7 +77,8 @@ async fn follow(
                 for address in addresses {
                     publishers.entry(address).or_insert_with(|| {
                         let cancel = stop.child_token();
-                        let publisher = publisher::run(context.clone(), target.clone(), address, reports.clone(), cancel.clone());
+                        let publisher =
+                            publisher::run(context.clone(), target.clone(), address, reports.clone(), cancel.clone());
                         tasks.spawn(publisher.instrument(info_span!("publisher", %address)));
                         cancel
                     });

@@ -222,9 +222,7 @@ mod tests {
                         .insert(ProcessId { pid, start }, ProcessMetrics { threads, ..ProcessMetrics::default() });
                 }
                 for (id, name, restart_count) in containers {
-                    report
-                        .containers
-                        .insert(id.into(), Container { name, restart_count, ..Container::default() });
+                    report.containers.insert(id.into(), Container { name, restart_count, ..Container::default() });
                 }
                 report
             })

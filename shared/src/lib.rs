@@ -3,11 +3,11 @@
 //! No IO, no clock, no runtime. Everything here builds for wasm, except the frame codec (feature `codec`),
 //! which needs zstd and is only used between probe and app.
 
-pub mod id;
 pub mod addr;
-pub mod report;
 pub mod delta;
-pub mod wire;
+pub mod id;
+pub mod report;
 pub mod view;
+pub mod wire;
 
 pub use report::Report;

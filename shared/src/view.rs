@@ -74,11 +74,7 @@ impl Row {
     pub fn value_at(&self, now_ms: u64) -> String {
         let Some(since) = self.since else { return self.value.clone() };
         let seconds = now_ms.saturating_sub(since) / 1000;
-        if self.template.is_empty() {
-            seconds.to_string()
-        } else {
-            self.template.replace("{}", &passed(seconds))
-        }
+        if self.template.is_empty() { seconds.to_string() } else { self.template.replace("{}", &passed(seconds)) }
     }
 }
 
@@ -204,7 +200,6 @@ pub struct Details {
     #[serde(default)]
     pub connections: Vec<Connections>,
 }
-
 
 /// Something that can be done to a node. No probe offers any yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -95,10 +95,8 @@ fn app(options: &Options, listener: &TcpListener, stop: &CancellationToken) -> R
 }
 
 async fn bind(listen: Option<SocketAddr>) -> Result<TcpListener> {
-    let everywhere = [
-        SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), PORT),
-        SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), PORT),
-    ];
+    let everywhere =
+        [SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), PORT), SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), PORT)];
     let addresses = listen.map_or(everywhere.to_vec(), |address| vec![address]);
     let mut last = None;
     for address in addresses {

@@ -25,7 +25,9 @@ pub fn print(app: Option<&str>, json: bool) -> Result<()> {
                 running.pid
             ),
         },
-        (None, None) => bail!("Scope does not run here: start it with 'scope launch', or ask another app with --app HOST"),
+        (None, None) => {
+            bail!("Scope does not run here: start it with 'scope launch', or ask another app with --app HOST")
+        }
     };
     let answer = agent(Duration::from_secs(10)).get(format!("http://{address}/api/status")).call();
     let mut answer = answer.with_context(|| format!("the app at {address} does not answer"))?;

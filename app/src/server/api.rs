@@ -115,4 +115,3 @@ pub async fn health(State(context): Shared) -> Result<&'static str, Error> {
 pub async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
 }
-

@@ -511,7 +511,8 @@ impl Join {
         if let Some(owner) = half.owner.filter(|owner| report.processes.contains_key(owner)) {
             return Some(Entity::Process(host, owner));
         }
-        let mut inside = report.containers.iter().filter(|(_, c)| c.namespace == Some(half.namespace) && !c.host_network);
+        let mut inside =
+            report.containers.iter().filter(|(_, c)| c.namespace == Some(half.namespace) && !c.host_network);
         if let Some((container, _)) = inside.next() {
             // A namespace that containers share belongs to none of them.
             return inside.next().is_none().then(|| Entity::Container(host, container.clone()));
@@ -565,9 +566,8 @@ impl Join {
         let report = &store.hosts.get(&host)?.report;
         let address = half.local.ip();
         let candidates = report.containers.values().filter(|c| c.namespace == Some(half.namespace));
-        let endpoint = candidates
-            .flat_map(|c| c.endpoints.values())
-            .find(|endpoint| endpoint.addresses.contains(&address))?;
+        let endpoint =
+            candidates.flat_map(|c| c.endpoints.values()).find(|endpoint| endpoint.addresses.contains(&address))?;
         let id = endpoint.network.as_ref()?;
         Some(NetworkKey::new(host, id, report.networks.get(id)?.scope))
     }

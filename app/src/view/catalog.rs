@@ -106,11 +106,7 @@ pub struct Variant {
 
 impl Variant {
     /// Reads options from a query string's pairs. With none given, a view's defaults hold.
-    pub fn new<'a>(
-        kind: Kind,
-        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
-        filters: &[LabelFilter],
-    ) -> Self {
+    pub fn new<'a>(kind: Kind, pairs: impl IntoIterator<Item = (&'a str, &'a str)>, filters: &[LabelFilter]) -> Self {
         let mut chosen: BTreeMap<&'static str, String> =
             groups(kind, filters).into_iter().map(|group| (group.id, group.default.to_owned())).collect();
         for (name, value) in pairs {
@@ -142,14 +138,12 @@ fn groups(kind: Kind, filters: &[LabelFilter]) -> Vec<Group> {
     if !kind.is_of_containers() {
         return Vec::new();
     }
-    let system =
-        [("all", "All"), ("system", "System containers"), ("application", "Application containers")];
+    let system = [("all", "All"), ("system", "System containers"), ("application", "Application containers")];
     let mut system = group("system", "application", &system);
     for (n, filter) in filters.iter().enumerate() {
         system.values.push((filter_value(n, filter), filter.title.clone()));
     }
-    let stopped =
-        [("stopped", "Stopped containers"), ("running", "Running containers"), ("both", "Both")];
+    let stopped = [("stopped", "Stopped containers"), ("running", "Running containers"), ("both", "Both")];
     let pseudo = [("show", "Show uncontained"), ("hide", "Hide uncontained")];
     vec![system, group("stopped", "running", &stopped), group("pseudo", "hide", &pseudo)]
 }
@@ -206,7 +200,12 @@ mod tests {
         check(Kind::Containers, &[], "system", "application");
         check(Kind::Containers, &[("system", "nonsense")], "system", "application");
         check(Kind::Containers, &[("nonsense", "1"), ("stopped", "both")], "stopped", "both");
-        check(Kind::Containers, &[("system", "containerLabelFilterExclude0")], "system", "containerLabelFilterExclude0");
+        check(
+            Kind::Containers,
+            &[("system", "containerLabelFilterExclude0")],
+            "system",
+            "containerLabelFilterExclude0",
+        );
         check(Kind::Processes, &[("unconnected", "show")], "unconnected", "show");
         check(Kind::Hosts, &[("system", "all")], "system", "");
     }

@@ -98,8 +98,7 @@ fn children(
             Some(Summary { tables: Vec::new(), ..rendered.summary })
         })
         .collect();
-    let cpu_memory =
-        |cpu, memory| vec![column(cpu, "CPU", "number"), column(memory, "Memory", "number")];
+    let cpu_memory = |cpu, memory| vec![column(cpu, "CPU", "number"), column(memory, "Memory", "number")];
     let mut process_columns = vec![column("pid", "PID", "number")];
     process_columns.extend(cpu_memory("process_cpu_usage_percent", "process_memory_usage_bytes"));
     let group = |topology_id: &str, label: &str, nodes, columns| Children {
@@ -186,7 +185,8 @@ fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Ve
                 data_type: "number".into(),
                 ..Row::default()
             };
-            let mut metadata = vec![typed("port", "Port", port.to_string()), typed("count", "Count", count.to_string())];
+            let mut metadata =
+                vec![typed("port", "Port", port.to_string()), typed("count", "Count", count.to_string())];
             if let (true, Some(remote)) = (is_outside, outside) {
                 let row = typed("remote", "Remote", remote.to_string());
                 metadata.insert(0, Row { data_type: "ip".into(), ..row });
@@ -201,7 +201,13 @@ fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Ve
         });
         let mut connections: Vec<ConnectionRow> = rows.collect();
         connections.sort_by(|a, b| (&a.label, &a.id).cmp(&(&b.label, &b.id)));
-        Connections { id: id.into(), topology_id: view.variant.kind.id().into(), label: label.into(), columns, connections }
+        Connections {
+            id: id.into(),
+            topology_id: view.variant.kind.id().into(),
+            label: label.into(),
+            columns,
+            connections,
+        }
     };
     vec![side("incoming-connections", "Inbound", incoming), side("outgoing-connections", "Outbound", outgoing)]
 }

@@ -27,9 +27,7 @@ pub fn judge<'a>(
     let always = Verdict { passes: true, needs_connection: false };
     match place {
         Place::Single(Entity::Outside(_)) => Verdict { passes: true, needs_connection: true },
-        Place::Uncontained(_) => {
-            Verdict { passes: variant.options.get("pseudo") == "show", needs_connection: true }
-        }
+        Place::Uncontained(_) => Verdict { passes: variant.options.get("pseudo") == "show", needs_connection: true },
         Place::Single(_) | Place::Group(_) if variant.kind.is_of_processes() => {
             Verdict { passes: true, needs_connection: variant.options.get("unconnected") == "hide" }
         }
@@ -70,8 +68,7 @@ pub fn passes(variant: &Variant, filters: &[LabelFilter], container: &Container)
 
 /// Scope's rule: what runs for the platform's sake.
 fn is_system(container: &Container) -> bool {
-    const NAMES: [&str; 7] =
-        ["weavescope", "weavedns", "weave", "weaveproxy", "weaveexec", "ecs-agent", "scope"];
+    const NAMES: [&str; 7] = ["weavescope", "weavedns", "weave", "weaveproxy", "weaveexec", "ecs-agent", "scope"];
     const IMAGES: [&str; 8] = [
         "swarm",
         "weaveworks/scope",

@@ -253,9 +253,10 @@ impl View {
             }
         }
         if let Some((key, count, evidence)) = now {
-            let slot = *self.at_ends.entry(key.clone()).or_insert_with(|| {
-                self.edges.add(Merged { key, count: 0, evidence: BTreeMap::new(), shown: false })
-            });
+            let slot = *self
+                .at_ends
+                .entry(key.clone())
+                .or_insert_with(|| self.edges.add(Merged { key, count: 0, evidence: BTreeMap::new(), shown: false }));
             if let Some(merged) = self.edges.get_mut(slot) {
                 merged.count += count;
                 *merged.evidence.entry(evidence).or_default() += 1;

@@ -7,12 +7,12 @@ use shared::id::HostId;
 use shared::report::{Container, ContainerState, Health};
 use shared::view::{Parent, Summary};
 
+use super::Kind;
 use super::place::{Place, api_id, image_group};
 use super::wording::{
     Measured, container_metrics, container_rows, container_tables, host_metrics, host_rows, network_rows, parent,
     plural, process_metrics, process_rows, properties, row,
 };
-use super::Kind;
 use crate::store::{HostState, Liveness, Store};
 use crate::topology::{Entity, NetworkKey, Outside, Topology};
 
@@ -232,13 +232,7 @@ fn outside_summary(outside: Outside) -> Summary {
     }
 }
 
-fn group_summary(
-    kind: Kind,
-    name: &str,
-    members: &BTreeSet<NodeIndex>,
-    topology: &Topology,
-    store: &Store,
-) -> Summary {
+fn group_summary(kind: Kind, name: &str, members: &BTreeSet<NodeIndex>, topology: &Topology, store: &Store) -> Summary {
     let count = members.len();
     let (one, many, shape, thing) = match kind {
         Kind::ProcessesByName => ("process", "processes", "square", "process"),

@@ -176,11 +176,7 @@ fn ports_line(host: &HostState, container: &Container) -> String {
     lines.join(", ")
 }
 
-pub fn properties<'a>(
-    id: &str,
-    label: &str,
-    entries: impl IntoIterator<Item = (&'a str, String)>,
-) -> Table {
+pub fn properties<'a>(id: &str, label: &str, entries: impl IntoIterator<Item = (&'a str, String)>) -> Table {
     let rows = entries.into_iter().map(|(key, value)| TableRow {
         id: format!("label_{key}"),
         entries: [("label".to_owned(), key.to_owned()), ("value".to_owned(), value)].into(),
@@ -340,7 +336,13 @@ fn metrics<const N: usize>(
             let values = ring.into_iter().flat_map(|ring| ring.values(n));
             times.zip(values).map(|(ms, value)| Sample { date: rfc3339(ms), value: rounded(value) }).collect()
         });
-        Measured { kind: &kinds[n], value: rounded(now[n]), min: rounded(low), max: rounded(high.max(most[n])), samples }
+        Measured {
+            kind: &kinds[n],
+            value: rounded(now[n]),
+            min: rounded(low),
+            max: rounded(high.max(most[n])),
+            samples,
+        }
     };
     (0..N).map(one).collect()
 }

@@ -20,8 +20,10 @@ pub fn Card() -> impl IntoView {
     let metrics = Memo::new(move |_| summary.with(|s| s.as_ref().map(|s| s.metrics.clone()).unwrap_or_default()));
     let rows = Memo::new(move |_| summary.with(|s| s.as_ref().map(|s| s.metadata.clone()).unwrap_or_default()));
     let tables = Memo::new(move |_| summary.with(|s| s.as_ref().map(|s| s.tables.clone()).unwrap_or_default()));
-    let children = Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.children.clone()).unwrap_or_default()));
-    let sides = Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.connections.clone()).unwrap_or_default()));
+    let children =
+        Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.children.clone()).unwrap_or_default()));
+    let sides =
+        Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.connections.clone()).unwrap_or_default()));
     let title = Memo::new(move |_| {
         summary.with(|s| s.as_ref().map(|s| (s.label.clone(), s.label_minor.clone(), s.kind.clone(), s.state.clone())))
     });
@@ -241,37 +243,45 @@ fn Inside(group: Children) -> impl IntoView {
     let nodes = StoredValue::new(nodes);
     let shown = move || {
         let most = if all.get() { usize::MAX } else { ROWS };
-        nodes.get_value().into_iter().take(most).map(|node| {
-            let (topology, id) = (topology_id.clone(), node.id.clone());
-            let go = move |_| {
-                page.go(|route| {
-                    // Whoever looks into a node wants to see what is in it, whatever the options hide.
-                    if topology == "processes" {
-                        route.options.insert("unconnected".into(), "show".into());
-                    }
-                    route.topology.clone_from(&topology);
-                    route.selected = Some(id.clone());
-                });
-            };
-            let cells = columns.iter().map(|column| {
-                let metric = node.metrics.iter().find(|m| m.id == column.id);
-                let row = node.metadata.iter().find(|r| r.id == column.id);
-                let words = match (metric, row) {
-                    (Some(m), _) => text::metric(&m.format, &m.label, m.value),
-                    (None, Some(row)) => row.value.clone(),
-                    (None, None) => "–".into(),
+        nodes
+            .get_value()
+            .into_iter()
+            .take(most)
+            .map(|node| {
+                let (topology, id) = (topology_id.clone(), node.id.clone());
+                let go = move |_| {
+                    page.go(|route| {
+                        // Whoever looks into a node wants to see what is in it, whatever the options hide.
+                        if topology == "processes" {
+                            route.options.insert("unconnected".into(), "show".into());
+                        }
+                        route.topology.clone_from(&topology);
+                        route.selected = Some(id.clone());
+                    });
                 };
-                view! { <td class="number">{words}</td> }
-            }).collect_view();
-            view! {
-                <tr on:click=go tabindex="0">
-                    <td title=node.label.clone()>
-                        <span class="far">{text::shortened(text::base_name(&node.label), 28)}</span>
-                    </td>
-                    {cells}
-                </tr>
-            }
-        }).collect_view()
+                let cells = columns
+                    .iter()
+                    .map(|column| {
+                        let metric = node.metrics.iter().find(|m| m.id == column.id);
+                        let row = node.metadata.iter().find(|r| r.id == column.id);
+                        let words = match (metric, row) {
+                            (Some(m), _) => text::metric(&m.format, &m.label, m.value),
+                            (None, Some(row)) => row.value.clone(),
+                            (None, None) => "–".into(),
+                        };
+                        view! { <td class="number">{words}</td> }
+                    })
+                    .collect_view();
+                view! {
+                    <tr on:click=go tabindex="0">
+                        <td title=node.label.clone()>
+                            <span class="far">{text::shortened(text::base_name(&node.label), 28)}</span>
+                        </td>
+                        {cells}
+                    </tr>
+                }
+            })
+            .collect_view()
     };
     view! {
         <section>

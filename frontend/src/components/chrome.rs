@@ -141,7 +141,9 @@ pub fn StatusLine() -> impl IntoView {
         let live = probes.iter().filter(|p| p.state == "live").count();
         match probes.len() {
             0 => String::new(),
-            all if all == live => format!("{} {}", text::plural(all, "host", "hosts"), if all == 1 { "reports" } else { "report" }),
+            all if all == live => {
+                format!("{} {}", text::plural(all, "host", "hosts"), if all == 1 { "reports" } else { "report" })
+            }
             all => format!("{live} of {all} hosts report"),
         }
     };
@@ -239,8 +241,7 @@ pub fn Empty() -> impl IntoView {
     let state = Memo::new(move |_| {
         page.structure.track();
         page.values.track();
-        let (nodes, stats, probes) =
-            page.model.with_value(|m| (m.nodes.len(), m.stats, m.status.probes.len()));
+        let (nodes, stats, probes) = page.model.with_value(|m| (m.nodes.len(), m.stats, m.status.probes.len()));
         let search = page.route.with(|route| route.search.clone());
         let found = page.found().map(|found| found.len());
         match (page.link.get(), nodes, found) {

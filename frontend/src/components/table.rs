@@ -91,7 +91,9 @@ pub fn Table() -> impl IntoView {
         let all = ordered.with(Vec::len);
         let topology = page.route.with(|route| route.topology.clone());
         match all > ROWS_MAX {
-            true => format!("{} of {} rows shown. Filter to see the rest.", text::grouped(ROWS_MAX), text::grouped(all)),
+            true => {
+                format!("{} of {} rows shown. Filter to see the rest.", text::grouped(ROWS_MAX), text::grouped(all))
+            }
             false => {
                 let (name, _) = sorted.get().unwrap_or_else(|| columns.with(|c| default_sort(c)));
                 format!("{}, sorted by {name}", counted(&topology, all))

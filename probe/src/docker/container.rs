@@ -119,7 +119,11 @@ type Bindings = std::collections::HashMap<String, Option<Vec<bollard::models::Po
 fn ports(bindings: Bindings, exposed: Vec<String>) -> Vec<PortMapping> {
     let mut ports = BTreeSet::new();
     for name in exposed {
-        ports.extend(port(&name).map(|(container_port, protocol)| PortMapping { protocol, container_port, published: None }));
+        ports.extend(port(&name).map(|(container_port, protocol)| PortMapping {
+            protocol,
+            container_port,
+            published: None,
+        }));
     }
     for (name, bound) in bindings {
         let Some((container_port, protocol)) = port(&name) else { continue };

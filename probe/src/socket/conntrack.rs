@@ -112,10 +112,7 @@ fn tuple(bytes: &[u8]) -> Option<Tuple> {
             }
         }
     }
-    Some(Tuple {
-        from: SocketAddr::new(source?, source_port?),
-        to: SocketAddr::new(destination?, destination_port?),
-    })
+    Some(Tuple { from: SocketAddr::new(source?, source_port?), to: SocketAddr::new(destination?, destination_port?) })
 }
 
 #[cfg(test)]

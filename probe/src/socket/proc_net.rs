@@ -57,7 +57,8 @@ mod tests {
     #[test]
     fn lines_of_the_kernel_are_read() {
         // Laid out as /proc/net/tcp and tcp6 on x86-64.
-        let listening = "   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106        0 10917 1";
+        let listening =
+            "   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106        0 10917 1";
         let socket = parse(listening, Protocol::Tcp).unwrap();
         assert_eq!((socket.state, socket.local), (State::Listening, "127.0.0.1:5432".parse().unwrap()));
         let open = "   1: 0000000000000000FFFF00000200000A:0050 0000000000000000FFFF00000300000A:A112 01 00000000:00000000 \

@@ -29,9 +29,10 @@ pub fn sockets(found: &mut Vec<Socket>) -> io::Result<()> {
     let udp = mask(&[ESTABLISHED, CLOSE]);
     for (protocol, states) in [(IPPROTO_TCP, tcp), (IPPROTO_UDP, udp)] {
         for family in [AF_INET, AF_INET6] {
-            let dumped = link.request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &request(family, protocol, states), |_, payload| {
-                found.extend(parse(payload, protocol));
-            });
+            let dumped =
+                link.request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &request(family, protocol, states), |_, payload| {
+                    found.extend(parse(payload, protocol));
+                });
             match dumped {
                 Ok(()) => {}
                 // A kernel without IPv6 or without udp_diag has no such sockets to show.

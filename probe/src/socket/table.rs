@@ -59,8 +59,12 @@ impl Table {
         for Dump { namespace, sockets } in dumps {
             let ports = self.known_ports.entry(*namespace).or_default();
             for socket in sockets.iter().filter(|s| s.state == State::Open && s.remote.port() != 0) {
-                let key =
-                    Key { namespace: *namespace, protocol: socket.protocol, local: socket.local, remote: socket.remote };
+                let key = Key {
+                    namespace: *namespace,
+                    protocol: socket.protocol,
+                    local: socket.local,
+                    remote: socket.remote,
+                };
                 let now = owner(socket.inode);
                 let held = self.held.get_mut(&key).filter(|held| is_same(held, socket));
                 if let Some(held) = held {

@@ -134,8 +134,8 @@ fn step(buffer: &mut Vec<u8>, run: impl FnOnce(&mut OutBuffer<'_, [u8]>) -> io::
 mod tests {
     use super::*;
     use crate::delta::Delta;
-    use crate::report::{Collector, CollectorStatus, Process};
     use crate::id::ProcessId;
+    use crate::report::{Collector, CollectorStatus, Process};
     use crate::wire::{Snapshot, Stamp, ToApp, Update};
     use proptest::prelude::*;
     use serde::Deserialize;

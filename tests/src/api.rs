@@ -1,0 +1,43 @@
+//! The app's API as a client sees it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub const EVERYTHING: &str = "system=all&stopped=both&pseudo=show&unconnected=show";
+
+/// GET of a JSON answer.
+pub fn get(url: &str) -> Result<Value, String> {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).proxy(None).build().into();
+    let mut answer = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
+    answer.body_mut().with_config().limit(1 << 30).read_json().map_err(|error| format!("{url}: {error}"))
+}
+
+/// One view with all its options open.
+pub fn view(base: &str, topology: &str) -> Result<Value, String> {
+    get(&format!("{base}/api/topology/{topology}?{EVERYTHING}"))
+}
+
+pub fn labels(view: &Value) -> BTreeSet<String> {
+    let nodes = view["nodes"].as_object().into_iter().flatten();
+    nodes.filter_map(|(_, node)| Some(node["label"].as_str()?.to_owned())).collect()
+}
+
+pub fn node<'a>(view: &'a Value, label: &str) -> Option<&'a Value> {
+    view["nodes"].as_object()?.values().find(|node| node["label"] == label)
+}
+
+/// `client -> server:port` for each edge of a view, by labels.
+pub fn edges(view: &Value) -> BTreeSet<String> {
+    let label = |id: &Value| view["nodes"][id.as_str().unwrap_or_default()]["label"].as_str().unwrap_or("?").to_owned();
+    let all = view["edges"].as_array().into_iter().flatten();
+    all.map(|e| format!("{} -> {}:{}", label(&e["source"]), label(&e["target"]), e["port"])).collect()
+}
+
+/// The value of a node's metadata row.
+pub fn row(node: &Value, id: &str) -> String {
+    let rows = node["metadata"].as_array().into_iter().flatten();
+    rows.filter(|row| row["id"] == id).filter_map(|row| row["value"].as_str()).next().unwrap_or_default().to_owned()
+}

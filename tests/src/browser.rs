@@ -1,0 +1,94 @@
+//! A real browser: Debian's Chromium, driven over WebDriver.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+
+pub struct Browser {
+    pub client: Client,
+    driver: Child,
+    profile: PathBuf,
+}
+
+impl Browser {
+    /// Must run on the thread whose network namespace the browser is to be in.
+    pub async fn open(width: u32, height: u32, light: bool) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver: the tests need Debian's chromium-driver");
+        let profile = std::env::temp_dir().join(format!("scope-browser-{}-{port}", std::process::id()));
+        let mut arguments = vec![
+            "--headless".to_owned(),
+            "--no-sandbox".into(),
+            "--disable-gpu".into(),
+            "--disable-quic".into(),
+            "--no-first-run".into(),
+            "--disable-background-networking".into(),
+            "--disable-component-update".into(),
+            "--disable-sync".into(),
+            format!("--window-size={width},{height}"),
+            format!("--user-data-dir={}", profile.display()),
+        ];
+        if !light {
+            arguments.push("--force-dark-mode".into());
+        }
+        let mut capabilities = Capabilities::new();
+        capabilities.insert("goog:chromeOptions".into(), json!({ "args": arguments }));
+        capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));
+        let url = format!("http://127.0.0.1:{port}");
+        let mut last = None;
+        for _ in 0..200 {
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            match builder.capabilities(capabilities.clone()).connect(&url).await {
+                Ok(client) => return Self { client, driver, profile },
+                Err(error) => last = Some(error),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no browser: {last:?}");
+    }
+
+    /// Waits until a script gives something else than null and false.
+    pub async fn until(&self, what: &str, script: &str) -> serde_json::Value {
+        let mut last = serde_json::Value::Null;
+        for _ in 0..400 {
+            match self.client.execute(script, Vec::new()).await {
+                Ok(value) if !value.is_null() && value != json!(false) => return value,
+                Ok(value) => last = value,
+                Err(error) => last = json!(error.to_string()),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{what}: never came about; last: {last}");
+    }
+
+    /// Keeps a picture among the tests' artifacts.
+    pub async fn screenshot(&self, name: &str) {
+        let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/artifacts"));
+        std::fs::create_dir_all(&directory).expect("the artifacts' directory");
+        let png = self.client.screenshot().await.expect("a screenshot");
+        std::fs::write(directory.join(format!("{name}.png")), png).expect("a written screenshot");
+    }
+
+    pub async fn close(self) {
+        let _ = self.client.clone().close().await;
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+        let _ = std::fs::remove_dir_all(&self.profile);
+    }
+}

@@ -1,0 +1,1 @@
+//! A load that speaks the probes' protocol.

@@ -1,0 +1,129 @@
+//! Several real Docker hosts in network namespaces of their own, on a switch that the calling thread is put on.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// Up until dropped. The thread that made it is on the hosts' switch meanwhile, so that its sockets reach the hosts.
+pub struct Testbed {
+    name: String,
+    net: String,
+    directory: PathBuf,
+    home: File,
+    pub scope: PathBuf,
+}
+
+impl Testbed {
+    /// # Panics
+    /// Where it does not come up: these tests need root and Docker Engine's binaries, and are not skipped without.
+    pub fn up(hosts: usize, swarm: bool) -> Self {
+        let id = std::process::id();
+        let scope = std::env::var_os("SCOPE_BINARY")
+            .map(PathBuf::from)
+            .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/scope")));
+        assert!(scope.exists(), "{} is missing: run `cargo build` first, or name one by SCOPE_BINARY", scope.display());
+        // Names of interfaces hold 15 characters.
+        let testbed = Self {
+            name: format!("s{}", id % 100_000),
+            net: format!("10.77.{}", id % 250),
+            directory: std::env::temp_dir().join(format!("scope-testbed-{id}")),
+            home: File::open("/proc/thread-self/ns/net").expect("a network namespace"),
+            scope: scope.canonicalize().expect("the binary's path"),
+        };
+        let mut command = testbed.script();
+        command.args(["up", &hosts.to_string()]).env("MH_SWARM", if swarm { "1" } else { "0" });
+        succeed(&mut command);
+        let switch = File::open(format!("/run/netns/{}-sw", testbed.name)).expect("the switch's namespace");
+        enter(&switch);
+        testbed
+    }
+
+    fn script(&self) -> Command {
+        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testbed/multihost.sh"));
+        command.env("MH_DIR", &self.directory).env("MH_NAME", &self.name).env("MH_NET", &self.net);
+        command
+    }
+
+    pub fn address(&self, host: usize) -> String {
+        format!("{}.{}", self.net, 10 + host)
+    }
+
+    /// Runs a command inside a host, in all its namespaces.
+    pub fn exec(&self, host: usize, arguments: &[&str]) -> Output {
+        let mut command = self.script();
+        command.args(["exec", &format!("h{host}")]).args(arguments);
+        command.output().expect("the testbed's script")
+    }
+
+    pub fn docker(&self, host: usize, arguments: &[&str]) -> String {
+        let mut command = self.script();
+        command.args(["docker", &format!("h{host}")]).args(arguments);
+        succeed(&mut command)
+    }
+
+    /// `stop`, `kill`, `freeze`, `thaw` or `start` a host's Docker Engine.
+    pub fn engine(&self, host: usize, action: &str) {
+        let mut command = self.script();
+        command.args(["engine", &format!("h{host}"), action]);
+        succeed(&mut command);
+    }
+
+    /// Starts a container of the test image that runs a line of shell.
+    pub fn container(&self, host: usize, name: &str, options: &[&str], line: &str) {
+        let mut arguments = vec!["run", "-d", "--name", name];
+        arguments.extend(options);
+        arguments.extend(["rp/busybox:1", "sh", "-c", line]);
+        self.docker(host, &arguments);
+    }
+
+    /// `scope ARGUMENTS` inside a host.
+    pub fn scope(&self, host: usize, arguments: &[&str]) -> Output {
+        let mut all = vec![self.scope.to_str().expect("a path in UTF-8")];
+        all.extend(arguments);
+        self.exec(host, &all)
+    }
+
+    pub fn launch(&self, host: usize, arguments: &[&str]) -> String {
+        let mut all = vec!["launch"];
+        all.extend(arguments);
+        let output = self.scope(host, &all);
+        let (out, err) = text(&output);
+        assert!(output.status.success(), "scope launch on h{host}: {out}{err}");
+        out
+    }
+
+    pub fn url(&self, host: usize) -> String {
+        format!("http://{}:4040", self.address(host))
+    }
+}
+
+impl Drop for Testbed {
+    fn drop(&mut self) {
+        enter(&self.home);
+        if std::thread::panicking() {
+            for host in 1..=3 {
+                let log = self.exec(host, &["tail", "-n", "30", "/var/log/scope/scope.log"]);
+                eprintln!("--- scope's log on h{host}\n{}", text(&log).0);
+            }
+        }
+        let _ = self.script().arg("down").output();
+    }
+}
+
+fn enter(namespace: &File) {
+    // SAFETY: setns changes the calling thread only.
+    let result = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+    assert_eq!(result, 0, "setns: {}", std::io::Error::last_os_error());
+}
+
+pub fn text(output: &Output) -> (String, String) {
+    (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().expect("a command that can be started");
+    let (out, err) = text(&output);
+    assert!(output.status.success(), "{command:?}: {out}{err}");
+    out
+}

@@ -1,0 +1,92 @@
+//! The page in a real browser, on real hosts.
+
+use std::time::Duration;
+
+use fantoccini::Locator;
+use scope_tests::api::{edges, view};
+use scope_tests::browser::Browser;
+use scope_tests::eventually;
+use scope_tests::testbed::Testbed;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn the_page_shows_what_runs_and_follows_it() {
+    let testbed = Testbed::up(2, false);
+    let app = testbed.address(1);
+    testbed.launch(1, &[]);
+    testbed.launch(2, &[&app]);
+    testbed.docker(1, &["network", "create", "lan"]);
+    let server = "while :; do nc -l -p 6379 -e cat; done";
+    let client = "while :; do (while :; do echo q; sleep 1; done) | nc cache 6379; sleep 0.2; done";
+    testbed.container(1, "cache", &["--network", "lan"], server);
+    testbed.container(1, "worker", &["--network", "lan"], client);
+    eventually("the connection is known", PATIENCE, || {
+        let found = edges(&view(&testbed.url(1), "containers")?);
+        if found.contains("worker -> cache:6379") { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    // The runtime stays on this thread, which is on the hosts' switch.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, false).await;
+        let base = testbed.url(1);
+        browser.client.goto(&format!("{base}/")).await.unwrap();
+        browser.until("live", "return document.querySelector('.live')?.textContent === 'Live'").await;
+        browser.until("two nodes drawn", "return document.querySelector('canvas')?.dataset.nodes === '2'").await;
+        browser.until("two hosts", "return document.querySelector('.status').textContent.includes('2 hosts report')").await;
+        browser.screenshot("graph-dark").await;
+
+        // By keyboard to the table, by click to the details.
+        let body = browser.client.find(Locator::Css("body")).await.unwrap();
+        body.send_keys("t").await.unwrap();
+        browser.until("rows", "return document.querySelectorAll('table.nodes tbody tr').length === 2").await;
+        browser.screenshot("table-dark").await;
+        let row = "[...document.querySelectorAll('table.nodes tbody tr')].find(r => r.textContent.includes('cache'))";
+        browser.client.execute(&format!("{row}.click()"), Vec::new()).await.unwrap();
+        browser.until("details", "return document.querySelector('.card h2')?.textContent === 'cache'").await;
+        let inbound = "return [...document.querySelectorAll('.card section')].some(s => s.textContent.includes('Inbound') \
+                       && s.textContent.includes('worker') && s.textContent.includes('6379'))";
+        browser.until("who calls it", inbound).await;
+        browser.until("a minute's curve", "return document.querySelector('.card .curve')?.getAttribute('d')?.length > 10").await;
+        let body = browser.client.find(Locator::Css("body")).await.unwrap();
+        body.send_keys("g").await.unwrap();
+        browser.until("the graph", "return !!document.querySelector('canvas')").await;
+        browser.screenshot("details-dark").await;
+
+        // The address holds the state: back undoes, and a link shows the same.
+        browser.client.back().await.unwrap();
+        browser.until("the table again", "return !!document.querySelector('table.nodes')").await;
+        browser.client.forward().await.unwrap();
+        browser.client.refresh().await.unwrap();
+        browser.until("the same node", "return document.querySelector('.card h2')?.textContent === 'cache'").await;
+
+        // Search.
+        let search = browser.client.find(Locator::Css("#search")).await.unwrap();
+        search.send_keys("work").await.unwrap();
+        browser.until("one match", "return document.querySelector('.hits').textContent === '1 of 2'").await;
+        browser.screenshot("search-dark").await;
+
+        // What comes appears by itself.
+        browser.client.goto(&format!("{base}/#/containers?mode=table")).await.unwrap();
+        testbed.container(2, "newcomer", &[], "sleep 1000");
+        let there = "return document.querySelector('table.nodes')?.textContent.includes('newcomer')";
+        browser.until("the new container", there).await;
+
+        // An option, and help.
+        let option = "const s = document.querySelectorAll('.choice select')[2]; s.value = 'show'; \
+                      s.dispatchEvent(new Event('change', {bubbles: true}))";
+        browser.client.execute(option, Vec::new()).await.unwrap();
+        browser.until("uncontained", "return document.querySelector('table.nodes').textContent.includes('Uncontained')").await;
+        browser.client.find(Locator::Css("body")).await.unwrap().send_keys("?").await.unwrap();
+        browser.until("help", "return !!document.querySelector('.help')").await;
+        browser.screenshot("help-dark").await;
+
+        // The app goes: nothing old looks live. It comes back: so does the page.
+        testbed.scope(1, &["stop"]);
+        browser.until("not live", "return document.querySelector('.live').textContent === 'Not live' && !!document.querySelector('.banner')").await;
+        browser.screenshot("lost-dark").await;
+        testbed.launch(1, &[]);
+        browser.until("live again", "return document.querySelector('.live').textContent === 'Live' && !document.querySelector('.banner')").await;
+        browser.close().await;
+    });
+}
