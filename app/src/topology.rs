@@ -53,6 +53,14 @@ impl NetworkKey {
         }
     }
 
+    /// In the API. Some engines give their default network the same id on every host.
+    pub fn api_id(&self) -> String {
+        match self {
+            Self::Shared(id) => format!("{id};<network>"),
+            Self::Local(host, id) => format!("{id}@{};<network>", &host.to_string()[..8]),
+        }
+    }
+
     pub fn id(&self) -> &NetworkId {
         match self {
             Self::Shared(id) | Self::Local(_, id) => id,
@@ -379,12 +387,7 @@ impl Topology {
                 self.graph.remove_edge(edge);
                 self.connects.remove(key);
                 for end in [&key.source, &key.target] {
-                    if let Entity::Outside(_) = end
-                        && let Some(node) = self.node(end)
-                        && self.graph.neighbors_undirected(node).next().is_none()
-                    {
-                        self.remove(end);
-                    }
+                    self.drop_if_outside_and_alone(end);
                 }
             }
         }
@@ -415,19 +418,42 @@ impl Topology {
             .flat_map(|d| self.graph.edges_directed(node, d))
             .map(|e| (e.id(), e.source(), e.target()))
             .collect();
+        let mut bereft = Vec::new();
         for (edge, source, target) in edges {
             match self.graph.edge_weight(edge) {
-                Some(Edge::Connects(_)) => {
+                Some(Edge::Connects(connects)) => {
                     self.changed.edges.insert(edge);
+                    // The join takes the counts of these back later; they are gone by then, which it does not mind.
+                    let key = ConnectsKey {
+                        source: self.graph[source].clone(),
+                        target: self.graph[target].clone(),
+                        protocol: connects.protocol,
+                        port: connects.port,
+                        network: connects.network.clone(),
+                    };
+                    self.connects.remove(&key);
+                    bereft.extend([key.source, key.target]);
                 }
                 // Whoever lost a child or a member looks different.
                 Some(Edge::Runs | Edge::AttachedTo) => self.changed.nodes.extend([source, target]),
                 None => {}
             }
         }
-        // The join takes the counts of these edges back; they are gone by then, which it does not mind.
-        self.connects.retain(|key, _| key.source != *entity && key.target != *entity);
         self.graph.remove_node(node);
         self.changed.nodes.insert(node);
+        bereft.iter().filter(|end| *end != entity).for_each(|end| self.drop_if_outside_and_alone(end));
+    }
+
+    /// The world outside is there only while somebody talks to it.
+    fn drop_if_outside_and_alone(&mut self, entity: &Entity) {
+        if let Entity::Outside(_) = entity
+            && let Some(node) = self.node(entity)
+            && self.graph.neighbors_undirected(node).next().is_none()
+        {
+            self.remove(entity);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

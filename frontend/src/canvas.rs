@@ -25,6 +25,9 @@ const CAMERA_MS: f64 = 320.0;
 /// A press that moves less is a click.
 const CLICK_PX: f64 = 4.0;
 
+/// What the browser calls for each frame.
+type Frame = Closure<dyn FnMut(f64)>;
+
 struct Stage {
     camera: Cell<Camera>,
     size: Cell<Size>,
@@ -34,7 +37,7 @@ struct Stage {
     frame_due: Cell<bool>,
     /// Of the last frame, milliseconds.
     frame_ms: Cell<f64>,
-    draw: RefCell<Option<Closure<dyn FnMut(f64)>>>,
+    draw: RefCell<Option<Frame>>,
 }
 
 #[component]
@@ -414,7 +417,7 @@ fn edges<'a>(
         let mut batched: BTreeMap<u32, Vec<[Point; 4]>> = BTreeMap::new();
         for ((source, target), (edge, on)) in &merged {
             let (Some(a), Some(b)) = (at.get(source), at.get(target)) else { continue };
-            let focus = drawing.hovered.or_else(|| None);
+            let focus = drawing.hovered;
             let touches = |slot: u32| *source == slot || *target == slot;
             let is_lit = match focus {
                 Some(slot) => touches(slot),

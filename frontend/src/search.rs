@@ -19,7 +19,7 @@ struct Term {
 impl Query {
     /// Words are parted by spaces, `field:text` looks in one field, `-` before a word excludes.
     pub fn parse(text: &str) -> Self {
-        let terms = text.split_whitespace().filter_map(|word| {
+        let terms = text.split_whitespace().map(|word| {
             let (negated, word) = match word.strip_prefix('-') {
                 Some(rest) if !rest.is_empty() => (true, rest),
                 _ => (false, word),
@@ -33,7 +33,7 @@ impl Query {
                 Some((field, rest)) if !field.is_empty() => (Some(field.to_owned()), rest.to_owned()),
                 _ => (None, word.clone()),
             };
-            Some(Term { field, text, negated })
+            Term { field, text, negated }
         });
         Self(terms.collect())
     }

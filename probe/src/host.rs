@@ -33,7 +33,7 @@ impl Reader {
     /// What rarely changes. `local_networks` is the reading of the host's own namespace.
     pub fn facts(&mut self, config: &Config, local_networks: Vec<Subnet>) -> Host {
         let memory_bytes = self.system.as_mut().map_or(0, |system| {
-            let _ = system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+            system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
             system.total_memory()
         });
         let read = |path: &str| {
@@ -63,8 +63,8 @@ impl Reader {
         let mut metrics =
             HostMetrics { load1: System::load_average().map_or(0.0, |load| load.one), ..HostMetrics::default() };
         if let Some(system) = &mut self.system {
-            let _ = system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage());
-            let _ = system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+            system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage());
+            system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
             metrics.cpu_percent = f64::from(system.global_cpu_usage());
             metrics.memory_bytes = system.used_memory();
         }

@@ -22,6 +22,7 @@ pub const PATH: &str = "/api/probe/ws";
 pub const DECODED_BYTES_MAX: usize = 64 << 20;
 pub const ENCODED_BYTES_MAX: usize = 16 << 20;
 
+#[allow(clippy::large_enum_variant, reason = "one at a time, on its way through one task; smaller for wasm")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToApp {
     Hello(Hello),

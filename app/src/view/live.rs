@@ -449,7 +449,7 @@ fn evidence(edge: &Merged) -> Evidence {
 }
 
 fn network_id(key: &EdgeKey) -> Option<String> {
-    key.network.as_ref().map(|network| format!("{};<network>", network.id()))
+    key.network.as_ref().map(NetworkKey::api_id)
 }
 
 fn stream_edge(edge: &Merged) -> StreamEdge {

@@ -99,7 +99,7 @@ pub fn api_id(kind: Kind, place: &Place, store: &Store) -> Option<String> {
         Place::Single(Entity::Host(host)) => format!("{};<host>", name(host)?),
         Place::Single(Entity::Process(host, id)) => format!("{};{}", name(host)?, id.pid),
         Place::Single(Entity::Container(_, id)) => format!("{id};<container>"),
-        Place::Single(Entity::Network(key)) => format!("{};<network>", key.id()),
+        Place::Single(Entity::Network(key)) => key.api_id(),
         Place::Single(Entity::Outside(Outside::Inbound)) => "in-theinternet".into(),
         Place::Single(Entity::Outside(Outside::Outbound)) => "out-theinternet".into(),
         Place::Group(group) if kind == Kind::ContainersByImage => format!("{group};<container_image>"),

@@ -33,13 +33,13 @@ pub fn render(
     let id = api_id(kind, place, store)?;
     let mut summary = match place {
         Place::Single(Entity::Host(host)) => host_summary(store.hosts.get(host)?),
-        Place::Single(Entity::Process(host, process)) => process_summary(store.hosts.get(host)?, *process, store)?,
+        Place::Single(Entity::Process(host, process)) => process_summary(*host, store.hosts.get(host)?, *process)?,
         Place::Single(Entity::Container(host, container)) => {
-            let host = store.hosts.get(host)?;
-            let record = host.report.containers.get(container)?;
-            let mut summary = container_summary(host, record, store);
-            summary.metadata = container_rows(host, container);
-            summary.tables = container_tables(host, container);
+            let state = store.hosts.get(host)?;
+            let record = state.report.containers.get(container)?;
+            let mut summary = container_summary(*host, state, record);
+            summary.metadata = container_rows(state, container);
+            summary.tables = container_tables(state, container);
             summary
         }
         Place::Single(Entity::Network(key)) => network_summary(store, topology, key),
@@ -108,7 +108,7 @@ fn image_parent(container: &Container) -> Option<Parent> {
     (!name.is_empty()).then(|| parent(format!("{name};<container_image>"), name, "containers-by-image"))
 }
 
-fn process_summary(host: &HostState, id: shared::id::ProcessId, store: &Store) -> Option<Summary> {
+fn process_summary(host_id: HostId, host: &HostState, id: shared::id::ProcessId) -> Option<Summary> {
     let process = host.report.processes.get(&id)?;
     let container = process.container.as_ref().and_then(|c| Some((c, host.report.containers.get(c)?)));
     let mut parents = Vec::new();
@@ -119,7 +119,7 @@ fn process_summary(host: &HostState, id: shared::id::ProcessId, store: &Store) -
         minor = format!("{} ({label}:{})", host.api_name, id.pid);
         parents.push(parent(format!("{container_id};<container>"), &label, "containers"));
         parents.extend(image_parent(record));
-        networks = container_networks(host, record, store);
+        networks = container_networks(host_id, host, record);
     }
     parents.push(host_parent(host));
     Some(Summary {
@@ -150,7 +150,7 @@ fn container_label(container: &Container, id: &str) -> String {
         .unwrap_or_else(|| id.chars().take(12).collect())
 }
 
-fn container_summary(host: &HostState, container: &Container, store: &Store) -> Summary {
+fn container_summary(host_id: HostId, host: &HostState, container: &Container) -> Summary {
     let state = match (container.state, container.health) {
         _ if host.liveness != Liveness::Live => liveness(host),
         (ContainerState::Paused, _) => "paused",
@@ -169,16 +169,17 @@ fn container_summary(host: &HostState, container: &Container, store: &Store) -> 
         kind: "container".into(),
         state: state.into(),
         parents,
-        networks: container_networks(host, container, store),
+        networks: container_networks(host_id, host, container),
         ..Summary::default()
     }
 }
 
-fn container_networks(host: &HostState, container: &Container, _store: &Store) -> Vec<Parent> {
+fn container_networks(id: HostId, host: &HostState, container: &Container) -> Vec<Parent> {
     let mut networks = Vec::new();
     for (name, endpoint) in &container.endpoints {
-        if let Some(id) = endpoint.network.as_ref().filter(|id| host.report.networks.contains_key(id)) {
-            networks.push(parent(format!("{id};<network>"), name, "networks"));
+        let known = endpoint.network.as_ref().and_then(|n| Some((n, host.report.networks.get(n)?)));
+        if let Some((network, record)) = known {
+            networks.push(parent(NetworkKey::new(id, network, record.scope).api_id(), name, "networks"));
         }
     }
     networks

@@ -1,0 +1,262 @@
+//! Whatever comes in whatever order, what is kept equals what would be made anew.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use shared::Report;
+use shared::addr::{Protocol, Tuple};
+use shared::delta;
+use shared::id::{ConnectionId, HostId, InstanceId, NetNsId, ProcessId};
+use shared::report::{
+    Connection, Container, ContainerState, Endpoint, Evidence, Namespace, Network, NetworkScope, Process, Role,
+};
+use shared::wire::{Hello, Stamp};
+use uuid::Uuid;
+
+use super::Topology;
+use crate::store::{Session, Store};
+use crate::view::{Kind, Variant, View};
+
+const WINDOW_MS: u64 = 15_000;
+
+fn host(n: u8) -> HostId {
+    HostId(Uuid::from_u128((u128::from(n) + 1) << 120))
+}
+
+/// What one host may report: a few containers on a bridge and an overlay, and who talks to whom.
+#[derive(Clone, Debug)]
+struct Plan {
+    /// State of each of three containers; none where it is not there.
+    containers: [Option<bool>; 3],
+    /// From process to process: whether over the overlay to the other host, which ports, whether it is closed.
+    connections: BTreeSet<(u8, u8, bool)>,
+    /// Connections to the world.
+    outside: BTreeSet<u8>,
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let container = proptest::option::of(any::<bool>());
+    (
+        [container.clone(), container.clone(), container],
+        proptest::collection::btree_set((0u8..3, 0u8..3, any::<bool>()), 0..6),
+        proptest::collection::btree_set(0u8..3, 0..3),
+    )
+        .prop_map(|(containers, connections, outside)| Plan { containers, connections, outside })
+}
+
+fn address(host: u8, container: u8, overlay: bool) -> std::net::IpAddr {
+    if overlay { [10, 0, 1, 10 * (host + 1) + container].into() } else { [172, 18, 0, 2 + container].into() }
+}
+
+fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
+    let mut report = Report::default();
+    report.host.name = format!("h{n}");
+    report.host.local_networks = vec![format!("10.77.0.1{n}/24").parse().unwrap(), "172.18.0.1/16".parse().unwrap()];
+    report.host.ephemeral_ports = Some((32768, 60999));
+    report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, addresses: Vec::new() });
+    let network = |name: &str, scope, subnet: &str| Network {
+        name: name.into(),
+        driver: if name == "lan" { "bridge".into() } else { "overlay".into() },
+        scope,
+        subnets: vec![subnet.parse().unwrap()],
+        ..Network::default()
+    };
+    report.networks.insert("lan-id".into(), network("lan", NetworkScope::Local, "172.18.0.0/16"));
+    report.networks.insert("mesh-id".into(), network("mesh", NetworkScope::Swarm, "10.0.1.0/24"));
+    let alive = |plan: &Plan, c: u8| plan.containers[c as usize] == Some(true);
+    for c in 0..3u8 {
+        let Some(running) = plan.containers[c as usize] else { continue };
+        let endpoint = |network: &str, overlay| Endpoint {
+            network: Some(network.into()),
+            addresses: if running { vec![address(n, c, overlay)] } else { Vec::new() },
+            ..Endpoint::default()
+        };
+        let namespace = running.then_some(NetNsId(u32::from(c) + 2));
+        let id = format!("container-{n}-{c}");
+        let container = Container {
+            name: format!("c{n}{c}"),
+            hostname: format!("c{c}"),
+            image_name: format!("image{c}:1"),
+            state: if running { ContainerState::Running } else { ContainerState::Exited },
+            namespace,
+            endpoints: [("lan".into(), endpoint("lan-id", false)), ("mesh".into(), endpoint("mesh-id", true))].into(),
+            ..Container::default()
+        };
+        report.containers.insert(id.as_str().into(), container);
+        if let Some(namespace) = namespace {
+            report
+                .namespaces
+                .insert(namespace, Namespace { inode: u64::from(c) + 2, is_host: false, addresses: vec![] });
+            let process = Process {
+                name: format!("p{c}"),
+                namespace: Some(namespace),
+                container: Some(id.as_str().into()),
+                ..Process::default()
+            };
+            report.processes.insert(ProcessId { pid: u32::from(c) + 10, start: 1 }, process);
+        }
+    }
+    report.processes.insert(ProcessId { pid: 1, start: 1 }, Process { name: "init".into(), ..Process::default() });
+    let mut put = |c: u8, local: std::net::SocketAddr, remote: std::net::SocketAddr, role, nat: Option<Tuple>| {
+        let id = ConnectionId(u64::from(local.port()) << 32 | u64::from(remote.port()) << 8 | u64::from(c));
+        let connection = Connection {
+            namespace: NetNsId(u32::from(c) + 2),
+            protocol: Protocol::Tcp,
+            local,
+            remote,
+            owner: Some(ProcessId { pid: u32::from(c) + 10, start: 1 }),
+            role,
+            evidence: Evidence::Listener,
+            nat,
+        };
+        report.connections.insert(id, connection);
+    };
+    for (from_host, plan) in both.iter().enumerate() {
+        let from_host = u8::try_from(from_host).unwrap();
+        for &(client, server, overlay) in &plan.connections {
+            let to_host = if overlay { 1 - from_host } else { from_host };
+            let reachable = alive(plan, client) && alive(&both[to_host as usize], server);
+            if !reachable || (client == server && !overlay) {
+                continue;
+            }
+            let port = 40_000 + u16::from(client) * 10 + u16::from(server) + u16::from(overlay) * 100;
+            let from = (address(from_host, client, overlay), port).into();
+            let to = (address(to_host, server, overlay), 80).into();
+            if from_host == n {
+                put(client, from, to, Role::Client, None);
+            }
+            if to_host == n {
+                put(server, to, from, Role::Server, None);
+            }
+        }
+    }
+    for &c in plan.outside.iter().filter(|c| alive(plan, **c)) {
+        let local = (address(n, c, false), 50_000 + u16::from(c)).into();
+        put(c, local, "203.0.113.9:443".parse().unwrap(), Role::Client, None);
+    }
+    report
+}
+
+fn hello(n: u8) -> Hello {
+    Hello {
+        host: host(n),
+        instance: InstanceId(Uuid::from_u128(9)),
+        hostname: format!("h{n}"),
+        scope_version: String::new(),
+        token: String::new(),
+        capabilities: Vec::new(),
+        publish_interval_ms: 1000,
+    }
+}
+
+fn variants() -> Vec<Variant> {
+    let open = [("system", "all"), ("stopped", "both"), ("pseudo", "show"), ("unconnected", "show")];
+    let all = Kind::ALL.into_iter();
+    all.clone().map(|k| Variant::new(k, open, &[])).chain(all.map(|k| Variant::new(k, [], &[]))).collect()
+}
+
+/// Everything a reader sees of a view, in an order of its own.
+fn seen(view: &mut View) -> Vec<String> {
+    let snapshot = view.snapshot();
+    let nodes = snapshot.nodes.iter().map(|n| format!("{} {:?} {:?}", n.id, n.fragment.pieces, n.adjacency));
+    let edges = snapshot.edges.iter().map(|e| format!("{} x{} {}", e.id, e.count, e.direction));
+    nodes.chain(edges).collect()
+}
+
+struct App {
+    store: Store,
+    topology: Topology,
+    sequence: u64,
+}
+
+impl App {
+    fn new() -> Self {
+        let mut store = Store::default();
+        for n in 0..2 {
+            store.open(&hello(n), Session(u64::from(n) + 1), 0);
+        }
+        Self { store, topology: Topology::default(), sequence: 0 }
+    }
+
+    fn report(&mut self, n: u8, report: Report, now_ms: u64) {
+        self.sequence += 1;
+        let session = Session(u64::from(n) + 1);
+        let change = self.store.snapshot(host(n), session, self.sequence, Stamp::default(), report, now_ms).unwrap();
+        self.topology.apply(&self.store, host(n), &change, now_ms);
+    }
+
+    /// Until nothing waits any more.
+    fn settle(&mut self, now_ms: u64) {
+        self.topology.tick(&self.store, WINDOW_MS, now_ms);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn views_that_were_kept_equal_views_that_are_made_anew(
+        plans in proptest::collection::vec(([plan(), plan()], any::<bool>()), 1..8)
+    ) {
+        let mut app = App::new();
+        let mut views: Vec<View> =
+            variants().into_iter().map(|v| View::new(v, &app.topology, &app.store, &[])).collect();
+        let mut now = 1_000;
+        for (both, second_first) in &plans {
+            now += 700;
+            let order = if *second_first { [1, 0] } else { [0, 1] };
+            for n in order {
+                app.report(n, report(n, &both[n as usize], both), now);
+                app.settle(now);
+                let changed = app.topology.take_changed();
+                for view in &mut views {
+                    view.take(&changed, &app.topology, &app.store);
+                    view.flush(&app.topology, &app.store, &[]);
+                    let mut anew = View::new(view.variant.clone(), &app.topology, &app.store, &[]);
+                    prop_assert_eq!(seen(view), seen(&mut anew), "{:?}", &view.variant);
+                    prop_assert_eq!(view.stats(), anew.stats());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_topology_that_lived_through_changes_equals_one_that_heard_the_last_word_only(
+        plans in proptest::collection::vec([plan(), plan()], 1..6)
+    ) {
+        let mut lived = App::new();
+        let mut now = 1_000;
+        for both in &plans {
+            now += 700;
+            for n in [0, 1] {
+                lived.report(n, report(n, &both[n as usize], both), now);
+                lived.settle(now);
+            }
+        }
+        let mut fresh = App::new();
+        let last = plans.last().unwrap();
+        for n in [1, 0] {
+            fresh.report(n, report(n, &last[n as usize], last), now);
+        }
+        // Long enough for windows to close and halves to give up waiting.
+        let later = now + WINDOW_MS + 10_000;
+        for app in [&mut lived, &mut fresh] {
+            app.settle(later);
+            app.settle(later);
+        }
+        for variant in variants() {
+            let mut a = View::new(variant.clone(), &lived.topology, &lived.store, &[]);
+            let mut b = View::new(variant, &fresh.topology, &fresh.store, &[]);
+            prop_assert_eq!(seen(&mut a), seen(&mut b));
+        }
+        // And taking it all back leaves nothing.
+        for n in [0, 1] {
+            let change = delta::between(&lived.store.hosts[&host(n)].report, &Report::default());
+            lived.report(n, Report::default(), later);
+            prop_assert!(!change.is_empty());
+        }
+        lived.settle(later + WINDOW_MS + 10_000);
+        prop_assert_eq!(lived.topology.graph.node_count(), 2, "the hosts themselves");
+        prop_assert!(lived.topology.join.is_empty());
+    }
+}
