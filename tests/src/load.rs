@@ -1,1 +1,315 @@
-//! A load that speaks the probes' protocol.
+//! A load that speaks the probes' protocol: many hosts that report as real ones do, all from one process.
+//!
+//! Each host has 50 containers of 4 processes, 60 processes beside, and 200 halves of connections: 20 to the Internet,
+//! 40 within the host, 140 to and from other hosts over an overlay. Every second all metrics change; every 3 s a tenth
+//! of the connections is replaced, on both of their hosts.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{SinkExt, StreamExt};
+use shared::Report;
+use shared::addr::Protocol;
+use shared::delta;
+use shared::id::{ConnectionId, ContainerId, HostId, InstanceId, NetNsId, ProcessId};
+use shared::report::{
+    Connection, Container, ContainerMetrics, ContainerState, Endpoint, Evidence, HostMetrics, Namespace, Network,
+    NetworkScope, Process, ProcessMetrics, Role,
+};
+use shared::wire::codec::{FrameReader, FrameWriter};
+use shared::wire::{self, Hello, Snapshot, Stamp, ToApp, ToProbe, Update};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
+use uuid::Uuid;
+
+const CONTAINERS: u16 = 50;
+const PROCESSES_EACH: u32 = 4;
+const PROCESSES_BESIDE: u32 = 60;
+const TO_INTERNET: u16 = 20;
+const WITHIN: u16 = 20;
+const ACROSS: u16 = 70;
+
+/// What the load's hosts do at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    Busy,
+    /// Nothing changes: only heartbeats are sent.
+    Still,
+}
+
+pub fn now_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(0)
+}
+
+fn host_id(host: u16) -> HostId {
+    HostId(Uuid::from_u128(0x5c0e_0000 + u128::from(host)))
+}
+
+pub fn container_id(host: u16, container: u16) -> ContainerId {
+    // Spread like real ids, and the same in every run.
+    let seed = u128::from(host) << 16 | u128::from(container);
+    let (a, b) =
+        (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835), seed.wrapping_mul(0xc2b2_ae3d_27d4_eb4f));
+    format!("{a:032x}{b:032x}").into()
+}
+
+fn address(host: u16, container: u16) -> IpAddr {
+    [10, 100 + (host / 250) as u8, (host % 250) as u8, container as u8 + 2].into()
+}
+
+/// One host's report before anything is measured and connected.
+fn still_life(host: u16) -> Report {
+    let mut report = Report::default();
+    report.host.name = format!("node-{host:04}");
+    report.host.os = "linux".into();
+    report.host.kernel = "6.1.0".into();
+    report.host.booted_at_ms = now_ms() - 4_000_000;
+    report.host.cpus = 8;
+    report.host.memory_bytes = 32 << 30;
+    report.host.local_networks =
+        vec![format!("192.168.{}.{}/16", host / 250, host % 250 + 1).parse().expect("a subnet")];
+    report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, addresses: Vec::new() });
+    let mesh = Network {
+        name: "mesh".into(),
+        driver: "overlay".into(),
+        scope: NetworkScope::Swarm,
+        subnets: vec!["10.100.0.0/14".parse().expect("a subnet")],
+        ..Network::default()
+    };
+    report.networks.insert("mesh-network".into(), mesh);
+    for c in 0..CONTAINERS {
+        let id = container_id(host, c);
+        let endpoint =
+            Endpoint { network: Some("mesh-network".into()), addresses: vec![address(host, c)], ..Endpoint::default() };
+        let labels = [
+            ("com.docker.compose.project".to_owned(), format!("project-{}", c % 7)),
+            ("com.docker.compose.service".to_owned(), format!("service-{}", c % 15)),
+            ("maintainer".to_owned(), "team@example.com".to_owned()),
+        ];
+        let container = Container {
+            name: format!("app-{:02}-{host:04}-{c:03}", c % 15),
+            image_name: format!("registry.example/app-{:02}:v1.2.3", c % 15),
+            command: "/usr/bin/app --listen 0.0.0.0:8080 --config /etc/app.yaml".into(),
+            state: ContainerState::Running,
+            created_ms: now_ms() - 3_700_000,
+            started_ms: now_ms() - 3_600_000,
+            hostname: id.0[..12].to_owned(),
+            pid: Some(1000 + u32::from(c) * 10),
+            namespace: Some(NetNsId(u32::from(c) + 2)),
+            endpoints: [("mesh".to_owned(), endpoint)].into(),
+            labels: labels.into(),
+            ..Container::default()
+        };
+        report.namespaces.insert(
+            NetNsId(u32::from(c) + 2),
+            Namespace { inode: u64::from(c) + 2, is_host: false, addresses: Vec::new() },
+        );
+        report.containers.insert(id.clone(), container);
+        for p in 0..PROCESSES_EACH {
+            let process = Process {
+                name: format!("app-{p}"),
+                command: format!("/usr/bin/app-{p} --listen 0.0.0.0:8080"),
+                parent: 1,
+                namespace: Some(NetNsId(u32::from(c) + 2)),
+                container: Some(id.clone()),
+                ..Process::default()
+            };
+            report.processes.insert(owner(c, p), process);
+        }
+    }
+    for p in 0..PROCESSES_BESIDE {
+        let process = Process {
+            name: format!("/usr/sbin/daemon-{}", p % 20),
+            command: format!("/usr/sbin/daemon-{} --foreground", p % 20),
+            parent: 1,
+            namespace: Some(NetNsId(1)),
+            ..Process::default()
+        };
+        report.processes.insert(ProcessId { pid: 100 + p, start: 5 }, process);
+    }
+    report
+}
+
+fn owner(container: u16, process: u32) -> ProcessId {
+    ProcessId { pid: 1000 + u32::from(container) * 10 + process, start: 7 }
+}
+
+/// How often connection `k` has been replaced by then.
+fn generation(k: u16, now_ms: u64) -> u16 {
+    let round = now_ms / 3_000;
+    ((round + 10 - u64::from(k % 10)) / 10 % 500) as u16
+}
+
+fn connect(report: &mut Report, host: u16, hosts: u16, now_ms: u64) {
+    report.connections.clear();
+    let mut put = |id: u64, c: u16, local: SocketAddr, remote: SocketAddr, role| {
+        let connection = Connection {
+            namespace: NetNsId(u32::from(c) + 2),
+            protocol: Protocol::Tcp,
+            local,
+            remote,
+            owner: Some(owner(c, 0)),
+            role,
+            evidence: if role == Role::Server { Evidence::Listener } else { Evidence::PortRange },
+            nat: None,
+        };
+        report.connections.insert(ConnectionId(id), connection);
+    };
+    let at = |h: u16, c: u16, port: u16| SocketAddr::new(address(h, c), port);
+    let id = |kind: u64, k: u16, g: u16| kind << 32 | u64::from(k) << 16 | u64::from(g);
+    for k in 0..TO_INTERNET {
+        let g = generation(k, now_ms);
+        let world = SocketAddr::new([203, 0, 113, (k % 20) as u8].into(), 443);
+        put(id(1, k, g), k, at(host, k, 33_000 + k * 20 + g % 20), world, Role::Client);
+    }
+    for k in 0..WITHIN {
+        let g = generation(k, now_ms);
+        let (from, to) = (at(host, k, 40_000 + k * 500 + g), at(host, 49 - k, 8080));
+        put(id(2, k, g), k, from, to, Role::Client);
+        put(id(3, k, g), 49 - k, to, from, Role::Server);
+    }
+    for k in 0..ACROSS.min(if hosts > 1 { ACROSS } else { 0 }) {
+        let g = generation(k, now_ms);
+        let other = |h: u16| (h + 1 + k) % hosts;
+        let pair = |h: u16| (at(h, k % 50, 52_000 + k * 100 + g % 100), at(other(h), (k + 25) % 50, 8080));
+        let (from, to) = pair(host);
+        put(id(4, k, g), k % 50, from, to, Role::Client);
+        let caller = (host + hosts * 2 - 1 - k) % hosts;
+        let (from, to) = pair(caller);
+        put(id(5, k, g), (k + 25) % 50, to, from, Role::Server);
+    }
+}
+
+fn measure(report: &mut Report) {
+    let some = |most: f64| (fastrand::f64() * most * 100.0).round() / 100.0;
+    report.metrics.host = Some(HostMetrics {
+        cpu_percent: some(100.0),
+        memory_bytes: 8 << 30,
+        load1: some(8.0),
+        ..HostMetrics::default()
+    });
+    let containers: Vec<ContainerId> = report.containers.keys().cloned().collect();
+    for id in containers {
+        let sample = ContainerMetrics {
+            cpu_percent: some(100.0),
+            memory_bytes: fastrand::u64(1 << 20..1 << 30),
+            received_bytes_per_s: some(1e6).round(),
+            sent_bytes_per_s: some(1e6).round(),
+            ..ContainerMetrics::default()
+        };
+        report.metrics.containers.insert(id, sample);
+    }
+    let processes: Vec<ProcessId> = report.processes.keys().copied().collect();
+    for id in processes {
+        let sample = ProcessMetrics {
+            cpu_percent: some(50.0),
+            memory_bytes: fastrand::u64(1 << 20..1 << 28),
+            threads: 4,
+            open_files: Some(fastrand::u32(10..40)),
+        };
+        report.metrics.processes.insert(id, sample);
+    }
+}
+
+/// One host of `hosts`, until the app goes or the task is dropped. `probe_change` asks the first host to mark a
+/// container: its restart count becomes the asked number.
+pub async fn host(
+    app: SocketAddr,
+    host: u16,
+    hosts: u16,
+    activity: watch::Receiver<Activity>,
+    mark: watch::Receiver<u32>,
+) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let stream = TcpStream::connect(app).await.map_err(|e| text(&e))?;
+    stream.set_nodelay(true).map_err(|e| text(&e))?;
+    let (mut socket, _) = client_async(format!("ws://{app}{}", wire::PATH), stream).await.map_err(|e| text(&e))?;
+    let mut writer = FrameWriter::new().map_err(|e| text(&e))?;
+    let mut reader = FrameReader::new().map_err(|e| text(&e))?;
+    let hello = Hello {
+        host: host_id(host),
+        instance: InstanceId(Uuid::from_u128(u128::from(now_ms()))),
+        hostname: format!("node-{host:04}"),
+        scope_version: "load".into(),
+        token: String::new(),
+        capabilities: Vec::new(),
+        publish_interval_ms: 1000,
+    };
+    let mut report = still_life(host);
+    measure(&mut report);
+    connect(&mut report, host, hosts, now_ms());
+    let mut sequence = 1;
+    let stamp = || Stamp { boot_ms: now_ms(), wall_ms: now_ms() };
+    let first = Snapshot { sequence, at: stamp(), report: report.clone() };
+    for message in [ToApp::Hello(hello), ToApp::Snapshot(first)] {
+        let frame = writer.encode(&message).map_err(|e| text(&e))?;
+        socket.send(Message::Binary(frame.into())).await.map_err(|e| text(&e))?;
+    }
+    let marked = container_id(host, 0);
+    let mut mark = mark;
+    mark.borrow_and_update();
+    // Hosts do not tick in step.
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..1000))).await;
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        let before = report.clone();
+        tokio::select! {
+            _ = tick.tick() => {
+                if *activity.borrow() == Activity::Busy {
+                    measure(&mut report);
+                    connect(&mut report, host, hosts, now_ms());
+                }
+            }
+            changed = mark.changed() => {
+                changed.map_err(|e| text(&e))?;
+                if host != 0 {
+                    continue;
+                }
+                let count = *mark.borrow_and_update();
+                if let Some(container) = report.containers.get_mut(&marked) {
+                    container.restart_count = count;
+                }
+            }
+            said = socket.next() => {
+                let Some(said) = said else { return Err("the app closed the connection".into()) };
+                if let Message::Binary(bytes) = said.map_err(|e| text(&e))? {
+                    match reader.decode::<ToProbe>(&bytes).map_err(|e| text(&e))? {
+                        ToProbe::Welcome(_) | ToProbe::Ack(_) => {}
+                        other => return Err(format!("the app answers {other:?}")),
+                    }
+                }
+                continue;
+            }
+        }
+        sequence += 1;
+        let change = delta::between(&before, &report);
+        let message = ToApp::Delta(Update { sequence, at: stamp(), delta: change });
+        let frame = writer.encode(&message).map_err(|e| text(&e))?;
+        socket.send(Message::Binary(frame.into())).await.map_err(|e| text(&e))?;
+    }
+}
+
+/// Starts `hosts` hosts; gives the handles that steer them.
+pub fn start(
+    app: SocketAddr,
+    hosts: u16,
+) -> (watch::Sender<Activity>, watch::Sender<u32>, Vec<tokio::task::JoinHandle<()>>) {
+    let (activity, busy) = watch::channel(Activity::Busy);
+    let (mark, marks) = watch::channel(0);
+    let failed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let tasks = (0..hosts).map(|n| {
+        let (busy, marks, failed) = (busy.clone(), marks.clone(), failed.clone());
+        tokio::spawn(async move {
+            if let Err(error) = host(app, n, hosts, busy, marks).await
+                && !failed.swap(true, std::sync::atomic::Ordering::Relaxed)
+            {
+                eprintln!("host {n} of the load ended: {error}");
+            }
+        })
+    });
+    let tasks = tasks.collect();
+    (activity, mark, tasks)
+}
