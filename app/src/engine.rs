@@ -236,9 +236,8 @@ impl Core {
         }
     }
 
-    /// The view, made if nobody looked at it lately, and up to date.
+    /// The view, made if nobody looked at it lately; of what changed since the last flush, readers hear at the next.
     fn watched(&mut self, variant: &Variant) -> &mut Watched {
-        self.flush_if_changed();
         if !self.views.contains_key(variant) && self.views.len() >= VIEWS_MAX {
             let idle =
                 self.views.iter_mut().filter_map(|(v, w)| (!w.stream.has_subscribers()).then_some((w.looked_at, v)));
@@ -255,12 +254,6 @@ impl Core {
         });
         watched.looked_at = Instant::now();
         watched
-    }
-
-    fn flush_if_changed(&mut self) {
-        if self.topology.has_changed() {
-            self.flush();
-        }
     }
 
     pub fn snapshot(&mut self, variant: &Variant) -> Arc<live::Snapshot> {

@@ -60,7 +60,7 @@ async fn talk(
     host: &mut Option<HostId>,
 ) -> Result<(), Ended> {
     let mut reader = FrameReader::new()?;
-    let mut writer = FrameWriter::new()?;
+    let mut writer = FrameWriter::terse()?;
     let hello = match receive(ingest, socket, &mut reader).await? {
         Some(ToApp::Hello(hello)) => hello,
         Some(ToApp::Snapshot(_) | ToApp::Delta(_) | ToApp::Unknown) => {

@@ -254,13 +254,18 @@ pub async fn host(
     // Hosts do not tick in step.
     tokio::time::sleep(Duration::from_millis(fastrand::u64(0..1000))).await;
     let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let mut beats = 0u32;
     loop {
         let before = report.clone();
         tokio::select! {
             _ = tick.tick() => {
+                beats += 1;
                 if *activity.borrow() == Activity::Busy {
                     measure(&mut report);
                     connect(&mut report, host, hosts, now_ms());
+                } else if beats.is_multiple_of(2) {
+                    // A probe with nothing to say is heard every two seconds.
+                    continue;
                 }
             }
             changed = mark.changed() => {

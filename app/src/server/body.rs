@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use shared::view::{Metric, Summary};
+use shared::view::Summary;
 
 use crate::view::live::{Fragment, NodeSnapshot, Snapshot};
 
@@ -74,9 +74,12 @@ pub fn node(text: &mut String, node: &NodeSnapshot, censor: Censor, now_ms: u64)
         }
         text.push_str(piece);
     }
+    for (n, measured) in node.measured.iter().enumerate() {
+        text.push_str(if n == 0 { ",\"metrics\":[" } else { "," });
+        measured.write_json(text);
+    }
     if !node.measured.is_empty() {
-        let metrics: Vec<Metric> = node.measured.iter().map(Metric::from).collect();
-        let _ = write!(text, ",\"metrics\":{}", json(&metrics));
+        text.push(']');
     }
     if !node.adjacency.is_empty() {
         let _ = write!(text, ",\"adjacency\":{}", json(&node.adjacency));

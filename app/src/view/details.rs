@@ -157,7 +157,19 @@ fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Ve
     }
     let is_outside = matches!(place, Place::Single(Entity::Outside(_)));
     let (mut incoming, mut outgoing): (BTreeMap<Far, u32>, BTreeMap<Far, u32>) = Default::default();
-    for link in topology.join.links() {
+    for (source, target, port, count) in view.edges_at(slot) {
+        // By address, below.
+        if view.is_outside(source) || view.is_outside(target) {
+            continue;
+        }
+        if source == slot {
+            *outgoing.entry((target, port, None)).or_default() += count;
+        }
+        if target == slot {
+            *incoming.entry((source, port, None)).or_default() += count;
+        }
+    }
+    for link in topology.join.links().filter(|link| link.outside.is_some()) {
         let ends = (view.slot_of(&link.key.source, topology), view.slot_of(&link.key.target, topology));
         let (Some(source), Some(target)) = ends else { continue };
         if !view.is_shown(source) || !view.is_shown(target) {

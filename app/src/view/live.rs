@@ -1,6 +1,7 @@
 //! A view that is kept up to date: it takes what changed in the topology and gives what changed for its readers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use petgraph::stable_graph::{EdgeIndex, NodeIndex};
@@ -73,6 +74,8 @@ pub struct Fragment {
     /// Text around the clocks' values: one more than there are clocks.
     pub pieces: Vec<String>,
     pub clocks: Vec<shared::view::Row>,
+    /// Of the pieces.
+    hash: u64,
 }
 
 /// A view at one moment, for those who read it whole. It is turned into JSON outside the engine.
@@ -431,6 +434,17 @@ impl View {
         self.nodes.get(slot).is_some_and(|node| node.shown)
     }
 
+    /// The edges at a node that are shown, as (source, target, port, count).
+    pub fn edges_at(&self, slot: u32) -> impl Iterator<Item = (u32, u32, u16, u32)> {
+        let mine = self.edges.iter().filter(move |(_, e)| e.shown && (e.key.source == slot || e.key.target == slot));
+        mine.map(|(_, e)| (e.key.source, e.key.target, e.key.port, e.count))
+    }
+
+    /// Whether a node is the world outside.
+    pub fn is_outside(&self, slot: u32) -> bool {
+        matches!(self.nodes.get(slot).map(|n| &n.place), Some(Place::Single(Entity::Outside(_))))
+    }
+
     pub fn neighbours(&self, slot: u32) -> Vec<String> {
         let targets = self.edges.iter().filter(|(_, e)| e.shown && e.key.source == slot).map(|(_, e)| e.key.target);
         let ids: BTreeSet<String> = targets.filter_map(|t| Some(self.nodes.get(t)?.summary.id.clone())).collect();
@@ -496,7 +510,9 @@ impl Fragment {
         // What comes last is added when it is read.
         text.pop();
         let marker = serde_json::to_string(CLOCK).unwrap_or_default();
-        Self { pieces: text.split(&marker).map(str::to_owned).collect(), clocks }
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Self { pieces: text.split(&marker).map(str::to_owned).collect(), clocks, hash: hasher.finish() }
     }
 }
 
@@ -554,11 +570,10 @@ impl<T> Slots<T> {
 impl Snapshot {
     /// Differs where what is shown differs, also between a view and the one that was made anew after it was dropped.
     pub fn tag(&self) -> u64 {
-        use std::hash::{Hash, Hasher};
-        let mut hasher = std::hash::DefaultHasher::new();
+        let mut hasher = DefaultHasher::new();
         for node in &self.nodes {
             node.id.hash(&mut hasher);
-            node.fragment.pieces.hash(&mut hasher);
+            node.fragment.hash.hash(&mut hasher);
             node.adjacency.hash(&mut hasher);
             for measured in &node.measured {
                 measured.value.to_bits().hash(&mut hasher);

@@ -47,8 +47,17 @@ pub struct FrameWriter {
 
 impl FrameWriter {
     pub fn new() -> io::Result<Self> {
-        let mut stream = Encoder::new(LEVEL)?;
-        stream.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
+        Self::with(LEVEL, WINDOW_LOG)
+    }
+
+    /// For a side that says little: a small context (an app holds one for each probe), the same format.
+    pub fn terse() -> io::Result<Self> {
+        Self::with(1, 10)
+    }
+
+    fn with(level: i32, window_log: u32) -> io::Result<Self> {
+        let mut stream = Encoder::new(level)?;
+        stream.set_parameter(CParameter::WindowLog(window_log))?;
         Ok(Self { stream, plain: Vec::new() })
     }
 
@@ -157,6 +166,15 @@ mod tests {
             let message = snapshot(count);
             let frame = writer.encode(&message).unwrap();
             assert_eq!(reader.decode::<ToApp>(&frame).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn a_terse_side_is_understood() {
+        let (mut writer, mut reader) = (FrameWriter::terse().unwrap(), FrameReader::new().unwrap());
+        for count in [1, 2_000, 1] {
+            let frame = writer.encode(&snapshot(count)).unwrap();
+            assert_eq!(reader.decode::<ToApp>(&frame).unwrap(), snapshot(count));
         }
     }
 
