@@ -188,7 +188,8 @@ fn container_networks(id: HostId, host: &HostState, container: &Container) -> Ve
 fn network_summary(store: &Store, topology: &Topology, key: &NetworkKey) -> Summary {
     let holders: Vec<HostId> = topology.network_holders(key).collect();
     let record = holders.iter().find_map(|h| store.hosts.get(h)?.report.networks.get(key.id()));
-    let hosts = holders.iter().filter_map(|h| store.hosts.get(h));
+    let mut hosts: Vec<&HostState> = holders.iter().filter_map(|h| store.hosts.get(h)).collect();
+    hosts.sort_by(|a, b| a.api_name.cmp(&b.api_name));
     let labels: Vec<(String, String)> =
         record.map(|r| r.labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect()).unwrap_or_default();
     Summary {
@@ -207,7 +208,7 @@ fn network_summary(store: &Store, topology: &Topology, key: &NetworkKey) -> Summ
         shape: "cylinder".into(),
         kind: "network".into(),
         metadata: network_rows(store, key, &holders),
-        parents: hosts.map(host_parent).collect(),
+        parents: hosts.into_iter().map(host_parent).collect(),
         tables: vec![properties(
             "network_labels_",
             "Labels",

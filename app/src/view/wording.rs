@@ -237,7 +237,9 @@ pub fn network_rows(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<
         NetworkScope::Unknown => "unknown",
     };
     let members: usize = records.map(|r| r.attached.len()).sum();
-    let hosts = holders.iter().filter_map(|h| Some(store.hosts.get(h)?.api_name.clone()));
+    let mut hosts: Vec<String> = holders.iter().filter_map(|h| Some(store.hosts.get(h)?.api_name.clone())).collect();
+    // Ids of hosts are random: readers are given an order that they can see.
+    hosts.sort();
     let flags = [(record.internal, "internal"), (record.attachable, "attachable"), (record.ingress, "ingress")];
     present(vec![
         row("network_driver", "Driver", record.driver.as_str(), 1.0),
