@@ -160,7 +160,7 @@ impl Topology {
         self.apply_metrics(id, host_node, change);
         // Addresses first, connections after: they are looked up in them.
         let readdressed = facts.is_some() || !containers.is_empty() || !networks.is_empty() || !namespaces.is_empty();
-        let mut touched = self.join.rehome(store, id, change, readdressed, now_ms);
+        let mut touched = self.join.rehome(store, id, change, readdressed);
         touched.extend(self.join.take_connections(store, id, change, now_ms));
         self.settle(store, touched, now_ms);
     }

@@ -104,7 +104,7 @@ impl Join {
     }
 
     /// Who has what changed on a host: gives the halves that may mean something else now.
-    pub fn rehome(&mut self, store: &Store, id: HostId, change: &Delta, readdressed: bool, now_ms: u64) -> Vec<HalfId> {
+    pub fn rehome(&mut self, store: &Store, id: HostId, change: &Delta, readdressed: bool) -> Vec<HalfId> {
         let mut touched: HashSet<HalfId> = HashSet::new();
         let processes = change.processes.set.iter().map(|(p, _)| p).chain(&change.processes.removed);
         for process in processes {
@@ -116,7 +116,7 @@ impl Join {
                 // Keys of this host's halves depend on its subnets; what is outside depends on everyone's.
                 let mine: Vec<HalfId> = self.halves.keys().filter(|h| h.host() == id).copied().collect();
                 for half in mine {
-                    self.rekey(half, now_ms);
+                    self.rekey(half);
                     touched.insert(half);
                 }
                 touched.extend(self.halves.iter().filter(|(_, h)| h.partner.is_none()).map(|(id, _)| *id));
@@ -261,7 +261,8 @@ impl Join {
         half.link
     }
 
-    fn rekey(&mut self, id: HalfId, _now_ms: u64) {
+    /// Its keys are worked out anew; all else about it stays.
+    fn rekey(&mut self, id: HalfId) {
         let Some(half) = self.halves.get(&id).cloned() else { return };
         let (closed, link) = (half.closed_ms, half.link.clone());
         self.take_out(id);

@@ -10,7 +10,7 @@ use shared::view::{Children, Column, ConnectionRow, Connections, Details, Metric
 
 use super::Kind;
 use super::live::View;
-use super::place::{Place, api_id, image_group};
+use super::place::{Place, image_group};
 use super::summary;
 use crate::store::Store;
 use crate::topology::{Edge, Entity, Outside, Topology};
@@ -222,9 +222,4 @@ fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Ve
         }
     };
     vec![side("incoming-connections", "Inbound", incoming), side("outgoing-connections", "Outbound", outgoing)]
-}
-
-/// The id by which another topology knows a thing.
-pub fn id_of(kind: Kind, entity: &Entity, store: &Store) -> Option<String> {
-    api_id(kind, &Place::Single(entity.clone()), store)
 }
