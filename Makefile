@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO := cargo
 
-.PHONY: help run build dev dist test unit e2e lint bench clean prepare prepare-tests
+.PHONY: help run build dev dist test unit e2e lint bench soak clean prepare prepare-tests
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +32,11 @@ test: prepare-tests ## All tests: units, several real hosts, a real browser
 lint: prepare ## Formatting, clippy without warnings, licences
 	@scripts/lint.sh
 
-bench: build ## The figures of the README, with the goal beside each
+bench: build prepare-tests ## The figures of the README, with the goal beside each
 	$(CARGO) run --release --locked -p scope-tests --bin bench -- target/release/scope
+
+soak: build prepare-tests ## An hour of churn (MINUTES=60): whether memory stays flat
+	$(CARGO) run --release --locked -p scope-tests --bin bench -- soak target/release/scope $(MINUTES)
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -1,10 +1,10 @@
 //! The one task that owns what the app knows: it takes reports in, keeps the views that somebody looks at, and answers
 //! questions. Everybody else holds a handle.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use foldhash::HashMap;
 use shared::id::{HostId, InstanceId};
 use shared::view::{AppStatus, CollectorReport, Details, ProbeStatus, Stats, Status, TopologyInfo};
 use shared::wire::{Hello, Snapshot, Update};
@@ -16,9 +16,9 @@ use tracing::info;
 use crate::config::Config;
 use crate::metrics::Counters;
 use crate::store::{Refusal, Session, Store};
-use crate::stream::{Stream, Text};
-use crate::topology::Topology;
-use crate::view::live;
+use crate::stream::{Stream, Subscription};
+use crate::topology::{Followed, Topology};
+use crate::view::snapshot::Snapshot as Shown;
 use crate::view::{Kind, Variant, View, catalog, details};
 
 /// Changes are collected for this long before readers are told.
@@ -59,7 +59,7 @@ impl Engine {
             counters,
             store: Store::default(),
             topology: Topology::default(),
-            views: HashMap::new(),
+            views: HashMap::default(),
             last_status: Status::default(),
         };
         tokio::spawn(core.run(inbox, stop));
@@ -164,6 +164,10 @@ impl Core {
 
     fn obey(&mut self, order: Order) {
         let now = now_ms();
+        self.topology.followed = Followed {
+            processes: self.views.keys().any(|variant| variant.kind.is_of_processes()),
+            hosts_and_containers: !self.views.is_empty(),
+        };
         match order {
             Order::Open(hello, session) => {
                 self.store.open(&hello, session, now);
@@ -215,12 +219,8 @@ impl Core {
             }
             self.last_status = status;
         }
-        for watched in self.views.values_mut() {
-            let view = &watched.view;
-            watched.stream.publish(None, now, || view.reset());
-            if watched.stream.has_subscribers() {
-                watched.looked_at = Instant::now();
-            }
+        for watched in self.views.values_mut().filter(|watched| !watched.stream.is_empty()) {
+            watched.looked_at = Instant::now();
         }
         self.views.retain(|_, watched| watched.looked_at.elapsed() < IDLE_VIEW);
     }
@@ -231,16 +231,16 @@ impl Core {
         let (topology, store, filters) = (&self.topology, &self.store, &self.config.label_filters);
         for Watched { view, stream, .. } in self.views.values_mut() {
             view.take(&changed, topology, store);
-            let delta = view.flush(topology, store, filters);
-            stream.publish(delta, now, || view.reset());
+            if let Some(flushed) = view.flush(topology, store, filters) {
+                stream.publish(flushed, now);
+            }
         }
     }
 
     /// The view, made if nobody looked at it lately; of what changed since the last flush, readers hear at the next.
     fn watched(&mut self, variant: &Variant) -> &mut Watched {
         if !self.views.contains_key(variant) && self.views.len() >= VIEWS_MAX {
-            let idle =
-                self.views.iter_mut().filter_map(|(v, w)| (!w.stream.has_subscribers()).then_some((w.looked_at, v)));
+            let idle = self.views.iter().filter_map(|(v, w)| w.stream.is_empty().then_some((w.looked_at, v)));
             if let Some((_, oldest)) = idle.min() {
                 let oldest = oldest.clone();
                 self.views.remove(&oldest);
@@ -256,17 +256,15 @@ impl Core {
         watched
     }
 
-    pub fn snapshot(&mut self, variant: &Variant) -> Arc<live::Snapshot> {
-        self.watched(variant).view.snapshot()
+    pub fn snapshot(&mut self, variant: &Variant) -> Arc<Shown> {
+        self.watched(variant);
+        let Watched { view, .. } = self.views.get_mut(variant).expect("it was made just now");
+        view.snapshot(&self.store)
     }
 
-    pub fn subscribe(&mut self, variant: &Variant) -> mpsc::Receiver<Text> {
-        let status = self.status();
-        let now = now_ms();
-        let Watched { view, stream, .. } = self.watched(variant);
-        let mut reset = view.reset();
-        reset.status = Some(status);
-        stream.subscribe(reset, now)
+    pub fn subscribe(&mut self, variant: &Variant) -> Subscription {
+        let (snapshot, status) = (self.snapshot(variant), self.status());
+        self.watched(variant).stream.subscribe(snapshot, status, now_ms())
     }
 
     pub fn details(&mut self, variant: &Variant, id: &str) -> Option<Details> {
@@ -277,7 +275,7 @@ impl Core {
 
     pub fn topologies(&mut self, pairs: &[(String, String)]) -> Vec<TopologyInfo> {
         let filters = self.config.label_filters.clone();
-        let mut stats: HashMap<Kind, Stats> = HashMap::new();
+        let mut stats: HashMap<Kind, Stats> = HashMap::default();
         for kind in Kind::ALL {
             let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let variant = Variant::new(kind, pairs, &filters);

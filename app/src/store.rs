@@ -1,7 +1,8 @@
 //! The latest report of each host, and how sure we are that it still holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use shared::Report;
 use shared::delta::{self, Delta};
 use shared::id::{ContainerId, HostId, InstanceId, ProcessId};
@@ -144,7 +145,7 @@ impl Store {
             return Err(Refusal::Gap);
         }
         host.sequence = sequence;
-        delta::apply(change.clone(), &mut host.report);
+        delta::apply(&change, &mut host.report);
         host.heard(at, &change, now_ms);
         Ok(change)
     }
@@ -221,9 +222,9 @@ impl<const N: usize> Ring<N> {
         self.0.push(values.map(|v| v as f32));
     }
 
-    /// Of one metric, oldest first.
-    pub fn values(&self, metric: usize) -> impl Iterator<Item = f64> {
-        self.0.iter().map(move |sample| f64::from(sample[metric]))
+    /// Oldest first, the metrics of one moment side by side.
+    pub fn flat(&self) -> &[f32] {
+        self.0.as_flattened()
     }
 
     pub fn len(&self) -> usize {
@@ -269,8 +270,8 @@ impl Series {
     }
 
     /// The times of a ring's samples, oldest first.
-    pub fn times(&self, length: usize) -> impl Iterator<Item = u64> {
-        self.times[self.times.len().saturating_sub(length)..].iter().copied()
+    pub fn times(&self, length: usize) -> &[u64] {
+        &self.times[self.times.len().saturating_sub(length)..]
     }
 }
 

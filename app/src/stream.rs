@@ -2,130 +2,163 @@
 
 use std::sync::Arc;
 
+use axum::extract::ws::Utf8Bytes;
 use shared::view::{Status, StreamDelta};
-use tokio::sync::mpsc;
+use tokio::sync::broadcast::{self, Receiver, Sender};
+
+use crate::view::live::Flushed;
+use crate::view::snapshot::{NodeSnapshot, Snapshot};
 
 /// A reader that is this many messages behind is told the whole view anew instead.
 const QUEUE: usize = 32;
 
 /// One message, as it goes to every reader's socket.
-pub type Text = Arc<str>;
-
-pub struct Subscriber {
-    queue: mpsc::Sender<Text>,
-    lagging: bool,
-}
+pub type Text = Utf8Bytes;
 
 /// Everybody who follows one view.
-#[derive(Default)]
 pub struct Stream {
-    subscribers: Vec<Subscriber>,
+    readers: Sender<Text>,
     sequence: u64,
 }
 
-impl Stream {
-    /// The new reader's first message is `reset`.
-    pub fn subscribe(&mut self, reset: StreamDelta, now_ms: u64) -> mpsc::Receiver<Text> {
-        let (queue, receiver) = mpsc::channel(QUEUE);
-        let text = encode(reset, self.sequence, now_ms);
-        let _ = queue.try_send(text);
-        self.subscribers.push(Subscriber { queue, lagging: false });
-        receiver
-    }
-
-    pub fn has_subscribers(&mut self) -> bool {
-        self.subscribers.retain(|subscriber| !subscriber.queue.is_closed());
-        !self.subscribers.is_empty()
-    }
-
-    pub fn len(&self) -> usize {
-        self.subscribers.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.subscribers.is_empty()
-    }
-
-    /// Sends a delta to all. Whoever could not take the last ones gets the whole view once there is room.
-    pub fn publish(&mut self, delta: Option<StreamDelta>, now_ms: u64, reset: impl Fn() -> StreamDelta) {
-        let text = delta.map(|delta| {
-            self.sequence += 1;
-            encode(delta, self.sequence, now_ms)
-        });
-        let mut whole: Option<Text> = None;
-        for subscriber in &mut self.subscribers {
-            if subscriber.lagging {
-                // Only once the reader has taken everything: it must not fall behind again at once.
-                if subscriber.queue.capacity() < QUEUE {
-                    continue;
-                }
-                let whole = whole.get_or_insert_with(|| encode(reset(), self.sequence, now_ms));
-                subscriber.lagging = subscriber.queue.try_send(whole.clone()).is_err();
-            } else if let Some(text) = &text {
-                subscriber.lagging = subscriber.queue.try_send(text.clone()).is_err();
-            }
-        }
-    }
-
-    pub fn status(&mut self, status: &Status, now_ms: u64) {
-        let delta = StreamDelta { status: Some(status.clone()), ..StreamDelta::default() };
-        self.publish(Some(delta), now_ms, StreamDelta::default);
+impl Default for Stream {
+    fn default() -> Self {
+        Self { readers: broadcast::channel(QUEUE).0, sequence: 0 }
     }
 }
 
-fn encode(mut delta: StreamDelta, sequence: u64, now_ms: u64) -> Text {
-    delta.sequence = sequence;
-    delta.at = now_ms;
-    serde_json::to_string(&delta).unwrap_or_else(|_| "{}".into()).into()
+/// What a new reader starts from, and what follows on it.
+pub struct Subscription {
+    pub snapshot: Arc<Snapshot>,
+    pub status: Status,
+    pub sequence: u64,
+    pub at_ms: u64,
+    pub deltas: Receiver<Text>,
+}
+
+impl Subscription {
+    /// The reader's first message: it forgets all before it.
+    pub fn reset(&self) -> Text {
+        let rest = StreamDelta {
+            sequence: self.sequence,
+            at: self.at_ms,
+            reset: true,
+            edges: self.snapshot.edges().iter().map(|edge| edge.for_stream()).collect(),
+            stats: Some(self.snapshot.stats),
+            status: Some(self.status.clone()),
+            ..StreamDelta::default()
+        };
+        encode(&rest, self.snapshot.nodes(), self.snapshot.size_hint())
+    }
+}
+
+impl Stream {
+    pub fn subscribe(&self, snapshot: Arc<Snapshot>, status: Status, at_ms: u64) -> Subscription {
+        Subscription { snapshot, status, sequence: self.sequence, at_ms, deltas: self.readers.subscribe() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.readers.receiver_count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn publish(&mut self, flushed: Flushed, now_ms: u64) {
+        // Numbers count for those who read only, and to them only what they are sent.
+        if self.is_empty() {
+            return;
+        }
+        self.sequence += 1;
+        let rest = StreamDelta { sequence: self.sequence, at: now_ms, ..flushed.rest };
+        // Where the last reader has just gone there is nobody to tell.
+        let _ = self.readers.send(encode(&rest, &flushed.nodes, 1024 + flushed.nodes.len() * 3000));
+    }
+
+    pub fn status(&mut self, status: &Status, now_ms: u64) {
+        let rest = StreamDelta { status: Some(status.clone()), ..StreamDelta::default() };
+        self.publish(Flushed { nodes: Vec::new(), rest }, now_ms);
+    }
+}
+
+/// The JSON of a `StreamDelta` whose nodes are written already.
+fn encode<'a>(rest: &StreamDelta, nodes: impl IntoIterator<Item = &'a NodeSnapshot>, size_hint: usize) -> Text {
+    let mut text = Vec::with_capacity(size_hint);
+    // Writing to memory does not fail.
+    let _ = serde_json::to_writer(&mut text, rest);
+    let mut nodes = nodes.into_iter().peekable();
+    if nodes.peek().is_some() {
+        text.pop();
+        text.extend_from_slice(b",\"nodes\":[");
+        while let Some(node) = nodes.next() {
+            text.extend_from_slice(format!("[{},", node.slot).as_bytes());
+            node.write_for_stream(&mut text);
+            text.extend_from_slice(if nodes.peek().is_some() { b"]," } else { b"]" });
+        }
+        text.extend_from_slice(b"]}");
+    }
+    Utf8Bytes::try_from(bytes::Bytes::from(text)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::snapshot::Fragment;
+    use shared::view::{Stats, Summary};
+    use tokio::sync::broadcast::error::TryRecvError;
 
-    fn sequence(text: &str) -> (u64, bool) {
-        let delta: StreamDelta = serde_json::from_str(text).unwrap();
-        (delta.sequence, delta.reset)
+    fn node(slot: u32, id: &str) -> NodeSnapshot {
+        let fragment = Arc::new(Fragment::of(Summary { id: id.into(), ..Summary::default() }));
+        NodeSnapshot { slot, id: id.into(), fragment, measured: Arc::new([]) }
+    }
+
+    fn gone(slot: u32) -> Flushed {
+        Flushed { nodes: vec![node(9, "new")], rest: StreamDelta { gone: vec![slot], ..StreamDelta::default() } }
+    }
+
+    fn subscribe(stream: &Stream) -> Subscription {
+        let snapshot = Snapshot::new(vec![node(4, "a"), node(2, "b")], Vec::new(), Stats::default());
+        stream.subscribe(Arc::new(snapshot), Status::default(), 5)
+    }
+
+    fn read(text: &str) -> StreamDelta {
+        serde_json::from_str(text).unwrap()
     }
 
     #[test]
-    fn all_readers_get_the_same_numbered_message() {
+    fn all_readers_start_from_the_whole_and_get_the_same_numbered_message() {
         let mut stream = Stream::default();
-        let reset = || StreamDelta { reset: true, ..StreamDelta::default() };
-        let mut a = stream.subscribe(reset(), 0);
-        let mut b = stream.subscribe(reset(), 0);
-        stream.publish(Some(StreamDelta { gone: vec![1], ..StreamDelta::default() }), 5, reset);
-        for reader in [&mut a, &mut b] {
-            assert_eq!(sequence(&reader.try_recv().unwrap()), (0, true));
-            assert_eq!(sequence(&reader.try_recv().unwrap()), (1, false));
+        let mut readers = [subscribe(&stream), subscribe(&stream)];
+        stream.publish(gone(1), 5);
+        for reader in &mut readers {
+            let whole = read(&reader.reset());
+            assert_eq!((whole.sequence, whole.reset), (0, true));
+            assert_eq!(whole.nodes.iter().map(|(slot, n)| (*slot, &*n.id)).collect::<Vec<_>>(), [(4, "a"), (2, "b")]);
+            let first = read(&reader.deltas.try_recv().unwrap());
+            assert_eq!((first.sequence, first.reset, first.gone), (1, false, vec![1]));
+            assert_eq!(first.nodes[0].1.id, "new");
         }
+        assert_eq!(read(&subscribe(&stream).reset()).sequence, 1, "who comes later goes on from there");
     }
 
     #[test]
-    fn a_reader_that_falls_behind_is_told_everything_anew_and_costs_no_more_memory() {
+    fn a_reader_that_falls_behind_learns_of_it_and_costs_no_more_memory() {
         let mut stream = Stream::default();
-        let reset = || StreamDelta { reset: true, ..StreamDelta::default() };
-        let mut slow = stream.subscribe(reset(), 0);
-        for _ in 0..QUEUE * 3 {
-            stream.publish(Some(StreamDelta { gone: vec![1], ..StreamDelta::default() }), 0, reset);
+        let mut slow = subscribe(&stream);
+        for slot in 0..QUEUE as u32 * 3 {
+            stream.publish(gone(slot), 0);
         }
-        let mut taken = 0;
-        while slow.try_recv().is_ok() {
-            taken += 1;
-        }
-        assert_eq!(taken, QUEUE);
-        stream.publish(None, 0, reset);
-        assert_eq!(sequence(&slow.try_recv().unwrap()), (QUEUE as u64 * 3, true));
-        stream.publish(Some(StreamDelta::default()), 0, reset);
-        assert_eq!(sequence(&slow.try_recv().unwrap()), (QUEUE as u64 * 3 + 1, false));
+        assert!(matches!(slow.deltas.try_recv(), Err(TryRecvError::Lagged(_))));
     }
 
     #[test]
     fn a_reader_that_went_is_forgotten() {
         let mut stream = Stream::default();
-        let reader = stream.subscribe(StreamDelta::default(), 0);
-        assert!(stream.has_subscribers());
+        let reader = subscribe(&stream);
+        assert!(!stream.is_empty());
         drop(reader);
-        assert!(!stream.has_subscribers());
+        assert!(stream.is_empty());
+        stream.publish(gone(1), 0);
     }
 }

@@ -6,8 +6,9 @@
 pub mod join;
 pub mod scope;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
+use foldhash::{HashMap, HashSet};
 use petgraph::Direction;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableGraph};
 use petgraph::visit::EdgeRef;
@@ -111,6 +112,19 @@ impl Changed {
     }
 }
 
+/// Whose metrics somebody wants to hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Followed {
+    pub processes: bool,
+    pub hosts_and_containers: bool,
+}
+
+impl Default for Followed {
+    fn default() -> Self {
+        Self { processes: true, hosts_and_containers: true }
+    }
+}
+
 #[derive(Default)]
 pub struct Topology {
     pub graph: StableGraph<Entity, Edge>,
@@ -120,6 +134,8 @@ pub struct Topology {
     network_holders: HashMap<NetworkKey, BTreeSet<HostId>>,
     pub join: Join,
     changed: Changed,
+    /// Of the others no changes are noted: there are many, and each costs a look-up.
+    pub followed: Followed,
 }
 
 impl Topology {
@@ -295,16 +311,20 @@ impl Topology {
 
     fn apply_metrics(&mut self, id: HostId, host_node: NodeIndex, change: &Delta) {
         let metrics = &change.metrics;
-        if metrics.host.is_some() {
-            self.changed.metrics.insert(host_node);
+        if self.followed.hosts_and_containers {
+            if metrics.host.is_some() {
+                self.changed.metrics.insert(host_node);
+            }
+            for (container, _) in &metrics.containers.set {
+                let node = self.node(&Entity::Container(id, container.clone()));
+                self.changed.metrics.extend(node);
+            }
         }
-        for (container, _) in &metrics.containers.set {
-            let node = self.node(&Entity::Container(id, container.clone()));
-            self.changed.metrics.extend(node);
-        }
-        for (process, _) in &metrics.processes.set {
-            let node = self.node(&Entity::Process(id, *process));
-            self.changed.metrics.extend(node);
+        if self.followed.processes {
+            for (process, _) in &metrics.processes.set {
+                let node = self.node(&Entity::Process(id, *process));
+                self.changed.metrics.extend(node);
+            }
         }
     }
 

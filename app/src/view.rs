@@ -4,7 +4,9 @@ pub mod catalog;
 pub mod details;
 pub mod filter;
 pub mod live;
+pub mod measure;
 pub mod place;
+pub mod snapshot;
 pub mod summary;
 pub mod wording;
 

@@ -1,11 +1,12 @@
 //! The page. `connection` owns the socket, `model` what it says, `layout` and `scene` turn that into positions and
-//! shapes without touching the browser, `canvas` draws them, and `components` are the panels around it.
+//! shapes without touching the browser, `canvas` and `paint` draw them, and `components` are the panels around it.
 
 pub mod layout;
 pub mod model;
 pub mod route;
 pub mod scene;
 pub mod search;
+pub mod sheet;
 pub mod text;
 
 #[cfg(target_arch = "wasm32")]
@@ -16,5 +17,7 @@ pub mod canvas;
 pub mod components;
 #[cfg(target_arch = "wasm32")]
 pub mod connection;
+#[cfg(target_arch = "wasm32")]
+pub mod paint;
 #[cfg(target_arch = "wasm32")]
 pub mod theme;

@@ -197,7 +197,7 @@ async fn advance(
     if !change.metrics.is_empty() {
         *metrics_at = Instant::now();
     }
-    delta::apply(change.clone(), sent);
+    delta::apply(&change, sent);
     *sequence += 1;
     link.send(&ToApp::Delta(Update { sequence: *sequence, at: stamp(), delta: change })).await?;
     link.answer(*sequence).await

@@ -1,4 +1,4 @@
-//! What changed between two reports of one host: `apply(between(a, b), a) == b`.
+//! What changed between two reports of one host: `apply(&between(a, b), a) == b`.
 
 use std::collections::BTreeMap;
 
@@ -47,11 +47,18 @@ impl<K: Ord + Clone, V: PartialEq + Clone> Changes<K, V> {
         changes
     }
 
-    fn apply(self, table: &mut BTreeMap<K, V>) {
-        for key in self.removed {
-            table.remove(&key);
+    fn apply(&self, table: &mut BTreeMap<K, V>) {
+        for key in &self.removed {
+            table.remove(key);
         }
-        table.extend(self.set);
+        for (key, value) in &self.set {
+            match table.get_mut(key) {
+                Some(old) => old.clone_from(value),
+                None => {
+                    table.insert(key.clone(), value.clone());
+                }
+            }
+        }
     }
 }
 
@@ -158,7 +165,7 @@ pub fn between(old: &Report, new: &Report) -> Delta {
     }
 }
 
-pub fn apply(delta: Delta, report: &mut Report) {
+pub fn apply(delta: &Delta, report: &mut Report) {
     let Delta {
         host,
         collectors,
@@ -173,7 +180,7 @@ pub fn apply(delta: Delta, report: &mut Report) {
         metrics,
     } = delta;
     if let Some(host) = host {
-        report.host = host;
+        report.host.clone_from(host);
     }
     collectors.apply(&mut report.collectors);
     processes.apply(&mut report.processes);
@@ -187,7 +194,7 @@ pub fn apply(delta: Delta, report: &mut Report) {
     let MetricsDelta { host, containers, processes } = metrics;
     let Metrics { host: host_now, containers: containers_now, processes: processes_now } = &mut report.metrics;
     if host.is_some() {
-        *host_now = host;
+        *host_now = *host;
     }
     containers.apply(containers_now);
     processes.apply(processes_now);
@@ -232,7 +239,7 @@ mod tests {
         #[test]
         fn a_delta_applied_to_the_old_report_gives_the_new_one(old in report(), new in report()) {
             let mut patched = old.clone();
-            apply(between(&old, &new), &mut patched);
+            apply(&between(&old, &new), &mut patched);
             prop_assert_eq!(patched, new);
         }
 

@@ -72,10 +72,14 @@ pub struct Row {
 impl Row {
     /// The value as it reads at `now_ms`.
     pub fn value_at(&self, now_ms: u64) -> String {
-        let Some(since) = self.since else { return self.value.clone() };
-        let seconds = now_ms.saturating_sub(since) / 1000;
-        if self.template.is_empty() { seconds.to_string() } else { self.template.replace("{}", &passed(seconds)) }
+        self.since.map_or_else(|| self.value.clone(), |since| clock(since, &self.template, now_ms))
     }
+}
+
+/// The words of a row's `template` at `now_ms`, or the number of seconds where there is none.
+pub fn clock(since_ms: u64, template: &str, now_ms: u64) -> String {
+    let seconds = now_ms.saturating_sub(since_ms) / 1000;
+    if template.is_empty() { seconds.to_string() } else { template.replace("{}", &passed(seconds)) }
 }
 
 /// A length of time in the words of `docker ps`.

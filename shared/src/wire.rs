@@ -6,6 +6,7 @@
 #[cfg(feature = "codec")]
 pub mod codec;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Report;
@@ -21,6 +22,22 @@ pub const PATH: &str = "/api/probe/ws";
 /// A frame may hold this many bytes at most, before and after decompression.
 pub const DECODED_BYTES_MAX: usize = 64 << 20;
 pub const ENCODED_BYTES_MAX: usize = 16 << 20;
+
+/// What one side says to the other. A kind that came after this build is `UNKNOWN`: it is counted and passed over.
+pub trait Message: DeserializeOwned {
+    const KINDS: &[&str];
+    const UNKNOWN: Self;
+}
+
+impl Message for ToApp {
+    const KINDS: &[&str] = &["Hello", "Snapshot", "Delta"];
+    const UNKNOWN: Self = Self::Unknown;
+}
+
+impl Message for ToProbe {
+    const KINDS: &[&str] = &["Welcome", "Refused", "Ack", "Resync"];
+    const UNKNOWN: Self = Self::Unknown;
+}
 
 #[allow(clippy::large_enum_variant, reason = "one at a time, on its way through one task; smaller for wasm")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

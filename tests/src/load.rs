@@ -6,7 +6,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
 use shared::Report;
@@ -20,7 +21,8 @@ use shared::report::{
 use shared::wire::codec::{FrameReader, FrameWriter};
 use shared::wire::{self, Hello, Snapshot, Stamp, ToApp, ToProbe, Update};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
@@ -143,7 +145,15 @@ fn generation(k: u16, now_ms: u64) -> u16 {
     ((round + 10 - u64::from(k % 10)) / 10 % 500) as u16
 }
 
-fn connect(report: &mut Report, host: u16, hosts: u16, now_ms: u64) {
+/// How many hosts there are, and how many conversations each opens to others.
+#[derive(Clone, Copy)]
+struct Shape {
+    hosts: u16,
+    across: u16,
+}
+
+fn connect(report: &mut Report, host: u16, shape: Shape, now_ms: u64) {
+    let Shape { hosts, across } = shape;
     report.connections.clear();
     let mut put = |id: u64, c: u16, local: SocketAddr, remote: SocketAddr, role| {
         let connection = Connection {
@@ -171,15 +181,15 @@ fn connect(report: &mut Report, host: u16, hosts: u16, now_ms: u64) {
         put(id(2, k, g), k, from, to, Role::Client);
         put(id(3, k, g), 49 - k, to, from, Role::Server);
     }
-    for k in 0..ACROSS.min(if hosts > 1 { ACROSS } else { 0 }) {
+    for k in 0..if hosts > 1 { across } else { 0 } {
         let g = generation(k, now_ms);
         let other = |h: u16| (h + 1 + k) % hosts;
-        let pair = |h: u16| (at(h, k % 50, 52_000 + k * 100 + g % 100), at(other(h), (k + 25) % 50, 8080));
+        let pair = |h: u16| (at(h, k % 50, 52_000 + k / 50 * 500 + g), at(other(h), (k + 25 + k / 50 * 7) % 50, 8080));
         let (from, to) = pair(host);
         put(id(4, k, g), k % 50, from, to, Role::Client);
-        let caller = (host + hosts * 2 - 1 - k) % hosts;
+        let caller = (host + hosts - (1 + k) % hosts) % hosts;
         let (from, to) = pair(caller);
-        put(id(5, k, g), (k + 25) % 50, to, from, Role::Server);
+        put(id(5, k, g), (k + 25 + k / 50 * 7) % 50, to, from, Role::Server);
     }
 }
 
@@ -214,14 +224,46 @@ fn measure(report: &mut Report) {
     }
 }
 
-/// One host of `hosts`, until the app goes or the task is dropped. `probe_change` asks the first host to mark a
-/// container: its restart count becomes the asked number.
-pub async fn host(
+/// The port of the connection that mark `count` makes.
+pub fn marked_port(count: u32) -> u16 {
+    20_000 + (count % 10_000) as u16
+}
+
+/// What the host that is marked is told, and tells.
+#[derive(Clone)]
+struct Marking {
+    asked: watch::Receiver<u32>,
+    /// Memory of the marked container with the moment when it was sent.
+    samples: mpsc::UnboundedSender<(u64, Instant)>,
+}
+
+impl Marking {
+    /// Makes of the first container of the first host what mark `count` wants: its restart count, and a connection.
+    fn put(report: &mut Report, count: u32) {
+        if let Some(container) = report.containers.get_mut(&container_id(0, 0)) {
+            container.restart_count = count;
+        }
+        let connection = Connection {
+            namespace: NetNsId(2),
+            protocol: Protocol::Tcp,
+            local: SocketAddr::new(address(0, 0), marked_port(count)),
+            remote: SocketAddr::new([203, 0, 113, 99].into(), marked_port(count)),
+            owner: Some(owner(0, 0)),
+            role: Role::Client,
+            evidence: Evidence::PortRange,
+            nat: None,
+        };
+        report.connections.insert(ConnectionId(u64::MAX), connection);
+    }
+}
+
+/// One host of many, until the app goes or the task is dropped.
+async fn host(
     app: SocketAddr,
     host: u16,
-    hosts: u16,
+    shape: Shape,
     activity: watch::Receiver<Activity>,
-    mark: watch::Receiver<u32>,
+    marking: Marking,
 ) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let stream = TcpStream::connect(app).await.map_err(|e| text(&e))?;
@@ -240,7 +282,7 @@ pub async fn host(
     };
     let mut report = still_life(host);
     measure(&mut report);
-    connect(&mut report, host, hosts, now_ms());
+    connect(&mut report, host, shape, now_ms());
     let mut sequence = 1;
     let stamp = || Stamp { boot_ms: now_ms(), wall_ms: now_ms() };
     let first = Snapshot { sequence, at: stamp(), report: report.clone() };
@@ -248,41 +290,45 @@ pub async fn host(
         let frame = writer.encode(&message).map_err(|e| text(&e))?;
         socket.send(Message::Binary(frame.into())).await.map_err(|e| text(&e))?;
     }
-    let marked = container_id(host, 0);
-    let mut mark = mark;
-    mark.borrow_and_update();
+    let Marking { mut asked, samples } = marking;
+    let mut count = *asked.borrow_and_update();
     // Hosts do not tick in step.
     tokio::time::sleep(Duration::from_millis(fastrand::u64(0..1000))).await;
     let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut beats = 0u32;
+    let mut before = report.clone();
+    // As a probe does: at most one message waits for its answer, what changes meanwhile goes with the next.
+    let mut unanswered = true;
     loop {
-        let before = report.clone();
         tokio::select! {
-            _ = tick.tick() => {
+            _ = tick.tick(), if !unanswered => {
                 beats += 1;
                 if *activity.borrow() == Activity::Busy {
                     measure(&mut report);
-                    connect(&mut report, host, hosts, now_ms());
+                    connect(&mut report, host, shape, now_ms());
+                    if host == 0 && count > 0 {
+                        Marking::put(&mut report, count);
+                    }
                 } else if beats.is_multiple_of(2) {
                     // A probe with nothing to say is heard every two seconds.
                     continue;
                 }
             }
-            changed = mark.changed() => {
+            changed = asked.changed(), if !unanswered => {
                 changed.map_err(|e| text(&e))?;
                 if host != 0 {
                     continue;
                 }
-                let count = *mark.borrow_and_update();
-                if let Some(container) = report.containers.get_mut(&marked) {
-                    container.restart_count = count;
-                }
+                count = *asked.borrow_and_update();
+                Marking::put(&mut report, count);
             }
             said = socket.next() => {
                 let Some(said) = said else { return Err("the app closed the connection".into()) };
                 if let Message::Binary(bytes) = said.map_err(|e| text(&e))? {
                     match reader.decode::<ToProbe>(&bytes).map_err(|e| text(&e))? {
-                        ToProbe::Welcome(_) | ToProbe::Ack(_) => {}
+                        ToProbe::Welcome(_) => {}
+                        ToProbe::Ack(_) => unanswered = false,
                         other => return Err(format!("the app answers {other:?}")),
                     }
                 }
@@ -291,30 +337,67 @@ pub async fn host(
         }
         sequence += 1;
         let change = delta::between(&before, &report);
+        delta::apply(&change, &mut before);
+        let marked = container_id(0, 0);
+        let measured = change.metrics.containers.set.iter().find(|(id, _)| host == 0 && *id == marked);
+        let memory = measured.map(|(_, metrics)| metrics.memory_bytes);
         let message = ToApp::Delta(Update { sequence, at: stamp(), delta: change });
         let frame = writer.encode(&message).map_err(|e| text(&e))?;
+        if let Some(memory) = memory {
+            let _ = samples.send((memory, Instant::now()));
+        }
+        unanswered = true;
         socket.send(Message::Binary(frame.into())).await.map_err(|e| text(&e))?;
     }
 }
 
-/// Starts `hosts` hosts; gives the handles that steer them.
-pub fn start(
-    app: SocketAddr,
-    hosts: u16,
-) -> (watch::Sender<Activity>, watch::Sender<u32>, Vec<tokio::task::JoinHandle<()>>) {
-    let (activity, busy) = watch::channel(Activity::Busy);
-    let (mark, marks) = watch::channel(0);
-    let failed = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let tasks = (0..hosts).map(|n| {
-        let (busy, marks, failed) = (busy.clone(), marks.clone(), failed.clone());
-        tokio::spawn(async move {
-            if let Err(error) = host(app, n, hosts, busy, marks).await
-                && !failed.swap(true, std::sync::atomic::Ordering::Relaxed)
-            {
-                eprintln!("host {n} of the load ended: {error}");
-            }
-        })
-    });
-    let tasks = tasks.collect();
-    (activity, mark, tasks)
+/// Hosts that report, until it is dropped.
+pub struct Load {
+    activity: watch::Sender<Activity>,
+    marks: watch::Sender<u32>,
+    /// Memory of the marked container, bytes, with the moment when it was sent.
+    pub samples: mpsc::UnboundedReceiver<(u64, Instant)>,
+    hosts: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    pub fn start(app: SocketAddr, hosts: u16) -> Self {
+        Self::shaped(app, hosts, ACROSS)
+    }
+
+    /// With so many conversations from each host to others.
+    pub fn shaped(app: SocketAddr, hosts: u16, across: u16) -> Self {
+        let shape = Shape { hosts, across };
+        let (activity, busy) = watch::channel(Activity::Busy);
+        let (marks, asked) = watch::channel(0);
+        let (sender, samples) = mpsc::unbounded_channel();
+        let marking = Marking { asked, samples: sender };
+        let failed = Arc::new(AtomicBool::new(false));
+        let tasks = (0..hosts).map(|n| {
+            let (busy, marking, failed) = (busy.clone(), marking.clone(), failed.clone());
+            tokio::spawn(async move {
+                if let Err(error) = host(app, n, shape, busy, marking).await
+                    && !failed.swap(true, Ordering::Relaxed)
+                {
+                    eprintln!("host {n} of the load ended: {error}");
+                }
+            })
+        });
+        Self { activity, marks, samples, hosts: tasks.collect() }
+    }
+
+    pub fn act(&self, activity: Activity) {
+        self.activity.send_replace(activity);
+    }
+
+    /// Asks the first host to change its first container.
+    pub fn mark(&self, count: u32) {
+        self.marks.send_replace(count);
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.hosts.iter().for_each(JoinHandle::abort);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Up until dropped. The thread that made it is on the hosts' switch meanwhile, so that its sockets reach the hosts.
@@ -18,10 +18,22 @@ impl Testbed {
     /// # Panics
     /// Where it does not come up: these tests need root and Docker Engine's binaries, and are not skipped without.
     pub fn up(hosts: usize, swarm: bool) -> Self {
-        let id = std::process::id();
         let scope = std::env::var_os("SCOPE_BINARY")
             .map(PathBuf::from)
             .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/scope")));
+        Self::raise(&scope, hosts, swarm)
+    }
+
+    /// With another binary, without a swarm.
+    ///
+    /// # Panics
+    /// As `up` does.
+    pub fn up_with(scope: &Path, hosts: usize) -> Self {
+        Self::raise(scope, hosts, false)
+    }
+
+    fn raise(scope: &Path, hosts: usize, swarm: bool) -> Self {
+        let id = std::process::id();
         assert!(scope.exists(), "{} is missing: run `cargo build` first, or name one by SCOPE_BINARY", scope.display());
         // Names of interfaces hold 15 characters.
         let testbed = Self {

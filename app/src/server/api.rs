@@ -48,18 +48,21 @@ pub async fn topology(
     let censor = Censor::from_pairs(&pairs);
     let snapshot = context.engine.ask(move |core| core.snapshot(&variant)).await?;
     let hidden = u8::from(censor.arguments) + 2 * u8::from(censor.environment);
+    let asked: Vec<String> =
+        headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| Some(v.to_str().ok()?.to_owned())).collect();
+    let shown = snapshot.clone();
+    // Much to sort and to hash: not on a thread that others wait for.
+    let tag =
+        tokio::task::spawn_blocking(move || shown.tag()).await.map_err(|error| Error::Broken(error.to_string()))?;
     // Weak: what the clock moves on is not counted.
-    let tag = format!("W/\"{}-{:x}-{hidden}\"", context.app, snapshot.tag());
-    let asked = headers.get_all(header::IF_NONE_MATCH);
-    if asked.iter().filter_map(|v| v.to_str().ok()).any(|v| v == "*" || v.split(", ").any(|t| t == tag)) {
+    let tag = format!("W/\"{}-{tag:x}-{hidden}\"", context.app);
+    if asked.iter().any(|v| v == "*" || v.split(", ").any(|t| t == tag)) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    // Millions of bytes: not on a thread that others wait for.
-    let text = tokio::task::spawn_blocking(move || body::view(&snapshot, censor, now_ms())).await;
-    let text = text.map_err(|error| Error::Broken(error.to_string()))?;
+    let body = body::view(snapshot, censor, now_ms());
     let json = HeaderValue::from_static("application/json");
     let tag = HeaderValue::from_str(&tag).map_err(|error| Error::Broken(error.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, json), (header::ETAG, tag)], text).into_response())
+    Ok(([(header::CONTENT_TYPE, json), (header::ETAG, tag)], body).into_response())
 }
 
 pub async fn details(

@@ -1,10 +1,16 @@
 //! The JSON of a view, put together from the pieces that the engine keeps.
 
-use std::fmt::Write;
+use std::convert::Infallible;
+use std::sync::Arc;
 
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
 use shared::view::Summary;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
-use crate::view::live::{Fragment, NodeSnapshot, Snapshot};
+use crate::view::snapshot::{Fragment, ShownNode, Snapshot};
 
 /// What a reader asks not to be told (Scope's `hideCommandLineArguments` and `hideEnvironmentVariables`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,56 +43,49 @@ impl Censor {
     }
 }
 
-/// `{"nodes": {…}, "edges": […]}`.
-pub fn view(snapshot: &Snapshot, censor: Censor, now_ms: u64) -> String {
-    let mut text = String::with_capacity(snapshot.nodes.len() * 3000 + 1024);
-    text.push_str("{\"nodes\":{");
-    for (n, item) in snapshot.nodes.iter().enumerate() {
-        if n > 0 {
-            text.push(',');
+/// So much is written before it is sent on.
+const CHUNK: usize = 128 << 10;
+
+/// `{"nodes": {…}, "edges": […]}`, written while it is sent: a view of a fleet has tens of megabytes.
+pub fn view(snapshot: Arc<Snapshot>, censor: Censor, now_ms: u64) -> Body {
+    let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(4);
+    spawn_blocking(move || {
+        let mut text = Vec::with_capacity(CHUNK + (16 << 10));
+        // False once the reader has gone.
+        let send = |text: &mut Vec<u8>| {
+            let chunk = std::mem::replace(text, Vec::with_capacity(CHUNK + (16 << 10)));
+            sender.blocking_send(Ok(chunk.into())).is_ok()
+        };
+        text.extend_from_slice(b"{\"nodes\":{");
+        for (n, item) in snapshot.sorted().enumerate() {
+            text.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
+            text.extend_from_slice(item.escaped_id().as_bytes());
+            text.extend_from_slice(b"\":");
+            node(&mut text, item, censor, now_ms);
+            if text.len() >= CHUNK && !send(&mut text) {
+                return;
+            }
         }
-        text.push_str(&json(&item.id));
-        text.push(':');
-        node(&mut text, item, censor, now_ms);
-    }
-    text.push_str("},\"edges\":");
-    text.push_str(&json(&snapshot.edges));
-    text.push('}');
-    text
+        text.extend_from_slice(b"},\"edges\":[");
+        let mut edge = snapshot.edges_writer();
+        while edge(&mut text) {
+            if text.len() >= CHUNK && !send(&mut text) {
+                return;
+            }
+        }
+        text.extend_from_slice(b"]}");
+        send(&mut text);
+    });
+    let chunks = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
+    Body::from_stream(chunks)
 }
 
 /// One node as `view` has it.
-pub fn node(text: &mut String, node: &NodeSnapshot, censor: Censor, now_ms: u64) {
-    let censored;
-    let fragment = if censor.is_idle() {
-        &*node.fragment
-    } else {
-        let mut summary = Summary::clone(&node.summary);
+pub fn node(text: &mut Vec<u8>, node: ShownNode<'_>, censor: Censor, now_ms: u64) {
+    let censored = (!censor.is_idle()).then(|| {
+        let mut summary = node.summary();
         censor.apply(&mut summary);
-        censored = Fragment::of(&summary);
-        &censored
-    };
-    let mut clocks = fragment.clocks.iter();
-    for (n, piece) in fragment.pieces.iter().enumerate() {
-        if n > 0 {
-            let value = clocks.next().map(|row| row.value_at(now_ms)).unwrap_or_default();
-            text.push_str(&json(&value));
-        }
-        text.push_str(piece);
-    }
-    for (n, measured) in node.measured.iter().enumerate() {
-        text.push_str(if n == 0 { ",\"metrics\":[" } else { "," });
-        measured.write_json(text);
-    }
-    if !node.measured.is_empty() {
-        text.push(']');
-    }
-    if !node.adjacency.is_empty() {
-        let _ = write!(text, ",\"adjacency\":{}", json(&node.adjacency));
-    }
-    text.push('}');
-}
-
-fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| "null".into())
+        Fragment::of(summary)
+    });
+    node.write(text, censored.as_ref(), now_ms);
 }

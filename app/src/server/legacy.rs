@@ -1,17 +1,19 @@
 //! Scope's own websocket: at each interval the nodes that came, changed or went, whole.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
+use foldhash::{HashMap, HashSet};
+use tokio::task::spawn_blocking;
 use tokio::time::{interval, timeout};
 
 use super::body::{self, Censor};
 use super::error::Error;
 use crate::engine::{Engine, now_ms};
 use crate::view::Variant;
-use crate::view::live::Snapshot;
+use crate::view::snapshot::{ShownNode, Snapshot};
 
 const SEND_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -44,8 +46,9 @@ pub async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant, cen
         }
         let asked = variant.clone();
         let Ok(now) = engine.ask(move |core| core.snapshot(&asked)).await else { return };
-        let Some(text) = message(shown.as_deref(), &now, censor) else { continue };
-        shown = Some(now);
+        let before = shown.replace(now.clone());
+        let Ok(text) = spawn_blocking(move || message(before.as_deref(), &now, censor)).await else { return };
+        let Some(text) = text else { continue };
         if !matches!(timeout(SEND_PATIENCE, socket.send(Message::Text(text.into()))).await, Ok(Ok(()))) {
             return;
         }
@@ -54,47 +57,54 @@ pub async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant, cen
 
 /// `{"add", "update", "remove", "reset"}` with null for none; no message where nothing changed.
 fn message(before: Option<&Snapshot>, now: &Snapshot, censor: Censor) -> Option<String> {
-    let old: HashMap<&str, &crate::view::live::NodeSnapshot> =
-        before.into_iter().flat_map(|s| &s.nodes).map(|node| (node.id.as_str(), node)).collect();
-    let new: HashMap<&str, ()> = now.nodes.iter().map(|node| (node.id.as_str(), ())).collect();
+    let old: HashMap<&str, ShownNode<'_>> =
+        before.into_iter().flat_map(Snapshot::sorted).map(|node| (node.id(), node)).collect();
+    let mut remove: HashSet<&str> = old.keys().copied().collect();
     let (mut add, mut update) = (Vec::new(), Vec::new());
-    for node in &now.nodes {
-        match old.get(node.id.as_str()) {
+    for node in now.sorted() {
+        remove.remove(node.id());
+        match old.get(node.id()) {
             None => add.push(node),
             Some(was) if was.is_same(node) => {}
             Some(_) => update.push(node),
         }
     }
-    let mut remove: Vec<&str> = old.keys().filter(|id| !new.contains_key(**id)).copied().collect();
-    remove.sort_unstable();
+    let remove: BTreeSet<&str> = remove.into_iter().collect();
     if before.is_some() && add.is_empty() && update.is_empty() && remove.is_empty() {
         return None;
     }
     let now_ms = now_ms();
-    let list = |nodes: &[&crate::view::live::NodeSnapshot]| {
-        let mut text = String::from("[");
+    let mut text = Vec::new();
+    let list = |text: &mut Vec<u8>, nodes: &[ShownNode<'_>]| {
+        text.push(b'[');
         for (n, node) in nodes.iter().enumerate() {
             if n > 0 {
-                text.push(',');
+                text.push(b',');
             }
-            body::node(&mut text, node, censor, now_ms);
+            body::node(text, *node, censor, now_ms);
         }
-        text.push(']');
-        text
+        text.push(b']');
     };
-    let or_null = |nodes: &[&crate::view::live::NodeSnapshot]| match nodes.is_empty() {
-        true => "null".to_owned(),
-        false => list(nodes),
-    };
-    let reset = if before.is_none() { ",\"reset\":true" } else { "" };
+    text.extend_from_slice(b"{\"add\":");
+    match add.is_empty() && before.is_some() {
+        true => text.extend_from_slice(b"null"),
+        false => list(&mut text, &add),
+    }
+    text.extend_from_slice(b",\"update\":");
+    match update.is_empty() {
+        true => text.extend_from_slice(b"null"),
+        false => list(&mut text, &update),
+    }
     let removed = if remove.is_empty() { "null".into() } else { serde_json::to_string(&remove).unwrap_or_default() };
-    let added = if before.is_none() { list(&add) } else { or_null(&add) };
-    Some(format!("{{\"add\":{added},\"update\":{},\"remove\":{removed}{reset}}}", or_null(&update)))
+    let reset = if before.is_none() { ",\"reset\":true" } else { "" };
+    text.extend_from_slice(format!(",\"remove\":{removed}{reset}}}").as_bytes());
+    String::from_utf8(text).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::view::Stats;
 
     #[test]
     fn the_interval_is_a_duration_as_go_writes_it() {
@@ -110,7 +120,7 @@ mod tests {
 
     #[test]
     fn an_empty_view_still_says_hello_and_then_nothing() {
-        let empty = Snapshot { version: 1, nodes: Vec::new(), edges: Vec::new() };
+        let empty = Snapshot::new(Vec::new(), Vec::new(), Stats::default());
         let first = message(None, &empty, Censor::default()).unwrap();
         assert_eq!(first, r#"{"add":[],"update":null,"remove":null,"reset":true}"#);
         assert_eq!(message(Some(&empty), &empty, Censor::default()), None);

@@ -7,14 +7,17 @@ use axum::extract::{Path, Query, State, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use shared::view::SUBPROTOCOL;
-use tokio::sync::mpsc;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::spawn_blocking;
 use tokio::time::{interval, timeout};
 
 use super::api::{Pairs, variant};
 use super::body::Censor;
 use super::error::Error;
 use super::{Shared, check_origin, legacy};
-use crate::stream::Text;
+use crate::engine::Engine;
+use crate::stream::{Subscription, Text};
+use crate::view::Variant;
 
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// A reader that takes nothing for so long is gone.
@@ -32,8 +35,8 @@ pub async fn topology(
     // Nothing that a reader says is long.
     let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(64 << 10);
     if upgrade.selected_protocol().is_some_and(|p| p == SUBPROTOCOL) {
-        let deltas = context.engine.ask(move |core| core.subscribe(&variant)).await?;
-        return Ok(upgrade.on_upgrade(move |socket| follow(socket, deltas)).into_response());
+        let engine = context.engine.clone();
+        return Ok(upgrade.on_upgrade(move |socket| follow(socket, engine, variant)).into_response());
     }
     let every = legacy::interval_of(&pairs)?;
     let censor = Censor::from_pairs(&pairs);
@@ -41,22 +44,51 @@ pub async fn topology(
     Ok(upgrade.on_upgrade(move |socket| legacy::follow(socket, engine, variant, censor, every)).into_response())
 }
 
-async fn follow(mut socket: WebSocket, mut deltas: mpsc::Receiver<Text>) {
+async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant) {
     let mut ping = interval(PING_INTERVAL);
+    let Some((mut subscription, whole)) = subscribe(&engine, &variant).await else { return };
+    let mut next = Some(whole);
     loop {
-        let message = tokio::select! {
-            delta = deltas.recv() => match delta {
-                Some(text) => Message::Text((&*text).into()),
-                None => return,
-            },
-            _ = ping.tick() => Message::Ping(Default::default()),
-            said = socket.recv() => match said {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => continue,
+        let message = match next.take() {
+            Some(text) => Message::Text(text),
+            None => tokio::select! {
+                delta = subscription.deltas.recv() => match delta {
+                    Ok(text) => Message::Text(text),
+                    Err(RecvError::Lagged(_)) => {
+                        // It fell behind: what it missed is replaced by the whole view.
+                        let Some((anew, whole)) = subscribe(&engine, &variant).await else { return };
+                        (subscription, next) = (anew, Some(whole));
+                        continue;
+                    }
+                    Err(RecvError::Closed) => {
+                        // The view was given up for lack of room; it is made anew.
+                        let Some((anew, whole)) = subscribe(&engine, &variant).await else { return };
+                        (subscription, next) = (anew, Some(whole));
+                        continue;
+                    }
+                },
+                _ = ping.tick() => Message::Ping(Default::default()),
+                said = socket.recv() => match said {
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    Some(Ok(_)) => continue,
+                },
             },
         };
         if !matches!(timeout(SEND_PATIENCE, socket.send(message)).await, Ok(Ok(()))) {
             return;
         }
     }
+}
+
+/// None once the app is stopping.
+async fn subscribe(engine: &Engine, variant: &Variant) -> Option<(Subscription, Text)> {
+    let asked = variant.clone();
+    let subscription = engine.ask(move |core| core.subscribe(&asked)).await.ok()?;
+    // Millions of bytes: not on a thread that others wait for.
+    spawn_blocking(move || {
+        let whole = subscription.reset();
+        (subscription, whole)
+    })
+    .await
+    .ok()
 }

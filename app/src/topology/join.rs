@@ -5,9 +5,10 @@
 //! its remote address; where that is of a host that reports too, it first waits a moment for its partner, because
 //! hosts report in any order.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use foldhash::{HashMap, HashSet};
 use shared::addr::{Protocol, Tuple};
 use shared::delta::Delta;
 use shared::id::{ConnectionId, HostId, NetNsId, ProcessId};
@@ -105,7 +106,7 @@ impl Join {
 
     /// Who has what changed on a host: gives the halves that may mean something else now.
     pub fn rehome(&mut self, store: &Store, id: HostId, change: &Delta, readdressed: bool) -> Vec<HalfId> {
-        let mut touched: HashSet<HalfId> = HashSet::new();
+        let mut touched: HashSet<HalfId> = HashSet::default();
         let processes = change.processes.set.iter().map(|(p, _)| p).chain(&change.processes.removed);
         for process in processes {
             touched.extend(self.by_owner.get(&(id, *process)).into_iter().flatten());
@@ -357,7 +358,7 @@ impl Join {
 
     pub fn forget_addresses(&mut self, id: HostId) -> Vec<HalfId> {
         let (addresses, rescoped) = self.addresses.forget(id);
-        let mut touched: HashSet<HalfId> = HashSet::new();
+        let mut touched: HashSet<HalfId> = HashSet::default();
         for address in addresses {
             touched.extend(self.by_remote.get(&address).into_iter().flatten());
         }
@@ -376,7 +377,7 @@ impl Join {
         mut count: impl FnMut(&ConnectsKey, Step, Evidence),
     ) {
         let mut todo: Vec<HalfId> = touched;
-        let mut done: HashSet<HalfId> = HashSet::new();
+        let mut done: HashSet<HalfId> = HashSet::default();
         while let Some(id) = todo.pop() {
             if !done.insert(id) {
                 continue;

@@ -1,9 +1,10 @@
 //! In which network an address means something. The same address may belong to different things in different scopes,
 //! and a lookup never leaves its own.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use foldhash::HashMap;
 use shared::addr::{Subnet, is_confined};
 use shared::id::{ContainerId, HostId, NetNsId, NetworkId};
 use shared::report::NetworkScope;

@@ -11,7 +11,7 @@ use shared::view::{Children, Column, ConnectionRow, Connections, Details, Metric
 use super::Kind;
 use super::live::View;
 use super::place::{Place, image_group};
-use super::summary;
+use super::{measure, summary, wording};
 use crate::store::Store;
 use crate::topology::{Edge, Entity, Outside, Topology};
 
@@ -25,9 +25,12 @@ pub fn details(view: &View, id: &str, topology: &Topology, store: &mut Store, no
         host.series.watch(*process, now_ms);
     }
     let store = &*store;
-    let rendered = summary::render(view.variant.kind, place, members, topology, store, true)?;
-    let metrics = rendered.measured.iter().map(Metric::from).collect();
-    let mut summary = Summary { metrics, adjacency: view.neighbours(slot), ..rendered.summary };
+    let mut summary = summary::render(view.variant.kind, place, members, topology, store)?;
+    summary.metrics = measure::sampled(place, store);
+    if let Place::Single(Entity::Container(host, container)) = place {
+        summary.tables.extend(store.hosts.get(host).and_then(|h| wording::container_networks(h, container)));
+    }
+    summary.adjacency = view.neighbours(slot);
     tell_time(&mut summary, now_ms);
     let mut children = children(view.variant.kind, place, members, topology, store);
     for node in children.iter_mut().flat_map(|group| &mut group.nodes) {
@@ -69,9 +72,9 @@ fn children(
     for entity in &inside {
         let one = |kind| {
             let place = Place::Single(entity.clone());
-            let rendered = summary::render(kind, &place, &BTreeSet::new(), topology, store, false)?;
-            let metrics = rendered.measured.iter().map(Metric::from).collect();
-            Some(Summary { metrics, tables: Vec::new(), ..rendered.summary })
+            let summary = summary::render(kind, &place, &BTreeSet::new(), topology, store)?;
+            let metrics = measure::measure(&place, store).iter().map(Metric::from).collect();
+            Some(Summary { metrics, tables: Vec::new(), ..summary })
         };
         match entity {
             Entity::Container(host, id) => {
@@ -94,8 +97,8 @@ fn children(
         .into_iter()
         .filter_map(|(name, members)| {
             let place = Place::Group(name);
-            let rendered = summary::render(Kind::ContainersByImage, &place, &members, topology, store, false)?;
-            Some(Summary { tables: Vec::new(), ..rendered.summary })
+            let summary = summary::render(Kind::ContainersByImage, &place, &members, topology, store)?;
+            Some(Summary { tables: Vec::new(), ..summary })
         })
         .collect();
     let cpu_memory = |cpu, memory| vec![column(cpu, "CPU", "number"), column(memory, "Memory", "number")];
@@ -189,7 +192,7 @@ fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Ve
             columns.insert(0, column("remote", "Remote", "ip"));
         }
         let rows = far.into_iter().filter_map(|((node, port, outside), count)| {
-            let summary = view.summary_at(node)?;
+            let far = view.name_at(node)?;
             let typed = |id: &str, label: &str, value: String| Row {
                 id: id.into(),
                 label: label.into(),
@@ -204,12 +207,12 @@ fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Ve
                 metadata.insert(0, Row { data_type: "ip".into(), ..row });
             }
             let (label, label_minor) = match outside {
-                Some(remote) if !is_outside => (remote.to_string(), summary.label_minor.clone()),
-                _ => (summary.label.clone(), summary.label_minor.clone()),
+                Some(remote) if !is_outside => (remote.to_string(), far.label_minor.to_string()),
+                _ => (far.label.to_string(), far.label_minor.to_string()),
             };
             let remote = outside.map(|ip| format!("-{ip}")).unwrap_or_default();
-            let id = format!("{}-{}-{port}{remote}", id, summary.id);
-            Some(ConnectionRow { id, node_id: summary.id.clone(), label, label_minor, metadata })
+            let id = format!("{}-{}-{port}{remote}", id, far.id);
+            Some(ConnectionRow { id, node_id: far.id.to_string(), label, label_minor, metadata })
         });
         let mut connections: Vec<ConnectionRow> = rows.collect();
         connections.sort_by(|a, b| (&a.label, &a.id).cmp(&(&b.label, &b.id)));

@@ -1,20 +1,21 @@
 //! A view that is kept up to date: it takes what changed in the topology and gives what changed for its readers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use petgraph::stable_graph::{EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 use petgraph::{Direction, visit::IntoEdgeReferences};
 use shared::report::Evidence;
-use shared::view::{Edge, Metric, Stats, StreamDelta, StreamEdge, Summary};
+use shared::view::{Stats, StreamDelta, Summary};
 
 use super::catalog::Variant;
 use super::filter::{self, Verdict};
+use super::measure::{self, Measured};
 use super::place::{Place, place};
-use super::summary::{self, Rendered};
-use super::wording::Measured;
+use super::snapshot::{EdgeSnapshot, Fragment, NodeSnapshot, Snapshot};
+use super::summary;
 use crate::config::LabelFilter;
 use crate::store::Store;
 use crate::topology::{self, Changed, Entity, NetworkKey, Topology};
@@ -24,6 +25,8 @@ pub struct View {
     nodes: Slots<Node>,
     at_place: HashMap<Place, u32>,
     of_node: HashMap<NodeIndex, (Place, bool)>,
+    /// Slots of the nodes that are one thing, by that thing's index: what is measured is theirs.
+    own_slot: Vec<Option<u32>>,
     edges: Slots<Merged>,
     at_ends: HashMap<EdgeKey, u32>,
     of_edge: HashMap<EdgeIndex, (u32, u32, Evidence)>,
@@ -35,19 +38,37 @@ pub struct View {
     edges_gone: Vec<u32>,
     structure_changed: bool,
     stats: Stats,
-    /// Rises with each change that a reader can see.
-    pub version: u64,
     snapshot: Option<Arc<Snapshot>>,
+    /// Stands for the words of nodes that were not put into words yet.
+    nothing: Arc<Fragment>,
 }
 
 struct Node {
     place: Place,
     members: BTreeSet<NodeIndex>,
-    summary: Arc<Summary>,
-    measured: Vec<Measured>,
-    fragment: OnceLock<Arc<Fragment>>,
+    name: Name,
+    fragment: Arc<Fragment>,
+    /// How many metrics it has.
+    metrics: usize,
+    /// None once its metrics changed: what they are is worked out when somebody asks.
+    measured: Option<Arc<[Measured]>>,
     verdict: Verdict,
     shown: bool,
+}
+
+/// What other nodes' details and edges say of a node.
+#[derive(Default)]
+pub struct Name {
+    pub id: Arc<str>,
+    pub label: Box<str>,
+    pub label_minor: Box<str>,
+    is_pseudo: bool,
+}
+
+/// What a flush has for a view's readers: the nodes that came or changed, whole, and all else.
+pub struct Flushed {
+    pub nodes: Vec<NodeSnapshot>,
+    pub rest: StreamDelta,
 }
 
 /// Edges of the topology that are one in the view.
@@ -68,54 +89,30 @@ struct EdgeKey {
     network: Option<NetworkKey>,
 }
 
-/// A node's JSON but for its metrics, its neighbours, and what the clock moves on.
-#[derive(Debug)]
-pub struct Fragment {
-    /// Text around the clocks' values: one more than there are clocks.
-    pub pieces: Vec<String>,
-    pub clocks: Vec<shared::view::Row>,
-    /// Of the pieces.
-    hash: u64,
-}
-
-/// A view at one moment, for those who read it whole. It is turned into JSON outside the engine.
-pub struct Snapshot {
-    pub version: u64,
-    pub nodes: Vec<NodeSnapshot>,
-    pub edges: Vec<Edge>,
-}
-
-pub struct NodeSnapshot {
-    pub id: String,
-    pub summary: Arc<Summary>,
-    pub fragment: Arc<Fragment>,
-    pub measured: Vec<Measured>,
-    pub adjacency: Vec<String>,
-}
-
 impl View {
     pub fn new(variant: Variant, topology: &Topology, store: &Store, filters: &[LabelFilter]) -> Self {
         let mut view = Self {
             variant,
             nodes: Slots::default(),
-            at_place: HashMap::new(),
-            of_node: HashMap::new(),
+            at_place: HashMap::default(),
+            of_node: HashMap::default(),
+            own_slot: Vec::new(),
             edges: Slots::default(),
-            at_ends: HashMap::new(),
-            of_edge: HashMap::new(),
-            dirty: HashSet::new(),
-            remeasured: HashSet::new(),
-            dirty_edges: HashSet::new(),
+            at_ends: HashMap::default(),
+            of_edge: HashMap::default(),
+            dirty: HashSet::default(),
+            remeasured: HashSet::default(),
+            dirty_edges: HashSet::default(),
             gone: Vec::new(),
             edges_gone: Vec::new(),
             structure_changed: true,
             stats: Stats::default(),
-            version: 0,
             snapshot: None,
+            nothing: Arc::new(Fragment::of(Summary::default())),
         };
         let everything = Changed {
             nodes: topology.graph.node_indices().collect(),
-            metrics: HashSet::new(),
+            metrics: HashSet::default(),
             edges: topology.graph.edge_references().map(|e| e.id()).collect(),
         };
         view.take(&everything, topology, store);
@@ -132,10 +129,8 @@ impl View {
             self.place_again(node, topology, store, &mut edges);
         }
         for node in &changed.metrics {
-            if let Some((place, _)) = self.of_node.get(node)
-                && let Some(slot) = self.at_place.get(place)
-            {
-                self.remeasured.insert(*slot);
+            if let Some(slot) = self.own_slot.get(node.index()).copied().flatten() {
+                self.remeasured.insert(slot);
             }
         }
         let mut edges: Vec<EdgeIndex> = edges.into_iter().collect();
@@ -167,9 +162,10 @@ impl View {
                     let slot = self.nodes.add(Node {
                         place: place.clone(),
                         members: BTreeSet::new(),
-                        summary: Arc::default(),
-                        measured: Vec::new(),
-                        fragment: OnceLock::new(),
+                        name: Name::default(),
+                        fragment: self.nothing.clone(),
+                        metrics: 0,
+                        measured: None,
                         verdict: Verdict { passes: false, needs_connection: false },
                         shown: false,
                     });
@@ -181,6 +177,11 @@ impl View {
             if let Some(slot) = slot {
                 if creates && let Some(at) = self.nodes.get_mut(slot) {
                     at.members.insert(node);
+                    if let Place::Single(_) = at.place {
+                        let index = node.index();
+                        self.own_slot.resize(self.own_slot.len().max(index + 1), None);
+                        self.own_slot[index] = Some(slot);
+                    }
                 }
                 self.dirty.insert(slot);
                 self.structure_changed = true;
@@ -192,6 +193,9 @@ impl View {
         let Some(&slot) = self.at_place.get(place) else { return };
         let Some(at) = self.nodes.get_mut(slot) else { return };
         at.members.remove(&node);
+        if let Some(own) = self.own_slot.get_mut(node.index()) {
+            *own = None;
+        }
         self.structure_changed = true;
         if !at.members.is_empty() {
             self.dirty.insert(slot);
@@ -275,49 +279,53 @@ impl View {
     }
 
     /// What changed for a reader since the last flush; none where nothing did.
-    pub fn flush(&mut self, topology: &Topology, store: &Store, filters: &[LabelFilter]) -> Option<StreamDelta> {
-        let mut changed: HashSet<u32> = HashSet::new();
+    pub fn flush(&mut self, topology: &Topology, store: &Store, filters: &[LabelFilter]) -> Option<Flushed> {
+        let mut changed: HashSet<u32> = HashSet::default();
         for slot in std::mem::take(&mut self.dirty) {
             let Some(node) = self.nodes.get_mut(slot) else { continue };
             let (kind, members) = (self.variant.kind, &node.members);
             node.verdict = filter::judge(&self.variant, filters, &node.place, members, topology, store);
-            let Some(rendered) = summary::render(kind, &node.place, members, topology, store, false) else { continue };
-            let Rendered { summary, measured } = rendered;
+            let Some(mut summary) = summary::render(kind, &node.place, members, topology, store) else { continue };
+            summary.tables.retain(|table| !table.rows.is_empty());
             // Which metrics it has is structure, their values are not.
-            if *node.summary != summary || node.measured.len() != measured.len() {
-                node.summary = Arc::new(summary);
-                node.fragment = OnceLock::new();
+            let metrics = measure::values(&node.place, store).len();
+            node.name.take(&summary);
+            let fragment = Fragment::of(summary);
+            if *node.fragment != fragment || node.metrics != metrics {
+                node.fragment = Arc::new(fragment);
+                node.metrics = metrics;
                 changed.insert(slot);
             }
-            node.measured = measured;
+            node.measured = None;
         }
         let mut delta = StreamDelta { gone: std::mem::take(&mut self.gone), ..StreamDelta::default() };
         delta.edges_gone = std::mem::take(&mut self.edges_gone);
         delta.gone.iter().for_each(|slot| self.nodes.release(*slot));
         delta.edges_gone.iter().for_each(|slot| self.edges.release(*slot));
+        let mut whole = Vec::new();
         if std::mem::take(&mut self.structure_changed) {
-            self.reveal(&changed, &mut delta);
+            whole = self.reveal(&changed, &mut delta);
         }
-        let remeasured = std::mem::take(&mut self.remeasured);
-        for slot in remeasured {
+        for slot in std::mem::take(&mut self.remeasured) {
             let Some(node) = self.nodes.get_mut(slot) else { continue };
-            node.measured = summary::measure(&node.place, store, false);
+            node.measured = None;
             if node.shown && !changed.contains(&slot) {
-                delta.values.push((slot, node.measured.iter().map(|m| m.value).collect()));
+                delta.values.push((slot, measure::values(&node.place, store)));
             }
         }
         delta.values.sort_by_key(|(slot, _)| *slot);
-        let silent = delta == StreamDelta::default();
-        if silent {
+        if whole.is_empty() && delta == StreamDelta::default() {
             return None;
         }
-        self.version += 1;
         self.snapshot = None;
-        Some(delta)
+        let nodes = whole.into_iter().filter_map(|slot| Some(self.nodes.get_mut(slot)?.snapshot(slot, store)));
+        Some(Flushed { nodes: nodes.collect(), rest: delta })
     }
 
-    /// Decides anew what is shown. One pass over nodes and edges, each a few instructions.
-    fn reveal(&mut self, changed: &HashSet<u32>, delta: &mut StreamDelta) {
+    /// Decides anew what is shown, and gives the nodes that readers do not know as they are now. One pass over nodes
+    /// and edges, each a few instructions.
+    fn reveal(&mut self, changed: &HashSet<u32>, delta: &mut StreamDelta) -> Vec<u32> {
+        let mut whole = Vec::new();
         let mut degree = vec![0u32; self.nodes.capacity()];
         for (_, edge) in self.edges.iter() {
             let passes = |slot| self.nodes.get(slot).is_some_and(|n| n.verdict.passes);
@@ -331,14 +339,14 @@ impl View {
             let shown = node.verdict.passes && (!node.verdict.needs_connection || degree[slot as usize] > 0);
             if shown {
                 stats.node_count += 1;
-                stats.nonpseudo_node_count += u32::from(!node.summary.pseudo);
+                stats.nonpseudo_node_count += u32::from(!node.name.is_pseudo);
             } else {
-                stats.filtered_nodes += u32::from(!node.summary.pseudo);
+                stats.filtered_nodes += u32::from(!node.name.is_pseudo);
             }
             match (node.shown, shown) {
                 (true, false) => delta.gone.push(slot),
-                (false, true) => delta.nodes.push((slot, full(node))),
-                (true, true) if changed.contains(&slot) => delta.nodes.push((slot, full(node))),
+                (false, true) => whole.push(slot),
+                (true, true) if changed.contains(&slot) => whole.push(slot),
                 _ => {}
             }
             node.shown = shown;
@@ -351,8 +359,8 @@ impl View {
             stats.edge_count += u32::from(shown);
             match (edge.shown, shown) {
                 (true, false) => delta.edges_gone.push(slot),
-                (false, true) => delta.edges.push((slot, stream_edge(edge))),
-                (true, true) if dirty.contains(&slot) => delta.edges.push((slot, stream_edge(edge))),
+                (false, true) => delta.edges.push(edge.snapshot(slot).for_stream()),
+                (true, true) if dirty.contains(&slot) => delta.edges.push(edge.snapshot(slot).for_stream()),
                 _ => {}
             }
             edge.shown = shown;
@@ -361,52 +369,22 @@ impl View {
             self.stats = stats;
             delta.stats = Some(stats);
         }
+        whole
     }
 
     pub fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// The whole view as the first message of a stream.
-    pub fn reset(&self) -> StreamDelta {
-        let nodes = self.nodes.iter().filter(|(_, n)| n.shown).map(|(slot, n)| (slot, full(n)));
-        let edges = self.edges.iter().filter(|(_, e)| e.shown).map(|(slot, e)| (slot, stream_edge(e)));
-        StreamDelta {
-            reset: true,
-            nodes: nodes.collect(),
-            edges: edges.collect(),
-            stats: Some(self.stats),
-            ..StreamDelta::default()
-        }
-    }
-
-    /// The whole view for those who read it once.
-    pub fn snapshot(&mut self) -> Arc<Snapshot> {
+    /// The whole view as it was flushed last.
+    pub fn snapshot(&mut self, store: &Store) -> Arc<Snapshot> {
         if let Some(snapshot) = &self.snapshot {
             return snapshot.clone();
         }
-        let id = |slot: u32| self.nodes.get(slot).map(|n| n.summary.id.clone()).unwrap_or_default();
-        let mut adjacency: HashMap<u32, BTreeSet<String>> = HashMap::new();
-        let mut edges = Vec::new();
-        for (_, edge) in self.edges.iter().filter(|(_, e)| e.shown) {
-            adjacency.entry(edge.key.source).or_default().insert(id(edge.key.target));
-            edges.push(api_edge(edge, id(edge.key.source), id(edge.key.target)));
-        }
-        edges.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut nodes: Vec<NodeSnapshot> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.shown)
-            .map(|(slot, node)| NodeSnapshot {
-                id: node.summary.id.clone(),
-                summary: node.summary.clone(),
-                fragment: node.fragment.get_or_init(|| Arc::new(Fragment::of(&node.summary))).clone(),
-                measured: node.measured.clone(),
-                adjacency: adjacency.remove(&slot).into_iter().flatten().collect(),
-            })
-            .collect();
-        nodes.sort_by(|a, b| a.id.cmp(&b.id));
-        let snapshot = Arc::new(Snapshot { version: self.version, nodes, edges });
+        let shown = self.nodes.iter_mut().filter(|(_, node)| node.shown);
+        let nodes = shown.map(|(slot, node)| node.snapshot(slot, store)).collect();
+        let edges = self.edges.iter().filter(|(_, e)| e.shown).map(|(slot, e)| e.snapshot(slot)).collect();
+        let snapshot = Arc::new(Snapshot::new(nodes, edges, self.stats));
         self.snapshot = Some(snapshot.clone());
         snapshot
     }
@@ -418,15 +396,15 @@ impl View {
 
     /// The slot of a node by its id in the API, shown or not.
     pub fn find(&self, id: &str) -> Option<u32> {
-        self.nodes.iter().find(|(_, node)| node.summary.id == id).map(|(slot, _)| slot)
+        self.nodes.iter().find(|(_, node)| *node.name.id == *id).map(|(slot, _)| slot)
     }
 
     pub fn place_at(&self, slot: u32) -> Option<(&Place, &BTreeSet<NodeIndex>)> {
         self.nodes.get(slot).map(|node| (&node.place, &node.members))
     }
 
-    pub fn summary_at(&self, slot: u32) -> Option<&Summary> {
-        self.nodes.get(slot).map(|node| &*node.summary)
+    pub fn name_at(&self, slot: u32) -> Option<&Name> {
+        self.nodes.get(slot).map(|node| &node.name)
     }
 
     /// Whether the options leave the node; what they do not leave has no connections to show.
@@ -447,72 +425,38 @@ impl View {
 
     pub fn neighbours(&self, slot: u32) -> Vec<String> {
         let targets = self.edges.iter().filter(|(_, e)| e.shown && e.key.source == slot).map(|(_, e)| e.key.target);
-        let ids: BTreeSet<String> = targets.filter_map(|t| Some(self.nodes.get(t)?.summary.id.clone())).collect();
+        let ids: BTreeSet<String> = targets.filter_map(|t| Some(self.nodes.get(t)?.name.id.to_string())).collect();
         ids.into_iter().collect()
     }
 }
 
-fn full(node: &Node) -> Summary {
-    let metrics: Vec<Metric> = node.measured.iter().map(Metric::from).collect();
-    // Tables are long and looked at one by one: they come with details.
-    Summary { metrics, tables: Vec::new(), ..Summary::clone(&node.summary) }
-}
-
-fn evidence(edge: &Merged) -> Evidence {
-    edge.evidence.keys().next().copied().unwrap_or(Evidence::Guess)
-}
-
-fn network_id(key: &EdgeKey) -> Option<String> {
-    key.network.as_ref().map(NetworkKey::api_id)
-}
-
-fn stream_edge(edge: &Merged) -> StreamEdge {
-    StreamEdge {
-        source: edge.key.source,
-        target: edge.key.target,
-        protocol: edge.key.protocol.name().into(),
-        port: edge.key.port,
-        network: network_id(&edge.key),
-        count: edge.count,
-        direction: evidence(edge).name().into(),
-    }
-}
-
-fn api_edge(edge: &Merged, source: String, target: String) -> Edge {
-    let protocol = edge.key.protocol.name();
-    let network = network_id(&edge.key);
-    let over = network.as_deref().map(|n| format!("---{n}")).unwrap_or_default();
-    Edge {
-        id: format!("{source}---{target}---{protocol}:{}{over}", edge.key.port),
-        source,
-        target,
-        protocol: protocol.into(),
-        port: edge.key.port,
-        network,
-        count: edge.count,
-        direction: evidence(edge).name().into(),
-        metrics: BTreeMap::new(),
-    }
-}
-
-/// Stands in a row's value for what the clock will say; no text of a report holds it after JSON's escaping.
-const CLOCK: &str = "\u{1}clock\u{1}";
-
-impl Fragment {
-    pub fn of(summary: &Summary) -> Self {
-        let mut summary = summary.clone();
-        let mut clocks = Vec::new();
-        for row in summary.metadata.iter_mut().filter(|row| row.since.is_some()) {
-            clocks.push(row.clone());
-            row.value = CLOCK.into();
+impl Name {
+    fn take(&mut self, summary: &Summary) {
+        if *self.id != *summary.id {
+            self.id = summary.id.as_str().into();
         }
-        let mut text = serde_json::to_string(&summary).unwrap_or_else(|_| "{}".into());
-        // What comes last is added when it is read.
-        text.pop();
-        let marker = serde_json::to_string(CLOCK).unwrap_or_default();
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        Self { pieces: text.split(&marker).map(str::to_owned).collect(), clocks, hash: hasher.finish() }
+        if *self.label != *summary.label {
+            self.label = summary.label.as_str().into();
+        }
+        if *self.label_minor != *summary.label_minor {
+            self.label_minor = summary.label_minor.as_str().into();
+        }
+        self.is_pseudo = summary.pseudo;
+    }
+}
+
+impl Node {
+    fn snapshot(&mut self, slot: u32, store: &Store) -> NodeSnapshot {
+        let measured = self.measured.get_or_insert_with(|| measure::measure(&self.place, store).into());
+        NodeSnapshot { slot, id: self.name.id.clone(), fragment: self.fragment.clone(), measured: measured.clone() }
+    }
+}
+
+impl Merged {
+    fn snapshot(&self, slot: u32) -> EdgeSnapshot {
+        let EdgeKey { source, target, protocol, port, network } = self.key.clone();
+        let evidence = self.evidence.keys().next().copied().unwrap_or(Evidence::Guess);
+        EdgeSnapshot { slot, source, target, protocol, port, network, count: self.count, evidence }
     }
 }
 
@@ -564,33 +508,5 @@ impl<T> Slots<T> {
 
     fn capacity(&self) -> usize {
         self.all.len()
-    }
-}
-
-impl Snapshot {
-    /// Differs where what is shown differs, also between a view and the one that was made anew after it was dropped.
-    pub fn tag(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for node in &self.nodes {
-            node.id.hash(&mut hasher);
-            node.fragment.hash.hash(&mut hasher);
-            node.adjacency.hash(&mut hasher);
-            for measured in &node.measured {
-                measured.value.to_bits().hash(&mut hasher);
-            }
-        }
-        for edge in &self.edges {
-            (&edge.id, edge.count).hash(&mut hasher);
-        }
-        hasher.finish()
-    }
-}
-
-impl NodeSnapshot {
-    /// Whether a reader would see no difference.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.fragment, &other.fragment)
-            && self.adjacency == other.adjacency
-            && self.measured.iter().map(|m| m.value).eq(other.measured.iter().map(|m| m.value))
     }
 }

@@ -1,4 +1,4 @@
-//! A node of a view in words: everything but its metrics' values and its neighbours.
+//! A node of a view in words: everything but its metrics and its neighbours.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,10 @@ use shared::view::{Parent, Summary};
 use super::Kind;
 use super::place::{Place, api_id, image_group};
 use super::wording::{
-    Measured, container_metrics, container_rows, container_tables, host_metrics, host_rows, network_rows, parent,
-    plural, process_metrics, process_rows, properties, row,
+    container_rows, container_tables, host_rows, network_rows, parent, plural, process_rows, properties, row,
 };
 use crate::store::{HostState, Liveness, Store};
 use crate::topology::{Entity, NetworkKey, Outside, Topology};
-
-pub struct Rendered {
-    pub summary: Summary,
-    pub measured: Vec<Measured>,
-}
 
 /// None where what it stands for is gone.
 pub fn render(
@@ -28,8 +22,7 @@ pub fn render(
     members: &BTreeSet<NodeIndex>,
     topology: &Topology,
     store: &Store,
-    with_samples: bool,
-) -> Option<Rendered> {
+) -> Option<Summary> {
     let id = api_id(kind, place, store)?;
     let mut summary = match place {
         Place::Single(Entity::Host(host)) => host_summary(store.hosts.get(host)?),
@@ -62,20 +55,7 @@ pub fn render(
         }
     };
     summary.id = id;
-    Some(Rendered { summary, measured: measure(place, store, with_samples) })
-}
-
-pub fn measure(place: &Place, store: &Store, with_samples: bool) -> Vec<Measured> {
-    let host = |id: &HostId| store.hosts.get(id);
-    match place {
-        Place::Single(Entity::Host(id)) => host(id).map(|h| host_metrics(h, with_samples)),
-        Place::Single(Entity::Process(id, process)) => host(id).map(|h| process_metrics(h, *process, with_samples)),
-        Place::Single(Entity::Container(id, container)) => {
-            host(id).map(|h| container_metrics(h, container, with_samples))
-        }
-        Place::Single(Entity::Network(_) | Entity::Outside(_)) | Place::Group(_) | Place::Uncontained(_) => None,
-    }
-    .unwrap_or_default()
+    Some(summary)
 }
 
 fn liveness(host: &HostState) -> &'static str {

@@ -1,11 +1,11 @@
-//! Labels, rows and metrics of records: the words that a reader sees.
+//! Labels, rows and tables of records: the words that a reader sees.
 
 use shared::id::{ContainerId, HostId, ProcessId};
 use shared::report::{Container, ContainerState, Health, NetworkScope};
-use shared::view::{Metric, Parent, Row, Sample, Table, TableRow};
+use shared::view::{Parent, Row, Table, TableRow};
 
 use super::place::{image_group, image_tag};
-use crate::store::{HostState, Ring, Series, Store, container_values, host_values, process_values};
+use crate::store::{HostState, Store};
 use crate::topology::NetworkKey;
 
 pub fn row(id: &str, label: &str, value: impl Into<String>, priority: f64) -> Row {
@@ -207,16 +207,20 @@ pub fn container_tables(host: &HostState, id: &ContainerId) -> Vec<Table> {
             image.push(("Virtual size", megabytes(record.size_bytes)));
         }
     }
-    let mut networks = Vec::new();
-    for (name, endpoint) in &container.endpoints {
-        networks.push((name.as_str(), format!("{} {}", joined(&endpoint.addresses), endpoint.mac).trim().to_owned()));
-    }
     vec![
         properties("docker_env_", "Environment variables", borrowed(&environment)),
         properties("docker_label_", "Docker labels", borrowed(&labels)),
         properties("image_table", "Image", image),
-        properties("docker_network_", "Networks", networks),
     ]
+}
+
+/// Addresses and MAC on each network; in details only, what lists need of it stands in their rows.
+pub fn container_networks(host: &HostState, id: &ContainerId) -> Option<Table> {
+    let container = host.report.containers.get(id)?;
+    let networks = container.endpoints.iter().map(|(name, endpoint)| {
+        (name.as_str(), format!("{} {}", joined(&endpoint.addresses), endpoint.mac).trim().to_owned())
+    });
+    Some(properties("docker_network_", "Networks", networks))
 }
 
 fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, String)> {
@@ -253,170 +257,10 @@ pub fn network_rows(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<
     ])
 }
 
-/// What a metric is, apart from its value.
-#[derive(Clone, Copy)]
-pub struct Kind {
-    id: &'static str,
-    label: &'static str,
-    format: &'static str,
-    group: &'static str,
-    priority: f64,
-}
-
-const fn kind(id: &'static str, label: &'static str, format: &'static str, priority: f64) -> Kind {
-    Kind { id, label, format, group: "", priority }
-}
-
-static HOST_METRICS: [Kind; 7] = [
-    kind("host_cpu_usage_percent", "CPU", "percent", 1.0),
-    kind("host_mem_usage_bytes", "Memory", "filesize", 2.0),
-    Kind { group: "load", ..kind("load1", "Load (1m)", "", 11.0) },
-    kind("host_received_bytes", "Received/s", "filesize", 12.0),
-    kind("host_sent_bytes", "Sent/s", "filesize", 13.0),
-    kind("host_disk_read_bytes", "Disk read/s", "filesize", 14.0),
-    kind("host_disk_written_bytes", "Disk written/s", "filesize", 15.0),
-];
-
-static CONTAINER_METRICS: [Kind; 6] = [
-    kind("docker_cpu_total_usage", "CPU", "percent", 1.0),
-    kind("docker_memory_usage", "Memory", "filesize", 2.0),
-    kind("docker_received_bytes", "Received/s", "filesize", 3.0),
-    kind("docker_sent_bytes", "Sent/s", "filesize", 4.0),
-    kind("docker_disk_read_bytes", "Disk read/s", "filesize", 5.0),
-    kind("docker_disk_written_bytes", "Disk written/s", "filesize", 6.0),
-];
-
-static PROCESS_METRICS: [Kind; 3] = [
-    kind("process_cpu_usage_percent", "CPU", "percent", 1.0),
-    kind("process_memory_usage_bytes", "Memory", "filesize", 2.0),
-    kind("open_files_count", "Open files", "integer", 3.0),
-];
-
-/// A metric's kind and its figures: cheap to copy, turned into words where it is read.
-#[derive(Clone)]
-pub struct Measured {
-    kind: &'static Kind,
-    pub value: f64,
-    min: f64,
-    max: f64,
-    samples: Option<Vec<Sample>>,
-}
-
-impl Measured {
-    /// The JSON of the metric without samples. Kinds hold no character that JSON escapes.
-    pub fn write_json(&self, text: &mut String) {
-        use std::fmt::Write;
-        let Kind { id, label, format, group, priority } = self.kind;
-        let _ = write!(text, "{{\"id\":\"{id}\",\"label\":\"{label}\"");
-        for (name, value) in [("format", format), ("group", group)] {
-            if !value.is_empty() {
-                let _ = write!(text, ",\"{name}\":\"{value}\"");
-            }
-        }
-        let Self { value, min, max, .. } = self;
-        let _ = write!(text, ",\"value\":{value:?},\"priority\":{priority:?},\"samples\":null");
-        let _ = write!(text, ",\"min\":{min:?},\"max\":{max:?},\"url\":\"\"}}");
-    }
-}
-
-impl From<&Measured> for Metric {
-    fn from(measured: &Measured) -> Self {
-        let Measured { kind, value, min, max, samples } = measured;
-        Self {
-            id: kind.id.into(),
-            label: kind.label.into(),
-            format: kind.format.into(),
-            group: kind.group.into(),
-            value: *value,
-            priority: kind.priority,
-            samples: samples.clone(),
-            min: *min,
-            max: *max,
-            url: String::new(),
-        }
-    }
-}
-
-/// Metrics of one thing: from its last minute where that is kept, with the samples where they are asked for.
-/// `most` is the largest value possible of each, 0 where there is no such bound.
-fn metrics<const N: usize>(
-    kinds: &'static [Kind; N],
-    now: [f64; N],
-    most: [f64; N],
-    ring: Option<&Ring<N>>,
-    series: &Series,
-    with_samples: bool,
-) -> Vec<Measured> {
-    let one = |n: usize| {
-        let known = ring.into_iter().flat_map(|ring| ring.values(n));
-        let (low, high) = known.chain([now[n]]).fold((f64::INFINITY, 0f64), |(low, high), v| (low.min(v), high.max(v)));
-        let samples = with_samples.then(|| {
-            let times = ring.into_iter().flat_map(|ring| series.times(ring.len()));
-            let values = ring.into_iter().flat_map(|ring| ring.values(n));
-            times.zip(values).map(|(ms, value)| Sample { date: rfc3339(ms), value: rounded(value) }).collect()
-        });
-        Measured {
-            kind: &kinds[n],
-            value: rounded(now[n]),
-            min: rounded(low),
-            max: rounded(high.max(most[n])),
-            samples,
-        }
-    };
-    (0..N).map(one).collect()
-}
-
-/// Two decimals are what a reader can use.
-pub fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
-}
-
-pub fn host_metrics(host: &HostState, with_samples: bool) -> Vec<Measured> {
-    let Some(now) = &host.report.metrics.host else { return Vec::new() };
-    let most = [100.0, host.report.host.memory_bytes as f64, 0.0, 0.0, 0.0, 0.0, 0.0];
-    metrics(&HOST_METRICS, host_values(now), most, Some(&host.series.host), &host.series, with_samples)
-}
-
-pub fn container_metrics(host: &HostState, id: &ContainerId, with_samples: bool) -> Vec<Measured> {
-    let Some(now) = host.report.metrics.containers.get(id) else { return Vec::new() };
-    let limit = host.report.containers.get(id).and_then(|c| c.memory_limit_bytes);
-    let memory = limit.unwrap_or(host.report.host.memory_bytes) as f64;
-    let most = [100.0, memory, 0.0, 0.0, 0.0, 0.0];
-    let ring = host.series.containers.get(id);
-    metrics(&CONTAINER_METRICS, container_values(now), most, ring, &host.series, with_samples)
-}
-
-pub fn process_metrics(host: &HostState, id: ProcessId, with_samples: bool) -> Vec<Measured> {
-    let Some(now) = host.report.metrics.processes.get(&id) else { return Vec::new() };
-    let limit = host.report.processes.get(&id).and_then(|p| p.open_files_limit).unwrap_or(0);
-    let most = [f64::from(host.report.host.cpus) * 100.0, host.report.host.memory_bytes as f64, limit as f64];
-    let ring = host.series.processes.get(&id).map(|(_, ring)| ring);
-    metrics(&PROCESS_METRICS, process_values(now), most, ring, &host.series, with_samples)
-}
-
 pub fn parent(id: String, label: &str, topology: &str) -> Parent {
     Parent { id, label: label.to_owned(), topology_id: topology.to_owned() }
 }
 
 pub fn plural(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_metric_written_by_hand_is_the_metric() {
-        let kinds = HOST_METRICS.iter().chain(&CONTAINER_METRICS).chain(&PROCESS_METRICS);
-        for (kind, value) in kinds.zip([0.0, 0.07, 12.34, 5e17, 1e-7].into_iter().cycle()) {
-            let measured = Measured { kind, value, min: 0.0, max: value * 2.0, samples: None };
-            let mut text = String::new();
-            measured.write_json(&mut text);
-            let read: Metric = serde_json::from_str(&text).unwrap();
-            assert_eq!(read, Metric::from(&measured));
-            let written = serde_json::to_value(Metric::from(&measured)).unwrap();
-            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), written);
-        }
-    }
 }

@@ -4,13 +4,14 @@
 //! Named fields let an old probe talk to a new app and the other way round. One stream per connection lets every
 //! message refer to the ones before it; the small window (128 KiB) keeps a context at 0.6 MB on the reading side.
 
-use std::io;
+use std::cell::RefCell;
+use std::{fmt, io};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
-use super::{DECODED_BYTES_MAX, ENCODED_BYTES_MAX, VERSION};
+use super::{DECODED_BYTES_MAX, ENCODED_BYTES_MAX, Message, VERSION};
 
 const LEVEL: i32 = 3;
 const WINDOW_LOG: u32 = 17;
@@ -89,18 +90,23 @@ impl FrameWriter {
 /// The receiving half of one connection.
 pub struct FrameReader {
     stream: Decoder<'static>,
-    plain: Vec<u8>,
+}
+
+/// A message that was unpacked lies here until it is read. An app has hundreds of connections and few threads.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+thread_local! {
+    static UNPACKED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl FrameReader {
     pub fn new() -> io::Result<Self> {
         let mut stream = Decoder::new()?;
         stream.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
-        Ok(Self { stream, plain: Vec::new() })
+        Ok(Self { stream })
     }
 
     /// After an error the stream cannot be trusted any more: close the connection.
-    pub fn decode<T: DeserializeOwned>(&mut self, frame: &[u8]) -> Result<T, DecodeError> {
+    pub fn decode<T: Message>(&mut self, frame: &[u8]) -> Result<T, DecodeError> {
         if frame.len() > ENCODED_BYTES_MAX {
             return Err(DecodeError::TooLarge(frame.len()));
         }
@@ -108,22 +114,61 @@ impl FrameReader {
         if version != VERSION {
             return Err(DecodeError::Version(version));
         }
-        self.plain.clear();
+        UNPACKED.with_borrow_mut(|plain| {
+            plain.clear();
+            let message = self.unpack(body, plain).and_then(|()| read(plain));
+            // One large snapshot must not keep its buffer for ever.
+            plain.shrink_to(KEPT_BYTES_MAX);
+            message
+        })
+    }
+
+    fn unpack(&mut self, body: &[u8], plain: &mut Vec<u8>) -> Result<(), DecodeError> {
         let mut input = InBuffer::around(body);
         loop {
-            let before = (input.pos(), self.plain.len());
-            step(&mut self.plain, |out| self.stream.run(&mut input, out).map(|_| ()))
-                .map_err(DecodeError::Compression)?;
-            if self.plain.len() > DECODED_BYTES_MAX {
+            let before = (input.pos(), plain.len());
+            step(plain, |out| self.stream.run(&mut input, out).map(|_| ())).map_err(DecodeError::Compression)?;
+            if plain.len() > DECODED_BYTES_MAX {
                 return Err(DecodeError::Bomb);
             }
-            if (input.pos(), self.plain.len()) == before {
-                break;
+            if (input.pos(), plain.len()) == before {
+                return Ok(());
             }
         }
-        let message = rmp_serde::from_slice(&self.plain);
-        self.plain.shrink_to(64 << 10);
-        Ok(message?)
+    }
+}
+
+/// A message of a kind that this side does not know is read as `T::UNKNOWN`, whatever it carries.
+fn read<T: Message>(plain: &[u8]) -> Result<T, DecodeError> {
+    rmp_serde::from_slice(plain).or_else(|error| match rmp_serde::from_slice::<Kind>(plain) {
+        Ok(Kind(kind)) if !T::KINDS.contains(&kind.as_str()) => Ok(T::UNKNOWN),
+        _ => Err(error.into()),
+    })
+}
+
+/// The name of a message's kind; what it carries is skipped, but must be whole.
+struct Kind(String);
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl<'de> Visitor<'de> for Name {
+            type Value = Kind;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a kind of message, alone or with what it carries")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Kind, E> {
+                Ok(Kind(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
+                let entry: Option<(String, IgnoredAny)> = map.next_entry()?;
+                entry.map(|(name, _)| Kind(name)).ok_or_else(|| A::Error::custom("no kind"))
+            }
+        }
+        from.deserialize_any(Name)
     }
 }
 
@@ -144,10 +189,11 @@ mod tests {
     use super::*;
     use crate::delta::Delta;
     use crate::id::ProcessId;
+    use crate::id::{HostId, InstanceId};
     use crate::report::{Collector, CollectorStatus, Process};
-    use crate::wire::{Snapshot, Stamp, ToApp, Update};
+    use crate::wire::{Ack, Hello, Refused, Snapshot, Stamp, ToApp, ToProbe, Update, Welcome};
     use proptest::prelude::*;
-    use serde::Deserialize;
+    use uuid::Uuid;
 
     fn snapshot(processes: u32) -> ToApp {
         let mut report = crate::Report::default();
@@ -198,7 +244,7 @@ mod tests {
     fn a_frame_that_unpacks_without_bound_is_refused() {
         let mut writer = FrameWriter::new().unwrap();
         let frame = writer.encode(&vec![0u8; DECODED_BYTES_MAX + 1]).unwrap();
-        let error = FrameReader::new().unwrap().decode::<Vec<u8>>(&frame).unwrap_err();
+        let error = FrameReader::new().unwrap().decode::<ToApp>(&frame).unwrap_err();
         assert!(matches!(error, DecodeError::Bomb), "{error}");
     }
 
@@ -207,18 +253,57 @@ mod tests {
         #[derive(Serialize)]
         enum Future {
             Teleport,
+            Warp { factor: u8, crew: Vec<String> },
+            Delta(u8),
         }
         #[derive(Serialize)]
         struct NewStatus<'a> {
             state: &'a str,
             shiny: u8,
         }
-        let frame = FrameWriter::new().unwrap().encode(&Future::Teleport).unwrap();
-        assert_eq!(FrameReader::new().unwrap().decode::<ToApp>(&frame).unwrap(), ToApp::Unknown);
-        let frame = FrameWriter::new().unwrap().encode(&("ebpf", NewStatus { state: "warp", shiny: 1 })).unwrap();
-        let (collector, status): (Collector, CollectorStatus) = FrameReader::new().unwrap().decode(&frame).unwrap();
+        let (mut writer, mut reader) = (FrameWriter::new().unwrap(), FrameReader::new().unwrap());
+        for message in [Future::Teleport, Future::Warp { factor: 9, crew: vec!["a".into()] }] {
+            let frame = writer.encode(&message).unwrap();
+            assert_eq!(reader.decode::<ToApp>(&frame).unwrap(), ToApp::Unknown);
+            let frame = writer.encode(&message).unwrap();
+            assert_eq!(reader.decode::<ToProbe>(&frame).unwrap(), ToProbe::Unknown);
+        }
+        let frame = writer.encode(&Future::Delta(1)).unwrap();
+        assert!(reader.decode::<ToApp>(&frame).is_err(), "a known kind that carries nonsense is no unknown one");
+        assert_eq!(reader.decode::<ToApp>(&writer.encode(&snapshot(1)).unwrap()).unwrap(), snapshot(1), "and goes on");
+        let bytes = rmp_serde::to_vec_named(&("ebpf", NewStatus { state: "warp", shiny: 1 })).unwrap();
+        let (collector, status): (Collector, CollectorStatus) = rmp_serde::from_slice(&bytes).unwrap();
         assert_eq!(collector, Collector::Unknown);
         assert_eq!(status.state, crate::report::CollectorState::Unknown);
+    }
+
+    #[test]
+    fn the_kinds_that_are_known_are_all_of_them() {
+        let hello = Hello {
+            host: HostId(Uuid::nil()),
+            instance: InstanceId(Uuid::nil()),
+            hostname: String::new(),
+            scope_version: String::new(),
+            token: String::new(),
+            capabilities: Vec::new(),
+            publish_interval_ms: 0,
+        };
+        fn kind<T: Serialize>(message: &T) -> String {
+            rmp_serde::from_slice::<Kind>(&rmp_serde::to_vec_named(message).unwrap()).unwrap().0
+        }
+        let update = Update { sequence: 2, at: Stamp::default(), delta: Delta::default() };
+        let to_app = [ToApp::Hello(hello), snapshot(1), ToApp::Delta(update)].map(|message| kind(&message));
+        assert_eq!(to_app, *ToApp::KINDS);
+        let welcome = Welcome {
+            app: InstanceId(Uuid::nil()),
+            hostname: String::new(),
+            scope_version: String::new(),
+            capabilities: Vec::new(),
+        };
+        let refused = Refused { reason: String::new() };
+        let to_probe = [ToProbe::Welcome(welcome), ToProbe::Refused(refused), ToProbe::Ack(Ack { sequence: 1 })];
+        let to_probe: Vec<String> = to_probe.iter().map(kind).chain([kind(&ToProbe::Resync)]).collect();
+        assert_eq!(to_probe, ToProbe::KINDS);
     }
 
     #[test]
@@ -228,8 +313,8 @@ mod tests {
             name: String,
             novelty: u32,
         }
-        let frame = FrameWriter::new().unwrap().encode(&Old { name: "x".into(), novelty: 1 }).unwrap();
-        let process: Process = FrameReader::new().unwrap().decode(&frame).unwrap();
+        let bytes = rmp_serde::to_vec_named(&Old { name: "x".into(), novelty: 1 }).unwrap();
+        let process: Process = rmp_serde::from_slice(&bytes).unwrap();
         assert_eq!(process, Process { name: "x".into(), ..Process::default() });
     }
 

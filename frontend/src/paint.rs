@@ -1,0 +1,457 @@
+//! What a frame shows, painted on a canvas: edges, shapes, names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::f64::consts::TAU;
+
+use shared::view::{StreamEdge, Summary};
+use wasm_bindgen::prelude::*;
+use web_sys::CanvasRenderingContext2d as Context;
+
+use crate::layout::Point;
+use crate::model::Model;
+use crate::scene::{self, Camera, RADIUS, Size};
+use crate::text;
+use crate::theme::Theme;
+
+/// Edges fade towards their source up to so many; beyond, they are flat and drawn in one stroke.
+const TAPERED_MAX: usize = 400;
+
+/// What is emphasised.
+pub struct Drawing {
+    pub lit: Option<BTreeSet<u32>>,
+    pub found: Option<BTreeMap<u32, Option<String>>>,
+    pub selected: Option<String>,
+    pub hovered: Option<u32>,
+}
+
+impl Drawing {
+    fn is_faded(&self, slot: u32) -> bool {
+        let by_focus = self.lit.as_ref().is_some_and(|lit| !lit.contains(&slot));
+        let by_search = self.found.as_ref().is_some_and(|found| !found.contains_key(&slot));
+        by_focus || by_search
+    }
+}
+
+/// The graph without its ground. The context is in pixels of the screen; `size` is that of what is painted on.
+pub fn graph(
+    g: &Context,
+    theme: &Theme,
+    model: &Model,
+    at: &BTreeMap<u32, Point>,
+    drawing: &Drawing,
+    camera: Camera,
+    size: Size,
+) {
+    g.save();
+    let _ = g.translate(size.width / 2.0, size.height / 2.0);
+    let _ = g.scale(camera.zoom, camera.zoom);
+    let _ = g.translate(-camera.centre.x, -camera.centre.y);
+    let visible = |p: &Point| {
+        let s = camera.to_screen(*p, size);
+        s.x > -220.0 && s.x < size.width + 60.0 && s.y > -60.0 && s.y < size.height + 60.0
+    };
+    edges(g, theme, model.edges.values(), at, drawing, camera.zoom);
+    let height = RADIUS * 2.0 * camera.zoom;
+    for (slot, node) in &model.nodes {
+        let Some(p) = at.get(slot).filter(|p| visible(p)) else { continue };
+        let faded = drawing.is_faded(*slot);
+        g.set_global_alpha(if faded { 0.2 } else { 1.0 });
+        shape(g, theme, node, *p, height);
+        let picked = drawing.selected.as_ref() == Some(&node.id);
+        if picked || drawing.hovered == Some(*slot) {
+            ring(g, theme, node, *p, picked);
+        }
+    }
+    g.set_global_alpha(1.0);
+    labels(g, theme, model.nodes.iter(), at, drawing, camera, size);
+    g.restore();
+}
+
+/// Dots that move with the camera, so that panning is seen where there is nothing.
+pub fn grid(g: &Context, theme: &Theme, camera: Camera, size: Size) {
+    let mut step = 48.0 * camera.zoom;
+    while step < 24.0 {
+        step *= 2.0;
+    }
+    let origin = camera.to_screen(Point { x: 0.0, y: 0.0 }, size);
+    g.set_fill_style_str(&theme.grid);
+    g.begin_path();
+    let mut y = origin.y.rem_euclid(step);
+    while y < size.height {
+        let mut x = origin.x.rem_euclid(step);
+        while x < size.width {
+            g.rect(x, y, 1.5, 1.5);
+            x += step;
+        }
+        y += step;
+    }
+    g.fill();
+}
+
+fn edges<'a>(
+    g: &Context,
+    theme: &Theme,
+    all: impl Iterator<Item = &'a StreamEdge>,
+    at: &BTreeMap<u32, Point>,
+    drawing: &Drawing,
+    zoom: f64,
+) {
+    // What two nodes say to one another over several ports is one line.
+    let mut merged: BTreeMap<(u32, u32), (StreamEdge, BTreeSet<u16>)> = BTreeMap::new();
+    for edge in all {
+        let one = merged
+            .entry((edge.source, edge.target))
+            .or_insert_with(|| (StreamEdge { count: 0, ..edge.clone() }, BTreeSet::new()));
+        one.0.count += edge.count;
+        one.1.insert(edge.port);
+    }
+    let tapered = merged.len() <= TAPERED_MAX && RADIUS * 2.0 * zoom >= 26.0;
+    let mut ports: BTreeMap<(u32, BTreeSet<u16>), (Point, bool)> = BTreeMap::new();
+    for lit_pass in [false, true] {
+        let mut batched: BTreeMap<u32, Vec<[Point; 4]>> = BTreeMap::new();
+        for ((source, target), (edge, on)) in &merged {
+            let (Some(a), Some(b)) = (at.get(source), at.get(target)) else { continue };
+            let focus = drawing.hovered;
+            let touches = |slot: u32| *source == slot || *target == slot;
+            let is_lit = match focus {
+                Some(slot) => touches(slot),
+                None => {
+                    drawing.lit.is_some()
+                        && drawing.selected.is_some()
+                        && !drawing.is_faded(*source)
+                        && !drawing.is_faded(*target)
+                }
+            };
+            let faded = !is_lit && (drawing.is_faded(*source) || drawing.is_faded(*target) || focus.is_some());
+            if is_lit != lit_pass {
+                continue;
+            }
+            let width = scene::edge_width(edge) * if is_lit { 1.25 } else { 1.0 };
+            let colour = if is_lit { &theme.edge_lit } else { &theme.edge };
+            g.set_global_alpha(if faded { 0.2 } else { 1.0 });
+            if source == target {
+                self_loop(g, *a, colour, width);
+                continue;
+            }
+            let curve = scene::edge_curve(*a, *b);
+            if !tapered && !is_lit {
+                let key = (width * 4.0) as u32 * 2 + u32::from(faded);
+                batched.entry(key).or_default().push(curve);
+                continue;
+            }
+            let gradient = g.create_linear_gradient(curve[0].x, curve[0].y, curve[3].x, curve[3].y);
+            let _ = gradient.add_color_stop(0.0, &mixed(colour, &theme.canvas, 0.6));
+            let _ = gradient.add_color_stop(0.75, colour);
+            g.set_stroke_style_canvas_gradient(&gradient);
+            g.set_line_width(width);
+            // A direction that is only guessed is dotted.
+            dash(g, if edge.direction == "guess" { &[2.0, 4.0] } else { &[] });
+            g.begin_path();
+            path(g, curve);
+            g.stroke();
+            dash(g, &[]);
+            head(g, curve, colour, width);
+            if !faded {
+                ports.entry((*target, on.clone())).or_insert((curve[3], a.x <= b.x));
+            }
+        }
+        for (key, curves) in batched {
+            g.set_global_alpha(if key % 2 == 1 { 0.2 } else { 1.0 });
+            g.set_stroke_style_str(&theme.edge);
+            g.set_line_width(f64::from(key / 2) / 4.0);
+            g.begin_path();
+            for curve in curves {
+                path(g, curve);
+            }
+            g.stroke();
+        }
+    }
+    g.set_global_alpha(1.0);
+    if RADIUS * 2.0 * zoom >= 40.0 {
+        g.set_font(&format!("400 11px {}", theme.font));
+        g.set_fill_style_str(&theme.text_3);
+        g.set_text_baseline("alphabetic");
+        for ((_, on), (p, from_left)) in ports {
+            let listed: Vec<String> = on.iter().take(3).map(u16::to_string).collect();
+            let more = if on.len() > 3 { " …" } else { "" };
+            g.set_text_align(if from_left { "left" } else { "right" });
+            let _ = g.fill_text(
+                &format!("{}{more}", listed.join(" ")),
+                p.x + if from_left { 8.0 } else { -8.0 },
+                p.y - 7.0,
+            );
+        }
+    }
+}
+
+fn path(g: &Context, [a, b, c, d]: [Point; 4]) {
+    g.move_to(a.x, a.y);
+    g.bezier_curve_to(b.x, b.y, c.x, c.y, d.x, d.y);
+}
+
+fn dash(g: &Context, pattern: &[f64]) {
+    let list: js_sys::Array = pattern.iter().map(|n| JsValue::from_f64(*n)).collect();
+    let _ = g.set_line_dash(&list);
+}
+
+fn head(g: &Context, curve: [Point; 4], colour: &str, width: f64) {
+    let (end, before) = (curve[3], scene::on_curve(curve, 0.94));
+    let angle = (end.y - before.y).atan2(end.x - before.x);
+    let length = 6.0 + width;
+    g.set_fill_style_str(colour);
+    g.begin_path();
+    g.move_to(end.x, end.y);
+    for side in [0.42, -0.42] {
+        g.line_to(end.x - length * (angle + side).cos(), end.y - length * (angle + side).sin());
+    }
+    g.close_path();
+    g.fill();
+}
+
+fn self_loop(g: &Context, p: Point, colour: &str, width: f64) {
+    g.set_stroke_style_str(colour);
+    g.set_line_width(width);
+    g.begin_path();
+    let _ = g.arc(p.x - RADIUS * 0.95, p.y - RADIUS * 0.95, RADIUS * 0.55, 0.25 * TAU, 1.02 * TAU);
+    g.stroke();
+}
+
+fn outline(g: &Context, kind: &str, p: Point, grow: f64) {
+    g.begin_path();
+    let factor = (RADIUS + grow) / RADIUS;
+    if let Some(points) = scene::polygon(kind) {
+        let moved: Vec<Point> = points.iter().map(|q| Point { x: p.x + q.x * factor, y: p.y + q.y * factor }).collect();
+        rounded(g, &moved, RADIUS * if kind == "process" { 0.3 } else { 0.16 });
+        return;
+    }
+    let r = RADIUS * factor;
+    match kind {
+        "network" => {
+            let _ = g.round_rect_with_f64(p.x - r * 1.15, p.y - r * 0.62, r * 2.3, r * 1.24, r * 0.62);
+        }
+        "outside" => {
+            let puff = |x: f64, y: f64, radius: f64| (p.x + x * factor, p.y + y * factor, radius * factor);
+            let (x, y, radius) = puff(-11.0, 5.0, 10.5);
+            let _ = g.arc(x, y, radius, 0.25 * TAU, 0.72 * TAU);
+            let (x, y, radius) = puff(0.0, -4.0, 14.0);
+            let _ = g.arc(x, y, radius, 0.56 * TAU, 0.94 * TAU);
+            let (x, y, radius) = puff(12.0, 5.0, 10.5);
+            let _ = g.arc(x, y, radius, 0.78 * TAU, 0.25 * TAU);
+            g.close_path();
+        }
+        _ => {
+            let _ = g.arc(p.x, p.y, r, 0.0, TAU);
+        }
+    }
+}
+
+fn rounded(g: &Context, points: &[Point], radius: f64) {
+    let count = points.len();
+    for n in 0..count {
+        let (before, corner, after) = (points[(n + count - 1) % count], points[n], points[(n + 1) % count]);
+        let towards = |q: Point| {
+            let length = (q.x - corner.x).hypot(q.y - corner.y).max(0.01);
+            let share = (radius / length).min(0.5);
+            Point { x: corner.x + (q.x - corner.x) * share, y: corner.y + (q.y - corner.y) * share }
+        };
+        let (start, end) = (towards(before), towards(after));
+        if n == 0 {
+            g.move_to(start.x, start.y);
+        } else {
+            g.line_to(start.x, start.y);
+        }
+        g.quadratic_curve_to(corner.x, corner.y, end.x, end.y);
+    }
+    g.close_path();
+}
+
+fn shape(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
+    let (fill, line) = theme.kind(&node.kind);
+    let stopped = node.state == "stopped";
+    let lost = matches!(node.state.as_str(), "stale" | "down");
+    if lost {
+        g.set_global_alpha(0.6);
+    }
+    g.set_line_width(if stopped { 1.0 } else { 1.5 });
+    g.set_stroke_style_str(line);
+    if node.stack && height >= 26.0 {
+        for step in [2.0, 1.0] {
+            outline(g, &node.kind, Point { x: p.x + 3.5 * step, y: p.y - 3.5 * step }, 0.0);
+            g.set_fill_style_str(&theme.canvas);
+            g.fill();
+            g.stroke();
+        }
+    }
+    outline(g, &node.kind, p, 0.0);
+    g.set_fill_style_str(if stopped { &theme.canvas } else { fill });
+    g.fill();
+    cpu_fill(g, theme, node, p, height);
+    outline(g, &node.kind, p, 0.0);
+    dash(g, if lost { &[5.0, 4.0] } else { &[] });
+    g.stroke();
+    dash(g, &[]);
+    if node.state == "paused" && height >= 20.0 {
+        g.set_fill_style_str(line);
+        g.fill_rect(p.x - 6.0, p.y - 7.0, 4.0, 14.0);
+        g.fill_rect(p.x + 2.0, p.y - 7.0, 4.0, 14.0);
+    } else if node.count > 0 && height >= 26.0 {
+        g.set_font(&format!("600 12px {}", theme.font));
+        g.set_text_align("center");
+        g.set_text_baseline("middle");
+        g.set_fill_style_str(&theme.text);
+        let _ = g.fill_text(&node.count.to_string(), p.x, p.y + 0.5);
+    }
+}
+
+/// CPU as the height of the fill, where it is worth a look, with its value.
+fn cpu_fill(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
+    let Some(metric) = node.metrics.first().filter(|m| m.format == "percent" && node.state.is_empty()) else { return };
+    let share = (metric.value / metric.max.max(1.0)).clamp(0.0, 1.0);
+    if share < 0.005 {
+        return;
+    }
+    g.save();
+    g.clip();
+    g.set_fill_style_str(&theme.metric);
+    let top = p.y + RADIUS - share * RADIUS * 2.0;
+    g.fill_rect(p.x - RADIUS - 4.0, top, RADIUS * 2.0 + 8.0, p.y + RADIUS - top + 4.0);
+    g.set_fill_style_str(&theme.metric_line);
+    g.fill_rect(p.x - RADIUS - 4.0, top, RADIUS * 2.0 + 8.0, 1.0);
+    g.restore();
+    if height >= 36.0 && metric.value >= 0.95 && node.count == 0 {
+        g.set_font(&format!("500 11px {}", theme.font));
+        g.set_text_align("center");
+        g.set_text_baseline("middle");
+        g.set_fill_style_str(&theme.text);
+        let _ = g.fill_text(&format!("{:.0}%", metric.value), p.x, p.y + 0.5);
+    }
+}
+
+fn ring(g: &Context, theme: &Theme, node: &Summary, p: Point, picked: bool) {
+    outline(g, &node.kind, p, if picked { 4.0 } else { 2.5 });
+    g.set_stroke_style_str(&theme.ring);
+    g.set_line_width(if picked { 2.0 } else { 1.0 });
+    g.stroke();
+}
+
+/// Names to the right of their nodes, in the order of who matters most, none over another.
+fn labels<'a>(
+    g: &Context,
+    theme: &Theme,
+    nodes: impl Iterator<Item = (&'a u32, &'a Summary)>,
+    at: &BTreeMap<u32, Point>,
+    drawing: &Drawing,
+    camera: Camera,
+    size: Size,
+) {
+    let height = RADIUS * 2.0 * camera.zoom;
+    let mut order: Vec<(u8, u32, &Summary, Point)> = Vec::new();
+    for (slot, node) in nodes {
+        let Some(p) = at.get(slot) else { continue };
+        let picked = drawing.selected.as_ref() == Some(&node.id);
+        let rank = match () {
+            () if picked => 0,
+            () if drawing.hovered == Some(*slot) => 1,
+            () if drawing.found.as_ref().is_some_and(|found| found.contains_key(slot)) => 2,
+            () if drawing.is_faded(*slot) => 9,
+            () => 5,
+        };
+        // Far away, only those that somebody points at have names, and groups.
+        if height >= 24.0 || rank < 3 || (height >= 12.0 && node.stack) {
+            order.push((rank, *slot, node, *p));
+        }
+    }
+    order.sort_by_key(|(rank, slot, ..)| (*rank, *slot));
+    let mut taken: Vec<(f64, f64, f64, f64)> = Vec::new();
+    let shown = height >= 40.0;
+    g.set_line_join("round");
+    for (rank, slot, node, p) in order {
+        let screen = camera.to_screen(p, size);
+        if screen.x < -200.0 || screen.x > size.width || screen.y < -40.0 || screen.y > size.height + 40.0 {
+            continue;
+        }
+        let name = text::shortened(text::base_name(&node.label), 18);
+        let reason = drawing.found.as_ref().and_then(|found| found.get(&slot).cloned().flatten());
+        let (minor, minor_colour) = match &reason {
+            Some(reason) => (text::shortened(reason, 30), &theme.accent),
+            None => (text::shortened(&node.label_minor, 22), &theme.text_2),
+        };
+        let x =
+            p.x + RADIUS * if node.kind == "network" { 1.15 } else { 1.0 } + 10.0 + if node.stack { 5.0 } else { 0.0 };
+        // Half an em a letter is near enough to keep names apart.
+        let width =
+            (name.chars().count() as f64 * 7.2).max(if shown { minor.chars().count() as f64 * 6.4 } else { 0.0 });
+        let frame = (x, p.y - 16.0, x + width, p.y + 18.0);
+        let clash = taken.iter().any(|t| frame.0 < t.2 && t.0 < frame.2 && frame.1 < t.3 && t.1 < frame.3);
+        if clash && rank > 1 {
+            continue;
+        }
+        taken.push(frame);
+        g.set_global_alpha(if rank == 9 { 0.25 } else { 1.0 });
+        g.set_text_align("left");
+        g.set_text_baseline("alphabetic");
+        g.set_stroke_style_str(&theme.canvas);
+        g.set_line_width(4.0);
+        let line = |words: &str, weight: u32, px: u32, y: f64, colour: &str| {
+            g.set_font(&format!("{weight} {px}px {}", theme.font));
+            let _ = g.stroke_text(words, x, y);
+            g.set_fill_style_str(colour);
+            let _ = g.fill_text(words, x, y);
+        };
+        let two_lines = shown || reason.is_some() || rank < 2;
+        let middle = if two_lines { p.y - 2.0 } else { p.y + 4.5 };
+        line(&name, 600, 13, middle, &theme.text);
+        if two_lines {
+            line(&minor, 400, 12, p.y + 14.0, minor_colour);
+        }
+        if shown {
+            bars(g, theme, node, x, p.y + 20.0);
+        }
+    }
+    g.set_global_alpha(1.0);
+}
+
+/// A short line for each network that the node is on.
+fn bars(g: &Context, theme: &Theme, node: &Summary, x: f64, y: f64) {
+    for (n, network) in node.networks.iter().take(6).enumerate() {
+        let slot = crate::canvas::slot_of(&network.label);
+        let left = x + n as f64 * 17.0;
+        g.set_stroke_style_str(&theme.networks[slot]);
+        g.set_line_width(3.0);
+        g.set_line_cap(if slot == 2 { "round" } else { "butt" });
+        let pattern: &[f64] = match slot {
+            1 => &[5.0, 2.0],
+            2 => &[0.1, 4.0],
+            4 => &[6.0, 2.0, 1.0, 2.0],
+            5 => &[2.5, 2.0],
+            _ => &[],
+        };
+        dash(g, pattern);
+        g.begin_path();
+        if slot == 3 {
+            g.set_line_width(1.4);
+            for dy in [-1.2, 1.6] {
+                g.move_to(left, y + dy);
+                g.line_to(left + 13.0, y + dy);
+            }
+        } else {
+            g.move_to(left, y);
+            g.line_to(left + 13.0, y);
+        }
+        g.stroke();
+    }
+    dash(g, &[]);
+    g.set_line_cap("butt");
+}
+
+/// A colour `share` of the way from one to the other; both as `#rrggbb`.
+fn mixed(from: &str, to: &str, share: f64) -> String {
+    let part = |colour: &str, n: usize| {
+        colour.get(1 + n * 2..3 + n * 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).map(f64::from)
+    };
+    let mix = |n: usize| {
+        let (a, b) = (part(from, n).unwrap_or(128.0), part(to, n).unwrap_or(128.0));
+        (a + (b - a) * share).round() as u8
+    };
+    format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
+}

@@ -1,0 +1,89 @@
+//! What Scope costs, measured on this machine, with the goal beside each figure.
+//!
+//! The processes under test are apart from this one; the load and its readers share the machine with them, so latencies
+//! include their share of its cores. Nothing leaves loopback and the testbed.
+
+mod app;
+mod figures;
+mod page;
+mod probe;
+mod process;
+mod soak;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use figures::Figures;
+use scope_tests::load::Load;
+
+const USAGE: &str = "usage: bench [BINARY [PART]...]        PART: app, fleet, probe, page; all of them unless said
+       bench soak BINARY [MINUTES]    churn for so long (60), and whether memory stayed flat
+       bench load ADDRESS:PORT [HOSTS]    only the load, against an app that runs, until it is ended";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["hold"] => probe::hold(),
+        ["call", count] => probe::call(count.parse().expect("a number of calls")),
+        ["load", address, ref hosts @ ..] => {
+            let (Ok(address), Ok(hosts)) = (address.parse(), hosts.first().unwrap_or(&"100").parse()) else {
+                return usage();
+            };
+            runtime().block_on(async {
+                let _load = Load::start(address, hosts);
+                std::future::pending::<()>().await;
+            });
+        }
+        ["soak", binary, ref minutes @ ..] => {
+            let Ok(minutes) = minutes.first().unwrap_or(&"60").parse() else { return usage() };
+            return match runtime().block_on(soak::run(Path::new(binary), minutes)) {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::FAILURE,
+            };
+        }
+        [option, ..] if option.starts_with('-') => return usage(),
+        [] => figures(Path::new("target/release/scope"), &[]),
+        [binary, ref parts @ ..] => figures(Path::new(binary), parts),
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+fn figures(binary: &Path, parts: &[&str]) {
+    let wanted = |part| parts.is_empty() || parts.contains(&part);
+    let mut figures = Figures::default();
+    if wanted("app") {
+        println!("the app under the load of 100 hosts:");
+        runtime().block_on(app::measure(binary, &mut figures));
+    }
+    if wanted("fleet") {
+        println!("the app under the load of 1,000 hosts:");
+        runtime().block_on(app::measure_fleet(binary, &mut figures));
+    }
+    if wanted("probe") {
+        println!("a probe on a host with 50 containers:");
+        probe::measure(binary, &mut figures);
+    }
+    if wanted("page") {
+        println!("the page in a browser:");
+        let runtime = runtime();
+        runtime.block_on(page::measure(binary, &mut figures));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+    figures.print_table();
+    let path = PathBuf::from("target/bench.json");
+    if let Err(error) = fs::write(&path, figures.to_json()) {
+        eprintln!("{} cannot be written: {error}", path.display());
+    }
+}
