@@ -48,7 +48,7 @@ const CHUNK: usize = 128 << 10;
 
 /// `{"nodes": {…}, "edges": […]}`, written while it is sent: a view of a fleet has tens of megabytes.
 pub fn view(snapshot: Arc<Snapshot>, censor: Censor, now_ms: u64) -> Body {
-    let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(4);
+    let (sender, mut receiver) = mpsc::channel::<Result<Bytes, Infallible>>(4);
     spawn_blocking(move || {
         let mut text = Vec::with_capacity(CHUNK + (16 << 10));
         // False once the reader has gone.
@@ -76,8 +76,8 @@ pub fn view(snapshot: Arc<Snapshot>, censor: Censor, now_ms: u64) -> Body {
         text.extend_from_slice(b"]}");
         send(&mut text);
     });
-    let chunks = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
-    Body::from_stream(chunks)
+    // Compression asks once more after the end.
+    Body::from_stream(stream::poll_fn(move |context| receiver.poll_recv(context)))
 }
 
 /// One node as `view` has it.
@@ -88,4 +88,57 @@ pub fn node(text: &mut Vec<u8>, node: ShownNode<'_>, censor: Censor, now_ms: u64
         Fragment::of(summary)
     });
     node.write(text, censored.as_ref(), now_ms);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::view::snapshot::NodeSnapshot;
+    use axum::http::Request;
+    use shared::view::Stats;
+    use tower::ServiceExt;
+
+    fn snapshot(nodes: u32) -> Arc<Snapshot> {
+        let node = |slot| {
+            let id = format!("node-{slot:06}");
+            let command =
+                shared::view::Row { id: "cmdline".into(), value: "run --password x".into(), ..Default::default() };
+            let summary = Summary { id: id.clone(), metadata: vec![command], ..Summary::default() };
+            let fragment = Arc::new(Fragment::of(summary));
+            NodeSnapshot { slot, id: id.as_str().into(), fragment, measured: Arc::new([]) }
+        };
+        Arc::new(Snapshot::new((0..nodes).map(node).collect(), Vec::new(), Stats::default()))
+    }
+
+    async fn get(snapshot: Arc<Snapshot>, censor: Censor, encoding: &str) -> Vec<u8> {
+        let answer = move || async move { view(snapshot, censor, 0) };
+        let app = axum::Router::new()
+            .route("/", axum::routing::get(answer))
+            .layer(tower_http::compression::CompressionLayer::new());
+        let request = Request::get("/").header("accept-encoding", encoding).body(Body::empty()).unwrap();
+        axum::body::to_bytes(app.oneshot(request).await.unwrap().into_body(), usize::MAX).await.unwrap().into()
+    }
+
+    #[tokio::test]
+    async fn a_view_of_many_chunks_arrives_whole_plain_and_compressed() {
+        for count in [0, 1, 5_000] {
+            let plain = get(snapshot(count), Censor::default(), "identity").await;
+            let read: serde_json::Value = serde_json::from_slice(&plain).unwrap();
+            assert_eq!(read["nodes"].as_object().unwrap().len(), count as usize);
+            assert_eq!(read["edges"], serde_json::json!([]));
+            let packed = get(snapshot(count), Censor::default(), "gzip").await;
+            let mut unpacked = Vec::new();
+            flate2::read::GzDecoder::new(&*packed).read_to_end(&mut unpacked).unwrap();
+            assert_eq!(unpacked, plain);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_reader_asks_not_to_be_told_is_not_in_the_view() {
+        let censor = Censor { arguments: true, environment: true };
+        let text = String::from_utf8(get(snapshot(3), censor, "identity").await).unwrap();
+        assert!(text.contains("\"run\"") && !text.contains("password"), "{text}");
+    }
 }
