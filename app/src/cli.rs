@@ -6,6 +6,7 @@ pub mod run;
 pub mod state;
 pub mod status;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -35,10 +36,10 @@ enum Command {
         #[arg(long, env = "SCOPE_FOREGROUND", value_parser = clap::builder::FalseyValueParser::new())]
         foreground: bool,
         /// Only the probe: report to the peers, serve nothing
-        #[arg(long, visible_alias = "no-app", conflicts_with = "app_only")]
+        #[arg(long, visible_alias = "no-app", env = "SCOPE_PROBE_ONLY", value_parser = clap::builder::FalseyValueParser::new())]
         probe_only: bool,
         /// Only the app: wait for the probes of other hosts
-        #[arg(long, visible_alias = "no-probe")]
+        #[arg(long, visible_alias = "no-probe", env = "SCOPE_APP_ONLY", value_parser = clap::builder::FalseyValueParser::new())]
         app_only: bool,
     },
     /// Stop what `launch` started
@@ -77,6 +78,9 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
+        Command::Launch { probe_only: true, app_only: true, .. } => {
+            Err(anyhow::anyhow!("--probe-only and --app-only leave nothing to start: give one of them"))
+        }
         Command::Launch { options, foreground, probe_only, app_only } => {
             let parts = run::Parts { app: !probe_only, probe: !app_only };
             if foreground { run::foreground(&options, parts) } else { launch::detached(&options, parts) }
@@ -87,21 +91,28 @@ pub fn main() -> ExitCode {
         Command::Status { app, json } => status::print(app.as_deref(), json),
         Command::Logs { follow } => launch::logs(follow),
         Command::Version => {
-            println!("scope {}", crate::VERSION);
+            say(format_args!("scope {}", crate::VERSION));
             Ok(())
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "scope", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "scope", &mut script);
+            let _ = std::io::stdout().write_all(&script);
             Ok(())
         }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("scope: {error:#}");
+            let _ = writeln!(std::io::stderr(), "scope: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line for whoever called. Where nobody reads it any more (`scope status | head`) there is nothing to say.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 #[cfg(test)]

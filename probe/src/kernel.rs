@@ -29,8 +29,10 @@ use crate::socket::{proc_net, sock_diag};
 use crate::state::Reading;
 use crate::{Config, host, netlink};
 
-/// A pass waits this many times its own cost before the next.
-const REST: u32 = 40;
+/// A pass waits this many times its own cost before the next. Sockets are what readers wait for; processes may be read
+/// less often.
+const SOCKETS_REST: u32 = 40;
+const SCAN_REST: u32 = 60;
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 const SOCKETS_INTERVAL: Duration = Duration::from_millis(250);
 const INTERVAL_MAX: Duration = Duration::from_secs(5);
@@ -97,12 +99,12 @@ impl Kernel {
             let mut sent = Ok(());
             if now >= next_scan {
                 sent = self.scan();
-                next_scan = now + (now.elapsed() * REST).clamp(SCAN_INTERVAL, INTERVAL_MAX);
+                next_scan = now + (now.elapsed() * SCAN_REST).clamp(SCAN_INTERVAL, INTERVAL_MAX);
             }
             if now >= next_sockets && sent.is_ok() {
                 let before = Instant::now();
                 sent = self.sockets();
-                next_sockets = before + (before.elapsed() * REST).clamp(SOCKETS_INTERVAL, INTERVAL_MAX);
+                next_sockets = before + (before.elapsed() * SOCKETS_REST).clamp(SOCKETS_INTERVAL, INTERVAL_MAX);
             }
             if sent.is_err() {
                 return;

@@ -26,6 +26,7 @@ fn errors_are_one_line_that_says_what_to_do() {
     refused(&testbed, &["launch", "--nonsense"], &["--nonsense"]);
     refused(&testbed, &["launch", "fd00::1"], &["fd00::1", "brackets"]);
     refused(&testbed, &["launch", "--probe-only"], &["reports to nobody"]);
+    refused(&testbed, &["launch", "--probe-only", "--app-only", "h"], &["--probe-only", "--app-only"]);
     refused(&testbed, &["launch", "--window", "soon"], &["no length of time"]);
     refused(&testbed, &["launch", "--token-file", "/nonexistent"], &["/nonexistent", "cannot be read"]);
     refused(&testbed, &["launch", "--container-label-filter", "x"], &["Title:key=value"]);
@@ -52,6 +53,10 @@ fn errors_are_one_line_that_says_what_to_do() {
     assert_eq!(json["app"]["hostname"], "h1");
     let (log, _) = text(&testbed.scope(1, &["logs"]));
     assert!(log.contains("app listens"), "{log}");
+    let scope = testbed.scope.display();
+    let (_, err) =
+        text(&testbed.exec(1, &["sh", "-c", &format!("{scope} status | true; {scope} completions bash | true")]));
+    assert_eq!(err, "", "nobody who reads is no error");
 
     let before = Instant::now();
     let stopped = testbed.scope(1, &["stop"]);

@@ -62,10 +62,10 @@ pub fn detached(options: &Options, parts: Parts) -> Result<()> {
     match running.port {
         Some(port) => {
             for address in addresses(options) {
-                println!("http://{}/", std::net::SocketAddr::new(address, port));
+                super::say(format_args!("http://{}/", std::net::SocketAddr::new(address, port)));
             }
         }
-        None => println!("the probe reports to {}", options.peers.join(", ")),
+        None => super::say(format_args!("the probe reports to {}", options.peers.join(", "))),
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ pub fn stop() -> Result<()> {
         }
         sleep(LOOK_EVERY);
     }
-    println!("stopped");
+    super::say(format_args!("stopped"));
     Ok(())
 }
 

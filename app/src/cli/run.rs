@@ -34,7 +34,13 @@ pub fn foreground(options: &Options, parts: Parts) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&options.log_level);
     let filter = filter.with_context(|| format!("--log-level '{}' is no level", options.log_level))?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal).init();
+    // A log that cannot be written, on a full disk say, is no reason to stop.
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        .log_internal_errors(false)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let result = runtime.block_on(run(options, parts));
     runtime.shutdown_timeout(Duration::from_secs(1));

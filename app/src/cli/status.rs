@@ -33,9 +33,9 @@ pub fn print(app: Option<&str>, json: bool) -> Result<()> {
     let mut answer = answer.with_context(|| format!("the app at {address} does not answer"))?;
     let status: Status = answer.body_mut().read_json().with_context(|| format!("{address} is no Scope app"))?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        super::say(format_args!("{}", serde_json::to_string_pretty(&status)?));
     } else {
-        print!("{}", text(&status, now_ms()));
+        super::say(format_args!("{}", text(&status, now_ms()).trim_end()));
     }
     Ok(())
 }

@@ -31,10 +31,28 @@ pub enum Error {
     Address(String),
     #[error("{address}: no answer to {what} within {} s", PATIENCE.as_secs())]
     TimedOut { address: String, what: &'static str },
-    #[error("{address}: {what}: {source}")]
+    #[error("{address}: {what}: {}", cause(source))]
     Refused { address: String, what: &'static str, source: bollard::errors::Error },
     #[error("the engine ended its event stream")]
     EventsEnded,
+}
+
+/// The innermost reason, which is what somebody can act upon: "Permission denied", not "client error".
+fn cause(error: &bollard::errors::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+fn failure(address: &str, what: &'static str, source: bollard::errors::Error) -> Error {
+    let address = address.to_owned();
+    match source {
+        // The library's own patience may end a moment before ours.
+        bollard::errors::Error::RequestTimeoutError => Error::TimedOut { address, what },
+        source => Error::Refused { address, what, source },
+    }
 }
 
 pub struct Client {
@@ -88,10 +106,9 @@ impl Client {
         } else {
             return Err(Error::Address(address));
         };
-        let refused = |what, source| Error::Refused { address: address.clone(), what, source };
-        let docker = docker.map_err(|source| refused("connect", source))?;
+        let docker = docker.map_err(|source| failure(&address, "connect", source))?;
         let docker = match timeout(PATIENCE, docker.negotiate_version()).await {
-            Ok(docker) => docker.map_err(|source| refused("version", source))?,
+            Ok(docker) => docker.map_err(|source| failure(&address, "version", source))?,
             Err(_) => return Err(Error::TimedOut { address, what: "version" }),
         };
         Ok(Self { docker, address })
@@ -108,7 +125,7 @@ impl Client {
     ) -> Result<T, Error> {
         match timeout(PATIENCE, call).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(source)) => Err(Error::Refused { address: self.address.clone(), what, source }),
+            Ok(Err(source)) => Err(failure(&self.address, what, source)),
             Err(_) => Err(Error::TimedOut { address: self.address.clone(), what }),
         }
     }

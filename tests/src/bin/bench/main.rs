@@ -8,6 +8,7 @@ mod figures;
 mod page;
 mod probe;
 mod process;
+mod record;
 mod soak;
 
 use std::fs;
@@ -20,6 +21,7 @@ use scope_tests::load::Load;
 
 const USAGE: &str = "usage: bench [BINARY [PART]...]        PART: app, fleet, probe, page; all of them unless said
        bench soak BINARY [MINUTES]    churn for so long (60), and whether memory stayed flat
+       bench record ADDRESS:PORT FILE [FRAMES]    what the first probe that connects says, as a fixture
        bench load ADDRESS:PORT [HOSTS]    only the load, against an app that runs, until it is ended";
 
 fn main() -> ExitCode {
@@ -36,6 +38,10 @@ fn main() -> ExitCode {
                 let _load = Load::start(address, hosts);
                 std::future::pending::<()>().await;
             });
+        }
+        ["record", listen, file, ref frames @ ..] => {
+            let Ok(frames) = frames.first().unwrap_or(&"20").parse() else { return usage() };
+            runtime().block_on(record::run(listen, Path::new(file), frames));
         }
         ["soak", binary, ref minutes @ ..] => {
             let Ok(minutes) = minutes.first().unwrap_or(&"60").parse() else { return usage() };

@@ -1,0 +1,70 @@
+//! What a probe of each wire version said, recorded from a real one, is read for ever.
+//!
+//! A recording is made by `bench record ADDRESS:PORT FILE FRAMES`, with a probe that reports to that address: each frame
+//! stands after its length, 4 bytes, big endian. Recordings are never made anew; a new wire version gets its own.
+
+use std::collections::BTreeSet;
+
+use scope::store::{Session, Store};
+use scope::topology::Topology;
+use scope::view::{Kind, Variant, View};
+use shared::wire::ToApp;
+use shared::wire::codec::FrameReader;
+
+/// `client` keeps a connection open to `server:6379` over the bridge network `lan`, both on host `h1`; `brief` came and
+/// went while it was recorded.
+const BRIDGE: &[u8] = include_bytes!("streams/version-1-bridge.frames");
+
+fn frames(mut recording: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    while let Some((length, rest)) = recording.split_first_chunk::<4>() {
+        let (frame, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
+        frames.push(frame);
+        recording = rest;
+    }
+    frames
+}
+
+#[test]
+fn a_probe_of_the_first_version_is_understood() {
+    let (mut store, mut topology) = (Store::default(), Topology::default());
+    let mut reader = FrameReader::new().unwrap();
+    let session = Session(1);
+    let mut host = None;
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    let mut now = 1_000;
+    for frame in frames(BRIDGE) {
+        now += 500;
+        let change = match reader.decode::<ToApp>(frame).unwrap() {
+            ToApp::Hello(hello) => {
+                assert_eq!(hello.hostname, "h1");
+                host = Some(hello.host);
+                store.open(&hello, session, now);
+                continue;
+            }
+            ToApp::Snapshot(s) => store.snapshot(host.unwrap(), session, s.sequence, s.at, s.report, now).unwrap(),
+            ToApp::Delta(u) => store.update(host.unwrap(), session, u.sequence, u.at, u.delta, now).unwrap(),
+            ToApp::Unknown => panic!("a kind that was known once is not known any more"),
+        };
+        topology.apply(&store, host.unwrap(), &change, now);
+        topology.tick(&store, 15_000, now);
+        named.extend(change.containers.set.iter().map(|(_, container)| container.name.clone()));
+    }
+    assert_eq!(named.into_iter().collect::<Vec<_>>(), ["brief", "client", "server"]);
+    topology.tick(&store, 15_000, now + 5_000);
+
+    let variant = Variant::new(Kind::Containers, [], &[]);
+    let mut view = View::new(variant, &topology, &store, &[]);
+    let snapshot = view.snapshot(&store);
+    let shown: Vec<_> = snapshot.sorted().map(|node| (node.summary().label, node.id().to_owned())).collect();
+    let id = |label: &str| &shown.iter().find(|(l, _)| l == label).unwrap_or_else(|| panic!("{label}: {shown:?}")).1;
+    let mut text = b"[".to_vec();
+    let mut edge = snapshot.edges_writer();
+    while edge(&mut text) {}
+    text.push(b']');
+    let edges: Vec<shared::view::Edge> = serde_json::from_slice(&text).unwrap();
+    let calls: Vec<_> = edges.iter().filter(|e| e.source == *id("client")).collect();
+    assert_eq!(calls.len(), 1, "{edges:?}");
+    assert_eq!((&calls[0].target, calls[0].port), (id("server"), 6379));
+    assert!(calls[0].network.as_ref().is_some_and(|network| network.ends_with(";<network>")), "{edges:?}");
+}
