@@ -257,6 +257,17 @@ impl Kernel {
                 dropped: 0,
             };
         }
+        let hidden = self.scanner.hidden;
+        if hidden > 0 {
+            return CollectorStatus {
+                state: CollectorState::Degraded,
+                message: format!(
+                    "{read} namespace{plural} read; those of {hidden} processes, and which sockets are theirs, cannot \
+                     be seen: run the probe as root or with CAP_SYS_PTRACE and CAP_SYS_ADMIN"
+                ),
+                dropped: 0,
+            };
+        }
         if self.owners.refused > 0 {
             return CollectorStatus {
                 state: CollectorState::Degraded,
