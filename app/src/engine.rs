@@ -37,12 +37,13 @@ enum Order {
     Snapshot(HostId, Session, Box<Snapshot>, oneshot::Sender<Result<(), Refusal>>),
     Update(HostId, Session, Box<Update>, oneshot::Sender<Result<(), Refusal>>),
     Close(HostId, Session),
-    Ask(Question),
 }
 
 #[derive(Clone)]
 pub struct Engine {
     orders: mpsc::Sender<Order>,
+    /// Apart, so that who asks does not wait until all that was reported before is taken in.
+    questions: mpsc::Sender<Question>,
 }
 
 /// The engine has stopped: the app is going down.
@@ -53,6 +54,7 @@ pub struct Stopped;
 impl Engine {
     pub fn start(config: Config, app: InstanceId, counters: Arc<Counters>, stop: CancellationToken) -> Self {
         let (orders, inbox) = mpsc::channel(256);
+        let (questions, asked) = mpsc::channel(256);
         let core = Core {
             config,
             app,
@@ -62,8 +64,8 @@ impl Engine {
             views: HashMap::default(),
             last_status: Status::default(),
         };
-        tokio::spawn(core.run(inbox, stop));
-        Self { orders }
+        tokio::spawn(core.run(inbox, asked, stop));
+        Self { orders, questions }
     }
 
     pub async fn open(&self, hello: Hello, session: Session) -> Result<(), Stopped> {
@@ -105,7 +107,7 @@ impl Engine {
         let question: Question = Box::new(move |core| {
             let _ = reply.send(question(core));
         });
-        self.orders.send(Order::Ask(question)).await.map_err(|_| Stopped)?;
+        self.questions.send(question).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 }
@@ -133,7 +135,12 @@ pub fn now_ms() -> u64 {
 }
 
 impl Core {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Order>, stop: CancellationToken) {
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Order>,
+        mut asked: mpsc::Receiver<Question>,
+        stop: CancellationToken,
+    ) {
         let mut tick = interval(TICK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut flush_at: Option<Instant> = None;
@@ -143,6 +150,10 @@ impl Core {
                 () = stop.cancelled() => return,
                 order = inbox.recv() => match order {
                     Some(order) => self.obey(order),
+                    None => return,
+                },
+                question = asked.recv() => match question {
+                    Some(question) => question(&mut self),
                     None => return,
                 },
                 _ = tick.tick() => self.tick(),
@@ -185,7 +196,6 @@ impl Core {
             Order::Close(host, session) => {
                 self.store.close(host, session);
             }
-            Order::Ask(question) => question(self),
         }
     }
 

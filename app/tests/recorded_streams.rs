@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
 use scope::store::{Session, Store};
 use scope::topology::Topology;
 use scope::view::{Kind, Variant, View};
@@ -67,4 +68,46 @@ fn a_probe_of_the_first_version_is_understood() {
     assert_eq!(calls.len(), 1, "{edges:?}");
     assert_eq!((&calls[0].target, calls[0].port), (id("server"), 6379));
     assert!(calls[0].network.as_ref().is_some_and(|network| network.ends_with(";<network>")), "{edges:?}");
+}
+
+proptest! {
+    /// Whatever the wire does to a stream, the app reads what it can and stops at the first frame that it cannot read.
+    #[test]
+    fn a_stream_with_bytes_changed_ends_and_breaks_nothing(
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1u8..), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut frames: Vec<Vec<u8>> = frames(BRIDGE).into_iter().map(<[u8]>::to_vec).collect();
+        for (frame, byte, by) in &flips {
+            let frame = frame.index(frames.len());
+            let at = byte.index(frames[frame].len());
+            frames[frame][at] ^= by;
+        }
+        let shortened = cut.index(frames.len());
+        let half = frames[shortened].len() / 2;
+        frames[shortened].truncate(half);
+        let (mut store, mut topology) = (Store::default(), Topology::default());
+        let mut reader = FrameReader::new().unwrap();
+        let (session, mut host, mut now) = (Session(1), None, 1_000);
+        for frame in &frames {
+            now += 500;
+            let Ok(message) = reader.decode::<ToApp>(frame) else { break };
+            let change = match (message, host) {
+                (ToApp::Hello(hello), _) => {
+                    host = Some(hello.host);
+                    store.open(&hello, session, now);
+                    continue;
+                }
+                (ToApp::Snapshot(s), Some(host)) => store.snapshot(host, session, s.sequence, s.at, s.report, now),
+                (ToApp::Delta(u), Some(host)) => store.update(host, session, u.sequence, u.at, u.delta, now),
+                _ => break,
+            };
+            let (Ok(change), Some(host)) = (change, host) else { break };
+            topology.apply(&store, host, &change, now);
+            topology.tick(&store, 15_000, now);
+            for kind in Kind::ALL {
+                View::new(Variant::new(kind, [], &[]), &topology, &store, &[]).snapshot(&store).tag();
+            }
+        }
+    }
 }

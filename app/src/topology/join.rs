@@ -14,7 +14,7 @@ use shared::delta::Delta;
 use shared::id::{ConnectionId, HostId, NetNsId, ProcessId};
 use shared::report::{Connection, Evidence, Flow, FlowKey, Role};
 
-use super::scope::{Addresses, Holder, Scope};
+use super::scope::{Addresses, Holder, Readdressed, Scope};
 use super::{ConnectsKey, Entity, NetworkKey, Outside};
 use crate::store::{Liveness, Store};
 
@@ -112,15 +112,17 @@ impl Join {
             touched.extend(self.by_owner.get(&(id, *process)).into_iter().flatten());
         }
         if readdressed {
-            let (addresses, rescoped) = self.addresses.renew(store, id);
+            let Readdressed { addresses, rescoped, rebounded } = self.addresses.renew(store, id);
             if rescoped {
-                // Keys of this host's halves depend on its subnets; what is outside depends on everyone's.
+                // Keys of this host's halves depend on its subnets.
                 let mine: Vec<HalfId> = self.halves.keys().filter(|h| h.host() == id).copied().collect();
                 for half in mine {
                     self.rekey(half);
                     touched.insert(half);
                 }
-                touched.extend(self.halves.iter().filter(|(_, h)| h.partner.is_none()).map(|(id, _)| *id));
+            }
+            if rebounded {
+                touched.extend(self.alone());
             }
             for address in addresses {
                 touched.extend(self.by_remote.get(&address).into_iter().flatten());
@@ -357,15 +359,20 @@ impl Join {
     }
 
     pub fn forget_addresses(&mut self, id: HostId) -> Vec<HalfId> {
-        let (addresses, rescoped) = self.addresses.forget(id);
+        let Readdressed { addresses, rebounded, .. } = self.addresses.forget(id);
         let mut touched: HashSet<HalfId> = HashSet::default();
         for address in addresses {
             touched.extend(self.by_remote.get(&address).into_iter().flatten());
         }
-        if rescoped {
-            touched.extend(self.halves.iter().filter(|(_, h)| h.partner.is_none()).map(|(id, _)| *id));
+        if rebounded {
+            touched.extend(self.alone());
         }
         touched.into_iter().collect()
+    }
+
+    /// Halves whose other end is known by its address only: whether that is outside depends on everyone's subnets.
+    fn alone(&self) -> impl Iterator<Item = HalfId> {
+        self.halves.iter().filter(|(_, half)| half.partner.is_none()).map(|(id, _)| *id)
     }
 
     /// Makes the links of these halves what they should be, and tells each step to `count`.

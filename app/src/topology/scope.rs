@@ -1,7 +1,7 @@
 //! In which network an address means something. The same address may belong to different things in different scopes,
 //! and a lookup never leaves its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use foldhash::HashMap;
@@ -47,23 +47,56 @@ struct Book {
 pub struct Addresses {
     books: HashMap<HostId, Book>,
     holders: HashMap<(Scope, IpAddr), BTreeSet<Holder>>,
+    /// The subnets that some host is on, with how often they are known: what is in none of them is the Internet.
+    subnets: BTreeMap<Subnet, usize>,
+}
+
+/// What a host's new report says differently.
+#[derive(Debug, Default)]
+pub struct Readdressed {
+    /// Addresses that someone else may mean now.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Whether the host's own subnets changed: the scopes of its addresses did too.
+    pub rescoped: bool,
+    /// Whether a subnet that no other host is on came or went, which turns outside into inside, or inside into outside.
+    pub rebounded: bool,
+}
+
+impl Book {
+    /// Without the host's own address in each, so that hosts on one network name the same subnet.
+    fn subnets(&self) -> impl Iterator<Item = Subnet> {
+        self.local.iter().chain(&self.bridges).chain(self.spanning.iter().map(|(subnet, _)| subnet)).map(bare)
+    }
+}
+
+fn bare(subnet: &Subnet) -> Subnet {
+    let address = match subnet.address {
+        IpAddr::V4(a) => {
+            let shift = 32 - u32::from(subnet.prefix.min(32));
+            IpAddr::from((u32::from(a).checked_shr(shift).unwrap_or(0).checked_shl(shift).unwrap_or(0)).to_be_bytes())
+        }
+        IpAddr::V6(a) => {
+            let shift = 128 - u32::from(subnet.prefix.min(128));
+            IpAddr::from((u128::from(a).checked_shr(shift).unwrap_or(0).checked_shl(shift).unwrap_or(0)).to_be_bytes())
+        }
+    };
+    Subnet { address, ..*subnet }
 }
 
 impl Addresses {
-    /// Reads the host's report again. Gives the addresses that someone else may mean now, and whether a subnet came
-    /// or went, which may turn the outside into inside.
-    pub fn renew(&mut self, store: &Store, id: HostId) -> (BTreeSet<IpAddr>, bool) {
+    /// Reads the host's report again.
+    pub fn renew(&mut self, store: &Store, id: HostId) -> Readdressed {
         let book = store.hosts.get(&id).map(|host| read(id, host)).unwrap_or_default();
         self.replace(id, book)
     }
 
-    pub fn forget(&mut self, id: HostId) -> (BTreeSet<IpAddr>, bool) {
+    pub fn forget(&mut self, id: HostId) -> Readdressed {
         let result = self.replace(id, Book::default());
         self.books.remove(&id);
         result
     }
 
-    fn replace(&mut self, id: HostId, book: Book) -> (BTreeSet<IpAddr>, bool) {
+    fn replace(&mut self, id: HostId, book: Book) -> Readdressed {
         let old = self.books.insert(id, book).unwrap_or_default();
         let new = &self.books[&id];
         let mut touched = BTreeSet::new();
@@ -82,7 +115,24 @@ impl Addresses {
             self.holders.entry((scope.clone(), *address)).or_default().insert(holder.clone());
         }
         let rescoped = (&old.bridges, &old.spanning, &old.local) != (&new.bridges, &new.spanning, &new.local);
-        (touched, rescoped)
+        let mut rebounded = false;
+        if rescoped {
+            for subnet in new.subnets() {
+                let known = self.subnets.entry(subnet).or_default();
+                rebounded |= *known == 0;
+                *known += 1;
+            }
+            for subnet in old.subnets() {
+                if let Some(known) = self.subnets.get_mut(&subnet) {
+                    *known -= 1;
+                    if *known == 0 {
+                        self.subnets.remove(&subnet);
+                        rebounded = true;
+                    }
+                }
+            }
+        }
+        Readdressed { addresses: touched, rescoped, rebounded }
     }
 
     /// Where `address` means something, seen from a namespace of `host`.
@@ -109,11 +159,7 @@ impl Addresses {
 
     /// Whether the address is of a network that some host is on: what is not, is the Internet.
     pub fn is_local(&self, address: IpAddr) -> bool {
-        is_confined(address)
-            || self.books.values().any(|book| {
-                let spanning = book.spanning.iter().map(|(subnet, _)| subnet);
-                book.local.iter().chain(&book.bridges).chain(spanning).any(|subnet| subnet.contains(address))
-            })
+        is_confined(address) || self.subnets.keys().any(|subnet| subnet.contains(address))
     }
 }
 
