@@ -1,6 +1,7 @@
 //! The one task that owns what the app knows: it takes reports in, keeps the views that somebody looks at, and answers
 //! questions. Everybody else holds a handle.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -62,7 +63,7 @@ impl Engine {
             store: Store::default(),
             topology: Topology::default(),
             views: HashMap::default(),
-            last_status: Status::default(),
+            last_gist: 0,
         };
         tokio::spawn(core.run(inbox, asked, stop));
         Self { orders, questions }
@@ -119,7 +120,8 @@ pub struct Core {
     pub store: Store,
     pub topology: Topology,
     views: HashMap<Variant, Watched>,
-    last_status: Status,
+    /// Of what readers were told last of the probes.
+    last_gist: u64,
 }
 
 /// A view with its readers.
@@ -160,7 +162,9 @@ impl Core {
                 () = tokio::time::sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
                     flush_at = None;
                     samples_at = Instant::now() + SAMPLES_INTERVAL;
+                    let started = Instant::now();
                     self.flush();
+                    self.counters.flush(started.elapsed());
                 }
             }
             if self.topology.has_structural_change() {
@@ -214,20 +218,13 @@ impl Core {
             self.topology.forget(&self.store, host, now);
         }
         self.topology.tick(&self.store, self.config.patience.window_ms, now);
-        let status = self.status();
-        // Ages and lags alone are no news.
-        let gist = |status: &Status| {
-            let mut status = status.clone();
-            for probe in &mut status.probes {
-                (probe.last_seen_ms, probe.lag_ms, probe.clock_offset_ms) = (0, 0, probe.clock_offset_ms / 1000);
-            }
-            status
-        };
-        if gist(&status) != gist(&self.last_status) {
+        let gist = self.gist();
+        if gist != self.last_gist {
+            let status = self.status();
             for watched in self.views.values_mut() {
                 watched.stream.status(&status, now);
             }
-            self.last_status = status;
+            self.last_gist = gist;
         }
         for watched in self.views.values_mut().filter(|watched| !watched.stream.is_empty()) {
             watched.looked_at = Instant::now();
@@ -323,6 +320,19 @@ impl Core {
             },
             probes: probes.collect(),
         }
+    }
+
+    /// Differs where the status does; ages and lags alone are no news.
+    fn gist(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (id, host) in &self.store.hosts {
+            (id, &host.api_name, &host.scope_version, host.liveness.name()).hash(&mut hasher);
+            (host.clock_offset_ms / 1000).hash(&mut hasher);
+            for (collector, status) in &host.report.collectors {
+                (collector.name(), status.state.name(), &status.message, status.dropped).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
     }
 
     pub fn gauges(&mut self) -> crate::metrics::Gauges {

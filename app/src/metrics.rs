@@ -20,6 +20,7 @@ pub struct Counters {
     pub bytes_received: AtomicU64,
     pub unknown_messages: AtomicU64,
     requests: Family<Vec<(String, String)>, Histogram>,
+    flushes: Histogram,
 }
 
 impl Default for Counters {
@@ -31,11 +32,17 @@ impl Default for Counters {
             bytes_received: AtomicU64::new(0),
             unknown_messages: AtomicU64::new(0),
             requests: Family::new_with_constructor(|| Histogram::new([0.001, 0.005, 0.02, 0.05, 0.2, 1.0, 5.0])),
+            flushes: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5]),
         }
     }
 }
 
 impl Counters {
+    /// All that changed was worked into the views that somebody looks at.
+    pub fn flush(&self, took: Duration) {
+        self.flushes.observe(took.as_secs_f64());
+    }
+
     pub fn request(&self, route: &str, status: u16, took: Duration) {
         let labels = vec![("route".to_owned(), route.to_owned()), ("status".to_owned(), status.to_string())];
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
@@ -95,6 +102,8 @@ impl Gauges {
         registry.register_with_unit("probe_received", "Received from probes", Unit::Bytes, count(&c.bytes_received));
         registry.register("dropped_records", "Records that probes say they dropped", ConstCounter::new(self.dropped));
         registry.register_with_unit("request_duration", "HTTP requests", Unit::Seconds, c.requests.clone());
+        let flushes = c.flushes.clone();
+        registry.register_with_unit("flush_duration", "Working changes into the views", Unit::Seconds, flushes);
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)

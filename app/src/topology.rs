@@ -4,6 +4,7 @@
 //! the store. What changed since the last look is collected as indices, which never leave the owner.
 
 pub mod join;
+mod residents;
 pub mod scope;
 
 use std::collections::BTreeSet;
@@ -330,33 +331,29 @@ impl Topology {
 
     /// A host's liveness changed: all that it reports looks different. Of a host that is down, nothing is open.
     pub fn liveness_changed(&mut self, store: &Store, id: HostId, now_ms: u64) {
-        let mine: Vec<NodeIndex> = self
-            .index
-            .iter()
-            .filter(|(entity, _)| match entity {
-                Entity::Host(host) | Entity::Process(host, _) | Entity::Container(host, _) => *host == id,
-                Entity::Network(_) | Entity::Outside(_) => false,
-            })
-            .map(|(_, node)| *node)
-            .collect();
+        let mine = self.of_host(id);
         self.changed.nodes.extend(mine);
         let down = store.hosts.get(&id).is_none_or(|h| h.liveness == crate::store::Liveness::Down);
         let touched = if down { self.join.drop_host(id) } else { self.join.revive_host(store, id, now_ms) };
         self.settle(store, touched, now_ms);
     }
 
+    /// The host, its containers, and all processes.
+    fn of_host(&self, id: HostId) -> Vec<NodeIndex> {
+        let mut all: Vec<NodeIndex> = self.node(&Entity::Host(id)).into_iter().collect();
+        let mut next = 0;
+        while let Some(node) = all.get(next).copied() {
+            let edges = self.graph.edges_directed(node, Direction::Outgoing);
+            all.extend(edges.filter(|edge| matches!(edge.weight(), Edge::Runs)).map(|edge| edge.target()));
+            next += 1;
+        }
+        all
+    }
+
     pub fn forget(&mut self, store: &Store, id: HostId, now_ms: u64) {
         let mut touched = self.join.drop_host(id);
         touched.extend(self.join.forget_addresses(id));
-        let mine: Vec<Entity> = self
-            .index
-            .keys()
-            .filter(|entity| match entity {
-                Entity::Host(host) | Entity::Process(host, _) | Entity::Container(host, _) => *host == id,
-                Entity::Network(_) | Entity::Outside(_) => false,
-            })
-            .cloned()
-            .collect();
+        let mine: Vec<Entity> = self.of_host(id).into_iter().map(|node| self.graph[node].clone()).collect();
         for entity in mine {
             self.remove(&entity);
         }

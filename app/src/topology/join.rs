@@ -6,14 +6,16 @@
 //! hosts report in any order.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use foldhash::{HashMap, HashSet};
-use shared::addr::{Protocol, Tuple};
+use shared::addr::{Protocol, Subnet, Tuple};
 use shared::delta::Delta;
 use shared::id::{ConnectionId, HostId, NetNsId, ProcessId};
-use shared::report::{Connection, Evidence, Flow, FlowKey, Role};
+use shared::report::{Connection, Evidence, Flow, FlowKey, ListenerKey, Role};
 
+use super::residents::Residents;
 use super::scope::{Addresses, Holder, Readdressed, Scope};
 use super::{ConnectsKey, Entity, NetworkKey, Outside};
 use crate::store::{Liveness, Store};
@@ -78,22 +80,46 @@ pub struct Link {
     pub outside: Option<IpAddr>,
 }
 
+impl Link {
+    /// Of a link that leads outside, the end that is ours.
+    fn end_here(&self) -> Option<&Entity> {
+        self.outside?;
+        [&self.key.source, &self.key.target].into_iter().find(|end| !matches!(end, Entity::Outside(_)))
+    }
+}
+
+/// What a half should add to the graph.
+enum Wanted {
+    Link(Option<Link>),
+    /// Its partner should come until then.
+    PartnerUntil(u64),
+}
+
 #[derive(Default)]
 pub struct Join {
     addresses: Addresses,
+    residents: Residents,
     halves: HashMap<HalfId, Half>,
     meetings: HashMap<Meeting, Vec<(HalfId, bool)>>,
     by_owner: HashMap<(HostId, ProcessId), HashSet<HalfId>>,
-    by_namespace: HashMap<(HostId, NetNsId), HashSet<HalfId>>,
+    by_namespace: HashMap<HostId, HashMap<NetNsId, HashSet<HalfId>>>,
+    /// Halves whose link leads outside, by the end that is ours.
+    to_outside: HashMap<Entity, HashSet<HalfId>>,
     by_remote: HashMap<IpAddr, HashSet<HalfId>>,
     closed: BTreeSet<(u64, HalfId)>,
     waiting: BTreeSet<(u64, HalfId)>,
 }
 
 impl Join {
-    /// All conversations that are shown.
-    pub fn links(&self) -> impl Iterator<Item = &Link> {
-        self.halves.values().filter_map(|half| half.link.as_ref())
+    /// Conversations with the world outside that are shown, by the end that is ours.
+    pub fn links_outside(&self) -> impl Iterator<Item = (&Entity, impl Iterator<Item = &Link>)> {
+        self.to_outside
+            .iter()
+            .map(|(end, halves)| (end, halves.iter().filter_map(|id| self.halves.get(id)?.link.as_ref())))
+    }
+
+    fn of_host(&self, id: HostId) -> impl Iterator<Item = HalfId> {
+        self.by_namespace.get(&id).into_iter().flat_map(HashMap::values).flatten().copied()
     }
 
     pub fn len(&self) -> usize {
@@ -112,28 +138,25 @@ impl Join {
             touched.extend(self.by_owner.get(&(id, *process)).into_iter().flatten());
         }
         if readdressed {
+            self.residents.renew(store, id);
             let Readdressed { addresses, rescoped, rebounded } = self.addresses.renew(store, id);
             if rescoped {
                 // Keys of this host's halves depend on its subnets.
-                let mine: Vec<HalfId> = self.halves.keys().filter(|h| h.host() == id).copied().collect();
+                let mine: Vec<HalfId> = self.of_host(id).collect();
                 for half in mine {
                     self.rekey(half);
                     touched.insert(half);
                 }
             }
-            if rebounded {
-                touched.extend(self.alone());
-            }
+            touched.extend(self.alone_in(&rebounded));
             for address in addresses {
                 touched.extend(self.by_remote.get(&address).into_iter().flatten());
             }
-            let namespaces = change.containers.set.iter().filter_map(|(_, c)| c.namespace);
-            let all: Vec<NetNsId> = match change.containers.removed.is_empty() {
-                true => namespaces.collect(),
-                false => self.by_namespace.keys().filter(|(host, _)| *host == id).map(|(_, n)| *n).collect(),
-            };
-            for namespace in all {
-                touched.extend(self.by_namespace.get(&(id, namespace)).into_iter().flatten());
+            if !change.containers.removed.is_empty() {
+                touched.extend(self.of_host(id));
+            } else if let Some(mine) = self.by_namespace.get(&id) {
+                let namespaces = change.containers.set.iter().filter_map(|(_, c)| c.namespace);
+                touched.extend(namespaces.filter_map(|namespace| mine.get(&namespace)).flatten());
             }
         }
         touched.into_iter().collect()
@@ -224,7 +247,7 @@ impl Join {
         if let Some(owner) = half.owner {
             self.by_owner.entry((host, owner)).or_default().insert(id);
         }
-        self.by_namespace.entry((host, half.namespace)).or_default().insert(id);
+        self.by_namespace.entry(host).or_default().entry(half.namespace).or_default().insert(id);
         self.by_remote.entry(far_end(&half).ip()).or_default().insert(id);
         self.halves.insert(id, half);
     }
@@ -240,19 +263,16 @@ impl Join {
                 }
             }
         }
-        fn leave<K: std::hash::Hash + Eq>(index: &mut HashMap<K, HashSet<HalfId>>, key: K, id: HalfId) {
-            if let Some(all) = index.get_mut(&key) {
-                all.remove(&id);
-                if all.is_empty() {
-                    index.remove(&key);
-                }
-            }
-        }
         let host = id.host();
         if let Some(owner) = half.owner {
             leave(&mut self.by_owner, (host, owner), id);
         }
-        leave(&mut self.by_namespace, (host, half.namespace), id);
+        if let Some(mine) = self.by_namespace.get_mut(&host) {
+            leave(mine, half.namespace, id);
+            if mine.is_empty() {
+                self.by_namespace.remove(&host);
+            }
+        }
         leave(&mut self.by_remote, far_end(&half).ip(), id);
         if let Some(partner) = half.partner.and_then(|p| self.halves.get_mut(&p)) {
             partner.partner = None;
@@ -331,7 +351,7 @@ impl Join {
     }
 
     pub fn drop_host(&mut self, id: HostId) -> Vec<HalfId> {
-        let mine: Vec<HalfId> = self.halves.keys().filter(|half| half.host() == id).copied().collect();
+        let mine: Vec<HalfId> = self.of_host(id).collect();
         let mut touched = mine.clone();
         for half in mine {
             touched.extend(self.halves.get(&half).and_then(|h| h.partner));
@@ -359,20 +379,22 @@ impl Join {
     }
 
     pub fn forget_addresses(&mut self, id: HostId) -> Vec<HalfId> {
+        self.residents.forget(id);
         let Readdressed { addresses, rebounded, .. } = self.addresses.forget(id);
         let mut touched: HashSet<HalfId> = HashSet::default();
         for address in addresses {
             touched.extend(self.by_remote.get(&address).into_iter().flatten());
         }
-        if rebounded {
-            touched.extend(self.alone());
-        }
+        touched.extend(self.alone_in(&rebounded));
         touched.into_iter().collect()
     }
 
-    /// Halves whose other end is known by its address only: whether that is outside depends on everyone's subnets.
-    fn alone(&self) -> impl Iterator<Item = HalfId> {
-        self.halves.iter().filter(|(_, half)| half.partner.is_none()).map(|(id, _)| *id)
+    /// Halves whose other end is known by an address in these subnets only: whether that is outside depends on them.
+    fn alone_in(&self, subnets: &[Subnet]) -> impl Iterator<Item = HalfId> {
+        let within = |address: &IpAddr| subnets.iter().any(|subnet| subnet.contains(*address));
+        let halves = self.by_remote.iter().filter(move |(address, _)| !subnets.is_empty() && within(address));
+        let alone = |id: &&HalfId| self.halves.get(*id).is_some_and(|half| half.partner.is_none());
+        halves.flat_map(|(_, halves)| halves).filter(alone).copied()
     }
 
     /// Makes the links of these halves what they should be, and tells each step to `count`.
@@ -392,9 +414,8 @@ impl Join {
             let Some(half) = self.halves.get(&id) else { continue };
             if half.closed_ms == Some(0) {
                 let partner = half.partner;
-                if let Some(link) = self.take_out(id) {
-                    count(&link.key, Step::Remove, link.evidence);
-                }
+                self.relink(id, None, &mut count);
+                self.take_out(id);
                 if let Some(partner) = partner {
                     done.remove(&partner);
                     todo.push(partner);
@@ -412,18 +433,33 @@ impl Join {
                 done.remove(&partner);
                 todo.push(partner);
             }
-            let wanted = self.link_of(store, id, now_ms);
-            let Some(half) = self.halves.get_mut(&id) else { continue };
-            if half.link == wanted {
-                continue;
+            match self.link_of(store, id, now_ms) {
+                Wanted::Link(link) => self.relink(id, link, &mut count),
+                // What it was resolved to before still holds while it waits again.
+                Wanted::PartnerUntil(due) => {
+                    self.waiting.insert((due, id));
+                }
             }
-            if let Some(old) = half.link.take() {
-                count(&old.key, Step::Remove, old.evidence);
+        }
+    }
+
+    fn relink(&mut self, id: HalfId, wanted: Option<Link>, count: &mut impl FnMut(&ConnectsKey, Step, Evidence)) {
+        let Some(half) = self.halves.get_mut(&id) else { return };
+        if half.link == wanted {
+            return;
+        }
+        if let Some(old) = half.link.take() {
+            count(&old.key, Step::Remove, old.evidence);
+            if let Some(end) = old.end_here() {
+                leave(&mut self.to_outside, end.clone(), id);
             }
-            if let Some(new) = wanted {
-                count(&new.key, Step::Add, new.evidence);
-                half.link = Some(new);
+        }
+        if let Some(new) = wanted {
+            count(&new.key, Step::Add, new.evidence);
+            if let Some(end) = new.end_here() {
+                self.to_outside.entry(end.clone()).or_default().insert(id);
             }
+            half.link = Some(new);
         }
     }
 
@@ -447,9 +483,9 @@ impl Join {
     }
 
     /// What the half should add to the graph. Of a pair, the client counts.
-    fn link_of(&mut self, store: &Store, id: HalfId, now_ms: u64) -> Option<Link> {
-        let half = self.halves.get(&id)?.clone();
-        if let Some((partner_id, partner)) = half.partner.and_then(|p| Some((p, self.halves.get(&p)?.clone()))) {
+    fn link_of(&self, store: &Store, id: HalfId, now_ms: u64) -> Wanted {
+        let Some(half) = self.halves.get(&id) else { return Wanted::Link(None) };
+        if let Some((partner_id, partner)) = half.partner.and_then(|p| Some((p, self.halves.get(&p)?))) {
             // Where both claim the same role, the better evidence decides, then the lower id.
             let i_am_client = match (half.role, partner.role) {
                 (Role::Client, Role::Server) => true,
@@ -459,41 +495,51 @@ impl Join {
                     _ => theirs == Role::Server,
                 },
             };
-            if !i_am_client {
-                return None;
-            }
-            return Some(Link {
-                key: ConnectsKey {
-                    source: self.end(store, id.host(), &half)?,
-                    target: self.end(store, partner_id.host(), &partner)?,
-                    protocol: half.protocol,
-                    port: partner.local.port(),
-                    network: self.network(store, id.host(), &half),
-                },
-                evidence: half.evidence.min(partner.evidence),
-                outside: None,
-            });
+            return Wanted::Link(
+                i_am_client.then(|| self.link_between(store, (id, half), (partner_id, partner))).flatten(),
+            );
         }
-        self.lone_link(store, id, &half, now_ms)
-    }
-
-    fn lone_link(&mut self, store: &Store, id: HalfId, half: &Half, now_ms: u64) -> Option<Link> {
-        let host = id.host();
-        let is_client = half.role != Role::Server;
-        let far = far_end(half);
-        let mine = self.end(store, host, half)?;
-        let scope = self.addresses.scope(host, half.namespace, far.ip());
+        let Some(mine) = self.end(store, id.host(), half) else { return Wanted::Link(None) };
+        let scope = self.addresses.scope(id.host(), half.namespace, far_end(half).ip());
         let holder = match &scope {
             Scope::Namespace(..) => None,
-            Scope::Host(_) | Scope::Network(_) | Scope::Underlay => self.addresses.holder(&scope, far.ip()).cloned(),
+            Scope::Host(_) | Scope::Network(_) | Scope::Underlay => {
+                self.addresses.holder(&scope, far_end(half).ip()).cloned()
+            }
         };
         let due = half.opened_ms + PARTNER_PATIENCE_MS;
         let known = holder.is_some() || matches!(scope, Scope::Namespace(..));
         if known && now_ms < due && half.closed_ms.is_none() {
-            self.waiting.insert((due, id));
-            // What it was resolved to before still holds while it waits again.
-            return half.link.clone();
+            return Wanted::PartnerUntil(due);
         }
+        Wanted::Link(self.lone_link(store, id.host(), half, mine, (scope, holder)))
+    }
+
+    fn link_between(&self, store: &Store, client: (HalfId, &Half), server: (HalfId, &Half)) -> Option<Link> {
+        let ((client_id, client), (server_id, server)) = (client, server);
+        Some(Link {
+            key: ConnectsKey {
+                source: self.end(store, client_id.host(), client)?,
+                target: self.end(store, server_id.host(), server)?,
+                protocol: client.protocol,
+                port: server.local.port(),
+                network: self.network(store, client_id.host(), client),
+            },
+            evidence: client.evidence.min(server.evidence),
+            outside: None,
+        })
+    }
+
+    fn lone_link(
+        &self,
+        store: &Store,
+        host: HostId,
+        half: &Half,
+        mine: Entity,
+        (scope, holder): (Scope, Option<Holder>),
+    ) -> Option<Link> {
+        let is_client = half.role != Role::Server;
+        let far = far_end(half);
         let (other, outside) = match (&scope, holder) {
             (Scope::Namespace(..), _) => (self.listener(store, host, half.namespace, half.protocol, far)?, None),
             (_, Some(Holder::Container(host, container))) => (Entity::Container(host, container), None),
@@ -520,11 +566,11 @@ impl Join {
         if let Some(owner) = half.owner.filter(|owner| report.processes.contains_key(owner)) {
             return Some(Entity::Process(host, owner));
         }
-        let mut inside =
-            report.containers.iter().filter(|(_, c)| c.namespace == Some(half.namespace) && !c.host_network);
-        if let Some((container, _)) = inside.next() {
+        match self.residents.of(host, half.namespace) {
+            [] => {}
+            [container] => return Some(Entity::Container(host, container.clone())),
             // A namespace that containers share belongs to none of them.
-            return inside.next().is_none().then(|| Entity::Container(host, container.clone()));
+            _ => return None,
         }
         let is_host = report.namespaces.get(&half.namespace).is_some_and(|n| n.is_host);
         is_host.then_some(Entity::Host(host))
@@ -540,11 +586,10 @@ impl Join {
         at: SocketAddr,
     ) -> Option<Entity> {
         let report = &store.hosts.get(&host)?.report;
-        let (_, listener) = report.listeners.iter().find(|(key, _)| {
-            key.namespace == namespace
-                && key.protocol == protocol
-                && key.address.port() == at.port()
-                && (key.address.ip() == at.ip() || key.address.ip().is_unspecified())
+        let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let listener = [at.ip()].into_iter().chain(any).find_map(|ip| {
+            let address = SocketAddr::new(ip, at.port());
+            report.listeners.get(&ListenerKey { namespace, protocol, address })
         })?;
         let owner = listener.owner.filter(|owner| report.processes.contains_key(owner))?;
         Some(Entity::Process(host, owner))
@@ -574,7 +619,7 @@ impl Join {
     fn network(&self, store: &Store, host: HostId, half: &Half) -> Option<NetworkKey> {
         let report = &store.hosts.get(&host)?.report;
         let address = half.local.ip();
-        let candidates = report.containers.values().filter(|c| c.namespace == Some(half.namespace));
+        let candidates = self.residents.of(host, half.namespace).iter().filter_map(|c| report.containers.get(c));
         let endpoint =
             candidates.flat_map(|c| c.endpoints.values()).find(|endpoint| endpoint.addresses.contains(&address))?;
         let id = endpoint.network.as_ref()?;
@@ -588,5 +633,14 @@ fn far_end(half: &Half) -> SocketAddr {
         (Some(nat), Role::Client | Role::Unknown) => nat.to,
         (Some(nat), Role::Server) => nat.from,
         (None, _) => half.remote,
+    }
+}
+
+fn leave<K: Hash + Eq>(index: &mut HashMap<K, HashSet<HalfId>>, key: K, id: HalfId) {
+    if let Some(all) = index.get_mut(&key) {
+        all.remove(&id);
+        if all.is_empty() {
+            index.remove(&key);
+        }
     }
 }

@@ -58,8 +58,8 @@ pub struct Readdressed {
     pub addresses: BTreeSet<IpAddr>,
     /// Whether the host's own subnets changed: the scopes of its addresses did too.
     pub rescoped: bool,
-    /// Whether a subnet that no other host is on came or went, which turns outside into inside, or inside into outside.
-    pub rebounded: bool,
+    /// Subnets that no other host is on and that came or went: it turns outside into inside, or inside into outside.
+    pub rebounded: Vec<Subnet>,
 }
 
 impl Book {
@@ -115,11 +115,13 @@ impl Addresses {
             self.holders.entry((scope.clone(), *address)).or_default().insert(holder.clone());
         }
         let rescoped = (&old.bridges, &old.spanning, &old.local) != (&new.bridges, &new.spanning, &new.local);
-        let mut rebounded = false;
+        let mut rebounded = Vec::new();
         if rescoped {
             for subnet in new.subnets() {
                 let known = self.subnets.entry(subnet).or_default();
-                rebounded |= *known == 0;
+                if *known == 0 {
+                    rebounded.push(subnet);
+                }
                 *known += 1;
             }
             for subnet in old.subnets() {
@@ -127,7 +129,7 @@ impl Addresses {
                     *known -= 1;
                     if *known == 0 {
                         self.subnets.remove(&subnet);
-                        rebounded = true;
+                        rebounded.push(subnet);
                     }
                 }
             }

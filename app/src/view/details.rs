@@ -172,17 +172,22 @@ fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Ve
             *incoming.entry((source, port, None)).or_default() += count;
         }
     }
-    for link in topology.join.links().filter(|link| link.outside.is_some()) {
-        let ends = (view.slot_of(&link.key.source, topology), view.slot_of(&link.key.target, topology));
-        let (Some(source), Some(target)) = ends else { continue };
-        if !view.is_shown(source) || !view.is_shown(target) {
+    for (end, links) in topology.join.links_outside() {
+        let Some(here) = view.slot_of(end, topology).filter(|here| is_outside || *here == slot) else { continue };
+        if !view.is_shown(here) {
             continue;
         }
-        if source == slot {
-            *outgoing.entry((target, link.key.port, link.outside)).or_default() += 1;
-        }
-        if target == slot {
-            *incoming.entry((source, link.key.port, link.outside)).or_default() += 1;
+        for link in links {
+            let is_outgoing = link.key.source == *end;
+            let beyond = if is_outgoing { &link.key.target } else { &link.key.source };
+            let Some(beyond) = view.slot_of(beyond, topology).filter(|beyond| view.is_shown(*beyond)) else { continue };
+            let (source, target) = if is_outgoing { (here, beyond) } else { (beyond, here) };
+            if source == slot {
+                *outgoing.entry((target, link.key.port, link.outside)).or_default() += 1;
+            }
+            if target == slot {
+                *incoming.entry((source, link.key.port, link.outside)).or_default() += 1;
+            }
         }
     }
     let side = |id: &str, label: &str, far: BTreeMap<Far, u32>| {

@@ -189,6 +189,8 @@ impl View {
         }
     }
 
+    /// Edges that ended at a place that is empty now are among those that are merged again: they changed, or their ends
+    /// did.
     fn leave(&mut self, node: NodeIndex, place: &Place) {
         let Some(&slot) = self.at_place.get(place) else { return };
         let Some(at) = self.nodes.get_mut(slot) else { return };
@@ -205,13 +207,6 @@ impl View {
         self.at_place.remove(place);
         self.dirty.remove(&slot);
         self.remeasured.remove(&slot);
-        // Edges that end here go with it; those of the topology that made them are merged anew when they change.
-        let ending: Vec<u32> =
-            self.edges.iter().filter(|(_, e)| e.key.source == slot || e.key.target == slot).map(|(s, _)| s).collect();
-        for edge in ending {
-            self.drop_edge(edge);
-        }
-        self.of_edge.retain(|_, (edge, _, _)| self.edges.get(*edge).is_some());
         self.nodes.remove(slot);
         if was_shown {
             self.gone.push(slot);

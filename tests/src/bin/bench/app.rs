@@ -1,6 +1,7 @@
 //! The app under the load of 100 hosts.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -79,13 +80,22 @@ async fn heard_after(hears: &mut mpsc::UnboundedReceiver<(Heard, Instant)>, want
     arrival.await.map_or(PATIENCE.as_secs_f64(), |at| (at - since).as_secs_f64()) * 1000.0
 }
 
-/// Milliseconds that a GET takes until its last byte is there, and how many there are.
+/// Milliseconds that a GET takes until its last byte is there, and how many there are. What it reads it does not keep:
+/// the cost of memory on the reader's side is no delay of the app's.
 fn get_ms(url: &str, encoding: &str) -> (f64, usize) {
     let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).accept_encoding(encoding).build().into();
+    let mut piece = vec![0; 256 << 10];
     let started = Instant::now();
     let mut answer = agent.get(url).call().expect("an answer");
-    let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a body");
-    (started.elapsed().as_secs_f64() * 1000.0, body.len())
+    let mut body = answer.body_mut().with_config().limit(1 << 30).reader();
+    let mut size = 0;
+    loop {
+        match body.read(&mut piece).expect("a body") {
+            0 => break,
+            more => size += more,
+        }
+    }
+    (started.elapsed().as_secs_f64() * 1000.0, size)
 }
 
 async fn gets(url: &str, encoding: &'static str, times: usize) -> (f64, usize) {
@@ -96,7 +106,8 @@ async fn gets(url: &str, encoding: &'static str, times: usize) -> (f64, usize) {
         let (ms, bytes) = tokio::task::spawn_blocking(move || get_ms(&url, encoding)).await.expect("a GET");
         size = bytes;
         all.push(ms);
-        sleep(Duration::from_millis(120)).await;
+        // Not in step with the app's own clock.
+        sleep(Duration::from_millis(fastrand::u64(20..120))).await;
     }
     (percentile(all, 0.99), size)
 }
@@ -130,12 +141,12 @@ pub async fn measure(binary: &Path, figures: &mut Figures) {
     figures.add("app, metrics to browser: p99", percentile(samples, 0.99), "ms", 1500.0);
 
     let url = format!("http://{address}/api/topology/containers");
-    let (plain, size) = gets(&url, "identity", 60).await;
+    let (plain, size) = gets(&url, "identity", 120).await;
     figures.add("GET /api/topology/containers: p99", plain, "ms", 50.0);
     figures.add("GET /api/topology/containers: size", size as f64 / 1e6, "MB", None);
-    figures.add("GET /api/topology/containers, gzip: p99", gets(&url, "gzip", 40).await.0, "ms", 200.0);
+    figures.add("GET /api/topology/containers, gzip: p99", gets(&url, "gzip", 60).await.0, "ms", 200.0);
     let node = format!("{url}/{}%3B%3Ccontainer%3E", load::container_id(3, 7));
-    figures.add("GET details of a container: p99", gets(&node, "identity", 60).await.0, "ms", 5.0);
+    figures.add("GET details of a container: p99", gets(&node, "identity", 300).await.0, "ms", 5.0);
 
     load.act(Activity::Still);
     sleep(Duration::from_secs(20)).await;
