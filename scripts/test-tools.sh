@@ -4,10 +4,15 @@ set -euo pipefail
 declare -A needed=(
   [dockerd]=docker.io [iptables]=iptables [conntrack]=conntrack [ip]=iproute2 [curl]=curl [tini]=tini [bc]=bc
   [chromium]=chromium [chromedriver]=chromium-driver [python3]=python3
+  [podman]=podman [runc]=runc [faketime]=faketime
 )
 missing=()
 for tool in "${!needed[@]}"; do
   command -v "$tool" >/dev/null || missing+=("${needed[$tool]}")
+done
+# Podman's network programs are on nobody's path.
+for program in netavark aardvark-dns; do
+  [ -x "/usr/lib/podman/$program" ] || missing+=("$program")
 done
 # The image of the test containers is made of Debian's static busybox.
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing+=(busybox-static)
@@ -19,3 +24,4 @@ fi
 if ! cargo nextest --version >/dev/null 2>&1; then
   cargo install --locked cargo-nextest
 fi
+"$(dirname "$0")/newer-engine.sh" >/dev/null

@@ -5,4 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --locked
 cargo nextest run --locked --workspace --exclude scope-tests
-SCOPE_BINARY=$PWD/target/debug/scope cargo nextest run --locked -p scope-tests --profile e2e
+export SCOPE_BINARY=$PWD/target/debug/scope SCOPE_NEWER_DOCKERD
+SCOPE_NEWER_DOCKERD=$(scripts/newer-engine.sh)
+cargo nextest run --locked -p scope-tests --profile e2e

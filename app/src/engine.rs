@@ -3,7 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use foldhash::HashMap;
 use shared::id::{HostId, InstanceId};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::clock::{Now, steady_ms, wall_ms};
 use crate::config::Config;
 use crate::metrics::Counters;
 use crate::store::{Refusal, Session, Store};
@@ -131,11 +132,6 @@ struct Watched {
     looked_at: Instant,
 }
 
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Core {
     async fn run(
         mut self,
@@ -178,7 +174,7 @@ impl Core {
     }
 
     fn obey(&mut self, order: Order) {
-        let now = now_ms();
+        let now = steady_ms();
         self.topology.followed = Followed {
             processes: self.views.keys().any(|variant| variant.kind.is_of_processes()),
             hosts_and_containers: !self.views.is_empty(),
@@ -204,7 +200,7 @@ impl Core {
     }
 
     fn tick(&mut self) {
-        let now = now_ms();
+        let now = steady_ms();
         let (changed, forgotten) = self.store.tick(&self.config.patience, now);
         for host in changed {
             if let Some(state) = self.store.hosts.get(&host) {
@@ -222,7 +218,7 @@ impl Core {
         if gist != self.last_gist {
             let status = self.status();
             for watched in self.views.values_mut() {
-                watched.stream.status(&status, now);
+                watched.stream.status(&status, wall_ms());
             }
             self.last_gist = gist;
         }
@@ -233,7 +229,7 @@ impl Core {
     }
 
     fn flush(&mut self) {
-        let now = now_ms();
+        let now = wall_ms();
         let changed = self.topology.take_changed();
         let (topology, store, filters) = (&self.topology, &self.store, &self.config.label_filters);
         for Watched { view, stream, .. } in self.views.values_mut() {
@@ -271,13 +267,13 @@ impl Core {
 
     pub fn subscribe(&mut self, variant: &Variant) -> Subscription {
         let (snapshot, status) = (self.snapshot(variant), self.status());
-        self.watched(variant).stream.subscribe(snapshot, status, now_ms())
+        self.watched(variant).stream.subscribe(snapshot, status, wall_ms())
     }
 
     pub fn details(&mut self, variant: &Variant, id: &str) -> Option<Details> {
         self.watched(variant);
         let view = &self.views.get(variant)?.view;
-        details::details(view, id, &self.topology, &mut self.store, now_ms())
+        details::details(view, id, &self.topology, &mut self.store, Now::read())
     }
 
     pub fn topologies(&mut self, pairs: &[(String, String)]) -> Vec<TopologyInfo> {
@@ -292,14 +288,15 @@ impl Core {
     }
 
     pub fn status(&self) -> Status {
+        let now = Now::read();
         let probes = self.store.hosts.iter().map(|(id, host)| ProbeStatus {
             id: id.to_string(),
             hostname: host.api_name.clone(),
             version: host.scope_version.clone(),
             state: host.liveness.name().into(),
-            last_seen_ms: host.last_seen_ms,
+            last_seen_ms: now.to_wall(host.last_seen_ms),
             lag_ms: host.lag_ms,
-            clock_offset_ms: host.clock_offset_ms,
+            clock_offset_ms: host.clock_offset_ms - now.set_by_ms(),
             collectors: host
                 .report
                 .collectors
@@ -325,6 +322,7 @@ impl Core {
     /// Differs where the status does; ages and lags alone are no news.
     fn gist(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
+        (Now::read().set_by_ms() / 1000).hash(&mut hasher);
         for (id, host) in &self.store.hosts {
             (id, &host.api_name, &host.scope_version, host.liveness.name()).hash(&mut hasher);
             (host.clock_offset_ms / 1000).hash(&mut hasher);

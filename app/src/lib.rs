@@ -5,6 +5,7 @@
 //! changed. All of that state has one owner, the task in `engine`; `server` only asks it.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod ingest;

@@ -43,12 +43,12 @@ pub struct HostState {
     session: Option<Session>,
     sequence: u64,
     pub liveness: Liveness,
-    /// The app's clock, milliseconds since the epoch.
+    /// By the app's steady clock, as all that is told here in milliseconds.
     pub last_seen_ms: u64,
     /// Smallest difference between the app's clock at arrival and the probe's boot clock that was seen.
     offset_min_ms: Option<i64>,
     pub lag_ms: u64,
-    /// By how much the host's wall clock is ahead of the app's.
+    /// By how much the host's wall clock is ahead of the app's steady one.
     pub clock_offset_ms: i64,
     pub series: Series,
     connected: bool,
@@ -158,9 +158,7 @@ impl Store {
     pub fn tick(&mut self, patience: &Patience, now_ms: u64) -> (Vec<HostId>, Vec<HostId>) {
         let (mut changed, mut forgotten) = (Vec::new(), Vec::new());
         for (id, host) in &mut self.hosts {
-            // A clock that jumped back must not keep a dead host alive, nor kill one that lives.
-            host.last_seen_ms = host.last_seen_ms.min(now_ms);
-            let silent = now_ms - host.last_seen_ms;
+            let silent = now_ms.saturating_sub(host.last_seen_ms);
             let liveness = match () {
                 () if silent >= patience.window_ms.max(patience.stale_ms) => Liveness::Down,
                 () if silent >= patience.stale_ms => Liveness::Stale,
@@ -197,7 +195,7 @@ const WATCHED_FOR_MS: u64 = 60_000;
 /// are many, so theirs are kept only while somebody looks.
 #[derive(Default)]
 pub struct Series {
-    /// Milliseconds since the epoch of each sample, oldest first.
+    /// When each sample came, oldest first.
     times: Vec<u64>,
     pub host: Ring<7>,
     pub containers: HashMap<ContainerId, Ring<6>>,

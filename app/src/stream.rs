@@ -110,7 +110,7 @@ mod tests {
 
     fn node(slot: u32, id: &str) -> NodeSnapshot {
         let fragment = Arc::new(Fragment::of(Summary { id: id.into(), ..Summary::default() }));
-        NodeSnapshot { slot, id: id.into(), fragment, measured: Arc::new([]) }
+        NodeSnapshot { slot, id: id.into(), escaped: id.into(), fragment, measured: Arc::new([]) }
     }
 
     fn gone(slot: u32) -> Flushed {

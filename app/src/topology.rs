@@ -340,7 +340,12 @@ impl Topology {
 
     /// The host, its containers, and all processes.
     fn of_host(&self, id: HostId) -> Vec<NodeIndex> {
-        let mut all: Vec<NodeIndex> = self.node(&Entity::Host(id)).into_iter().collect();
+        self.node(&Entity::Host(id)).map(|host| self.running_on(host)).unwrap_or_default()
+    }
+
+    /// A thing and all that it runs: a host's containers and processes, a container's processes.
+    pub fn running_on(&self, node: NodeIndex) -> Vec<NodeIndex> {
+        let mut all = vec![node];
         let mut next = 0;
         while let Some(node) = all.get(next).copied() {
             let edges = self.graph.edges_directed(node, Direction::Outgoing);

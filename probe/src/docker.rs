@@ -8,7 +8,7 @@ pub mod client;
 pub mod container;
 pub mod network;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use tracing::{debug, info, warn};
 use crate::Config;
 use crate::state::Reading;
 use client::{Client, Error};
+use container::Listed;
 
 const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -30,6 +31,8 @@ const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Events that come close together lead to one reading.
 const SETTLE: Duration = Duration::from_millis(20);
+/// So many containers that do not run are read before what is known is published again.
+const BATCH: usize = 200;
 
 /// The running containers, for the thread that reads their control groups.
 #[derive(Clone, Default)]
@@ -118,7 +121,7 @@ impl Session<'_> {
         self.inventory.engine = Some(client.engine().await?);
         // Subscribed before the list is read, so that nothing that happens meanwhile is missed.
         let mut events = Box::pin(client.events());
-        let mut unread = self.resync(&client).await?;
+        let Some(mut unread) = self.resync(&client).await? else { return Ok(()) };
         info!(address = client.address(), containers = self.inventory.containers.len(), "container engine answers");
         let mut resync = interval(RESYNC_INTERVAL);
         let mut ping = interval(PING_INTERVAL);
@@ -139,40 +142,55 @@ impl Session<'_> {
                     }
                     unread += self.follow(&client, &batch).await?;
                 }
-                _ = resync.tick() => unread = self.resync(&client).await?,
+                _ = resync.tick() => match self.resync(&client).await? {
+                    Some(count) => unread = count,
+                    None => return Ok(()),
+                },
                 _ = ping.tick() => client.ping().await?,
             }
         }
     }
 
-    /// Compares with a fresh list. Containers that look as they did are not asked about again.
-    async fn resync(&mut self, client: &Client) -> Result<u64, Error> {
+    /// Compares with a fresh list. Containers that look as they did are not asked about again. What runs comes first,
+    /// and is published before the rest: an engine may hold a thousand dead containers. Gives how many answers could
+    /// not be read; none where nobody listens any more.
+    async fn resync(&mut self, client: &Client) -> Result<Option<u64>, Error> {
         let listed = client.containers().await?;
-        let mut unread = 0;
-        let mut containers = BTreeMap::new();
-        for summary in listed {
-            let known = self.inventory.containers.remove(&summary.id);
-            match known {
-                Some(known) if summary.agrees(&known) => {
-                    containers.insert(summary.id, known);
-                }
-                _ => match client.container(&summary.id, self.config.read_environment).await {
-                    Ok(Some(container)) => {
-                        containers.insert(summary.id, container);
-                    }
-                    Ok(None) => {}
-                    Err(error @ Error::TimedOut { .. }) => return Err(error),
-                    Err(error) => {
-                        debug!(container = %summary.id, %error, "container not read");
-                        unread += 1;
-                    }
-                },
-            }
-        }
-        self.inventory.containers = containers;
+        let present: BTreeSet<&ContainerId> = listed.iter().map(|summary| &summary.id).collect();
+        self.inventory.containers.retain(|id, _| present.contains(id));
         self.inventory.images = client.images().await?;
         self.inventory.networks = client.networks().await?;
-        Ok(unread)
+        let differs =
+            |summary: &&Listed| self.inventory.containers.get(&summary.id).is_none_or(|known| !summary.agrees(known));
+        let (active, rest): (Vec<&Listed>, Vec<&Listed>) = listed.iter().filter(differs).partition(|s| s.is_active());
+        let mut unread = 0;
+        for batch in [&*active].into_iter().chain(rest.chunks(BATCH)) {
+            for summary in batch {
+                unread += self.read(client, &summary.id).await?;
+            }
+            if !self.publish(client, unread).await {
+                return Ok(None);
+            }
+        }
+        Ok(Some(unread))
+    }
+
+    /// Asks about one container; gives 1 where the answer could not be read.
+    async fn read(&mut self, client: &Client, id: &ContainerId) -> Result<u64, Error> {
+        match client.container(id, self.config.read_environment).await {
+            Ok(Some(container)) => {
+                self.inventory.containers.insert(id.clone(), container);
+            }
+            Ok(None) => {
+                self.inventory.containers.remove(id);
+            }
+            Err(error @ Error::TimedOut { .. }) => return Err(error),
+            Err(error) => {
+                debug!(container = %id, %error, "container not read");
+                return Ok(1);
+            }
+        }
+        Ok(0)
     }
 
     async fn follow(&mut self, client: &Client, events: &[client::Event]) -> Result<u64, Error> {
@@ -181,19 +199,7 @@ impl Session<'_> {
         touched.dedup();
         let mut unread = 0;
         for id in touched {
-            match client.container(id, self.config.read_environment).await {
-                Ok(Some(container)) => {
-                    self.inventory.containers.insert(id.clone(), container);
-                }
-                Ok(None) => {
-                    self.inventory.containers.remove(id);
-                }
-                Err(error @ Error::TimedOut { .. }) => return Err(error),
-                Err(error) => {
-                    debug!(container = %id, %error, "container not read");
-                    unread += 1;
-                }
-            }
+            unread += self.read(client, id).await?;
         }
         if events.iter().any(client::Event::concerns_networks) {
             self.inventory.networks = client.networks().await?;
@@ -207,6 +213,7 @@ impl Session<'_> {
     /// False where nobody listens any more.
     async fn publish(&mut self, client: &Client, unread: u64) -> bool {
         let Inventory { engine, containers, images, networks } = &mut *self.inventory;
+        network::name_by_id(networks, containers);
         network::attach(networks, containers);
         self.watched.replace(containers);
         let used = container::images_in_use(images, containers);

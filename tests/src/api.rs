@@ -36,6 +36,12 @@ pub fn edges(view: &Value) -> BTreeSet<String> {
     all.map(|e| format!("{} -> {}:{}", label(&e["source"]), label(&e["target"]), e["port"])).collect()
 }
 
+/// Edges among containers: what else runs on the hosts is no test's.
+pub fn container_edges(base: &str) -> Result<BTreeSet<String>, String> {
+    let shown = view(base, "containers")?;
+    Ok(edges(&shown).into_iter().filter(|edge| !edge.contains("Uncontained")).collect())
+}
+
 /// The value of a node's metadata row.
 pub fn row(node: &Value, id: &str) -> String {
     let rows = node["metadata"].as_array().into_iter().flatten();

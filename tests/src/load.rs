@@ -21,8 +21,8 @@ use shared::report::{
 use shared::wire::codec::{FrameReader, FrameWriter};
 use shared::wire::{self, Hello, Snapshot, Stamp, ToApp, ToProbe, Update};
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
@@ -351,13 +351,23 @@ async fn host(
     }
 }
 
+/// Threads of lower priority than others': the load stands for other machines, whose work would delay nobody here.
+fn runtime() -> Runtime {
+    let yielding = || {
+        // SAFETY: of the calling thread alone.
+        unsafe { libc::nice(10) };
+    };
+    Builder::new_multi_thread().worker_threads(2).enable_all().on_thread_start(yielding).build().expect("a runtime")
+}
+
 /// Hosts that report, until it is dropped.
 pub struct Load {
     activity: watch::Sender<Activity>,
     marks: watch::Sender<u32>,
     /// Memory of the marked container, bytes, with the moment when it was sent.
     pub samples: mpsc::UnboundedReceiver<(u64, Instant)>,
-    hosts: Vec<JoinHandle<()>>,
+    /// None once dropped.
+    runtime: Option<Runtime>,
 }
 
 impl Load {
@@ -373,17 +383,18 @@ impl Load {
         let (sender, samples) = mpsc::unbounded_channel();
         let marking = Marking { asked, samples: sender };
         let failed = Arc::new(AtomicBool::new(false));
-        let tasks = (0..hosts).map(|n| {
+        let runtime = runtime();
+        for n in 0..hosts {
             let (busy, marking, failed) = (busy.clone(), marking.clone(), failed.clone());
-            tokio::spawn(async move {
+            runtime.spawn(async move {
                 if let Err(error) = host(app, n, shape, busy, marking).await
                     && !failed.swap(true, Ordering::Relaxed)
                 {
                     eprintln!("host {n} of the load ended: {error}");
                 }
-            })
-        });
-        Self { activity, marks, samples, hosts: tasks.collect() }
+            });
+        }
+        Self { activity, marks, samples, runtime: Some(runtime) }
     }
 
     pub fn act(&self, activity: Activity) {
@@ -398,6 +409,8 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.hosts.iter().for_each(JoinHandle::abort);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }

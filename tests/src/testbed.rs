@@ -12,16 +12,30 @@ pub struct Testbed {
     directory: PathBuf,
     home: File,
     pub scope: PathBuf,
+    /// Another than the installed one.
+    dockerd: Option<PathBuf>,
 }
 
 impl Testbed {
     /// # Panics
     /// Where it does not come up: these tests need root and Docker Engine's binaries, and are not skipped without.
     pub fn up(hosts: usize, swarm: bool) -> Self {
-        let scope = std::env::var_os("SCOPE_BINARY")
+        Self::raise(&Self::binary(), hosts, swarm, None)
+    }
+
+    /// With another release of Docker Engine, in a swarm.
+    ///
+    /// # Panics
+    /// As `up` does.
+    pub fn up_with_engine(dockerd: &Path, hosts: usize) -> Self {
+        assert!(dockerd.exists(), "{} is missing: scripts/newer-engine.sh gets it", dockerd.display());
+        Self::raise(&Self::binary(), hosts, true, Some(dockerd))
+    }
+
+    fn binary() -> PathBuf {
+        std::env::var_os("SCOPE_BINARY")
             .map(PathBuf::from)
-            .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/scope")));
-        Self::raise(&scope, hosts, swarm)
+            .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/scope")))
     }
 
     /// With another binary, without a swarm.
@@ -29,10 +43,10 @@ impl Testbed {
     /// # Panics
     /// As `up` does.
     pub fn up_with(scope: &Path, hosts: usize) -> Self {
-        Self::raise(scope, hosts, false)
+        Self::raise(scope, hosts, false, None)
     }
 
-    fn raise(scope: &Path, hosts: usize, swarm: bool) -> Self {
+    fn raise(scope: &Path, hosts: usize, swarm: bool, dockerd: Option<&Path>) -> Self {
         let id = std::process::id();
         assert!(scope.exists(), "{} is missing: run `cargo build` first, or name one by SCOPE_BINARY", scope.display());
         // Names of interfaces hold 15 characters.
@@ -42,6 +56,7 @@ impl Testbed {
             directory: std::env::temp_dir().join(format!("scope-testbed-{id}")),
             home: File::open("/proc/thread-self/ns/net").expect("a network namespace"),
             scope: scope.canonicalize().expect("the binary's path"),
+            dockerd: dockerd.map(Path::to_path_buf),
         };
         let mut command = testbed.script();
         command.args(["up", &hosts.to_string()]).env("MH_SWARM", if swarm { "1" } else { "0" });
@@ -54,7 +69,20 @@ impl Testbed {
     fn script(&self) -> Command {
         let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testbed/multihost.sh"));
         command.env("MH_DIR", &self.directory).env("MH_NAME", &self.name).env("MH_NET", &self.net);
+        if let Some(dockerd) = &self.dockerd {
+            command.env("MH_DOCKERD", dockerd);
+        }
         command
+    }
+
+    /// The test image, as `docker load` reads it.
+    pub fn image(&self) -> PathBuf {
+        self.directory.join("image.tar")
+    }
+
+    /// A directory of a host's own, that lasts as long as it does.
+    pub fn directory(&self, host: usize) -> PathBuf {
+        self.directory.join(format!("h{host}"))
     }
 
     pub fn address(&self, host: usize) -> String {
@@ -71,6 +99,16 @@ impl Testbed {
     pub fn docker(&self, host: usize, arguments: &[&str]) -> String {
         let mut command = self.script();
         command.args(["docker", &format!("h{host}")]).args(arguments);
+        succeed(&mut command)
+    }
+
+    /// Runs a line of shell inside a host.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn shell(&self, host: usize, line: &str) -> String {
+        let mut command = self.script();
+        command.args(["exec", &format!("h{host}"), "sh", "-c", line]);
         succeed(&mut command)
     }
 

@@ -155,3 +155,51 @@ fn nonsense_from_the_wire_closes_that_connection_with_a_reason_and_changes_nothi
     until_host(&base, "h1", &Value::Null);
     assert_eq!(labels(&view(&base, "hosts").unwrap()).len(), 1);
 }
+
+#[test]
+fn a_clock_that_is_set_changes_what_times_are_told_and_nothing_else() {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    let testbed = Testbed::up(2, false);
+    let library = testbed.shell(1, "ls /usr/lib/*/faketime/libfaketimeMT.so.1");
+    let set = |host: usize, offset: &str| {
+        testbed.shell(host, &format!("echo '{offset}' >/run/clock.new && mv /run/clock.new /run/clock"));
+    };
+    let launch = |host: usize, options: &str| {
+        set(host, "+0");
+        let clock = "FAKETIME_TIMESTAMP_FILE=/run/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1";
+        let scope = testbed.scope.display();
+        testbed.shell(host, &format!("LD_PRELOAD={} {clock} {scope} launch {options}", library.trim()));
+    };
+    launch(1, "--window 8s");
+    launch(2, &format!("--probe-only {}", testbed.address(1)));
+    let base = testbed.url(1);
+    for host in ["h1", "h2"] {
+        until_host(&base, host, &Value::Null);
+    }
+    let probe = |name: &str| {
+        let status = get(&format!("{base}/api/status")).unwrap();
+        let probes = status["probes"].as_array().unwrap().clone();
+        assert!(probes.iter().all(|probe| probe["state"] == "live") && probes.len() == 2, "{status}");
+        probes.into_iter().find(|probe| probe["hostname"] == name).unwrap()
+    };
+    let offset_days = |name: &str| {
+        let ms = probe(name)["clockOffsetMs"].as_i64().unwrap();
+        (ms + DAY_MS / 2).div_euclid(DAY_MS)
+    };
+    // The clock that is set, what it is set by, and by how many days the second host's is ahead of the app's then.
+    for (host, offset, ahead) in [(1, "+1d", -1), (1, "-1d", 1), (2, "+1d", 2)] {
+        set(host, offset);
+        eventually(&format!("h{host} is set by {offset}"), PATIENCE, || {
+            // The app's own host has the app's clock.
+            let days = ["h1", "h2"].map(offset_days);
+            if days == [0, ahead] { Ok(()) } else { Err(format!("{days:?} days ahead")) }
+        });
+        let last_seen = || probe("h2")["lastSeenMs"].as_i64().unwrap();
+        // All stay live for longer than a silent host would: `probe` looks at each reading.
+        let since = last_seen();
+        eventually("reports go on", PATIENCE, || {
+            let heard = last_seen() - since;
+            if heard > 6_000 { Ok(()) } else { Err(format!("for {heard} ms")) }
+        });
+    }
+}

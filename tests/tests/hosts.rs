@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{edges, get, labels, node, row, view};
+use scope_tests::api::{container_edges, get, labels, node, row, view};
 use scope_tests::eventually;
 use scope_tests::testbed::{Testbed, text};
 use serde_json::Value;
@@ -16,12 +16,6 @@ fn serve(port: u16) -> String {
 
 fn call(host: &str, port: u16) -> String {
     format!("while :; do (while :; do echo q; sleep 1; done) | nc {host} {port}; sleep 0.2; done")
-}
-
-/// Edges among containers: what else runs on the hosts is not this test's.
-fn container_edges(base: &str) -> Result<BTreeSet<String>, String> {
-    let shown = view(base, "containers")?;
-    Ok(edges(&shown).into_iter().filter(|edge| !edge.contains("Uncontained")).collect())
 }
 
 fn until_edges(base: &str, expect: &[&str]) {

@@ -5,7 +5,7 @@ use shared::view::Status;
 
 use super::options::target;
 use super::state::Places;
-use crate::engine::now_ms;
+use crate::clock::wall_ms;
 
 fn agent(patience: Duration) -> ureq::Agent {
     ureq::Agent::config_builder().timeout_global(Some(patience)).proxy(None).build().into()
@@ -35,7 +35,7 @@ pub fn print(app: Option<&str>, json: bool) -> Result<()> {
     if json {
         super::say(format_args!("{}", serde_json::to_string_pretty(&status)?));
     } else {
-        super::say(format_args!("{}", text(&status, now_ms()).trim_end()));
+        super::say(format_args!("{}", text(&status, wall_ms()).trim_end()));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use shared::view::{Details, Status, TopologyInfo};
 use super::body::{self, Censor};
 use super::error::Error;
 use super::{Context, Shared};
-use crate::engine::now_ms;
+use crate::clock::wall_ms;
 use crate::view::wording::rfc3339;
 use crate::view::{Kind, Variant};
 
@@ -59,7 +59,7 @@ pub async fn topology(
     if asked.iter().any(|v| v == "*" || v.split(", ").any(|t| t == tag)) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    let body = body::view(snapshot, censor, now_ms());
+    let body = body::view(snapshot, censor, wall_ms());
     let json = HeaderValue::from_static("application/json");
     let tag = HeaderValue::from_str(&tag).map_err(|error| Error::Broken(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, json), (header::ETAG, tag)], body).into_response())

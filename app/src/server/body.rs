@@ -43,17 +43,20 @@ impl Censor {
     }
 }
 
-/// So much is written before it is sent on.
-const CHUNK: usize = 128 << 10;
+/// So much is written before it is sent on: each hand-over wakes a thread or two.
+const CHUNK: usize = 512 << 10;
+/// No node's JSON is much longer.
+const SLACK: usize = 16 << 10;
 
 /// `{"nodes": {…}, "edges": […]}`, written while it is sent: a view of a fleet has tens of megabytes.
 pub fn view(snapshot: Arc<Snapshot>, censor: Censor, now_ms: u64) -> Body {
-    let (sender, mut receiver) = mpsc::channel::<Result<Bytes, Infallible>>(4);
+    let (sender, mut receiver) = mpsc::channel::<Result<Bytes, Infallible>>(2);
     spawn_blocking(move || {
-        let mut text = Vec::with_capacity(CHUNK + (16 << 10));
+        let size = (CHUNK + SLACK).min(snapshot.size_hint());
+        let mut text = Vec::with_capacity(size);
         // False once the reader has gone.
         let send = |text: &mut Vec<u8>| {
-            let chunk = std::mem::replace(text, Vec::with_capacity(CHUNK + (16 << 10)));
+            let chunk = std::mem::replace(text, Vec::with_capacity(size));
             sender.blocking_send(Ok(chunk.into())).is_ok()
         };
         text.extend_from_slice(b"{\"nodes\":{");
@@ -107,7 +110,7 @@ mod tests {
                 shared::view::Row { id: "cmdline".into(), value: "run --password x".into(), ..Default::default() };
             let summary = Summary { id: id.clone(), metadata: vec![command], ..Summary::default() };
             let fragment = Arc::new(Fragment::of(summary));
-            NodeSnapshot { slot, id: id.as_str().into(), fragment, measured: Arc::new([]) }
+            NodeSnapshot { slot, id: id.as_str().into(), escaped: id.as_str().into(), fragment, measured: Arc::new([]) }
         };
         Arc::new(Snapshot::new((0..nodes).map(node).collect(), Vec::new(), Stats::default()))
     }

@@ -11,7 +11,8 @@ use tokio::time::{interval, timeout};
 
 use super::body::{self, Censor};
 use super::error::Error;
-use crate::engine::{Engine, now_ms};
+use crate::clock::wall_ms;
+use crate::engine::Engine;
 use crate::view::Variant;
 use crate::view::snapshot::{ShownNode, Snapshot};
 
@@ -73,7 +74,7 @@ fn message(before: Option<&Snapshot>, now: &Snapshot, censor: Censor) -> Option<
     if before.is_some() && add.is_empty() && update.is_empty() && remove.is_empty() {
         return None;
     }
-    let now_ms = now_ms();
+    let now_ms = wall_ms();
     let mut text = Vec::new();
     let list = |text: &mut Vec<u8>, nodes: &[ShownNode<'_>]| {
         text.push(b'[');

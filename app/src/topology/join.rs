@@ -111,11 +111,15 @@ pub struct Join {
 }
 
 impl Join {
-    /// Conversations with the world outside that are shown, by the end that is ours.
-    pub fn links_outside(&self) -> impl Iterator<Item = (&Entity, impl Iterator<Item = &Link>)> {
-        self.to_outside
-            .iter()
-            .map(|(end, halves)| (end, halves.iter().filter_map(|id| self.halves.get(id)?.link.as_ref())))
+    /// Whoever has conversations with the world outside.
+    pub fn ends_inside(&self) -> impl Iterator<Item = &Entity> {
+        self.to_outside.keys()
+    }
+
+    /// Conversations of one of ours with the world outside.
+    pub fn links_outside(&self, end: &Entity) -> impl Iterator<Item = &Link> {
+        let halves = self.to_outside.get(end).into_iter().flatten();
+        halves.filter_map(|id| self.halves.get(id)?.link.as_ref())
     }
 
     fn of_host(&self, id: HostId) -> impl Iterator<Item = HalfId> {

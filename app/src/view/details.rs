@@ -12,31 +12,37 @@ use super::Kind;
 use super::live::View;
 use super::place::{Place, image_group};
 use super::{measure, summary, wording};
+use crate::clock::Now;
 use crate::store::Store;
 use crate::topology::{Edge, Entity, Outside, Topology};
 
 /// None where the view has no such node.
-pub fn details(view: &View, id: &str, topology: &Topology, store: &mut Store, now_ms: u64) -> Option<Details> {
+pub fn details(view: &View, id: &str, topology: &Topology, store: &mut Store, now: Now) -> Option<Details> {
     let slot = view.find(id)?;
     let (place, members) = view.place_at(slot)?;
     if let Place::Single(Entity::Process(host, process)) = place
         && let Some(host) = store.hosts.get_mut(host)
     {
-        host.series.watch(*process, now_ms);
+        host.series.watch(*process, now.steady_ms);
     }
     let store = &*store;
     let mut summary = summary::render(view.variant.kind, place, members, topology, store)?;
-    summary.metrics = measure::sampled(place, store);
+    summary.metrics = measure::sampled(place, store, now);
     if let Place::Single(Entity::Container(host, container)) = place {
         summary.tables.extend(store.hosts.get(host).and_then(|h| wording::container_networks(h, container)));
     }
     summary.adjacency = view.neighbours(slot);
-    tell_time(&mut summary, now_ms);
+    tell_time(&mut summary, now.wall_ms);
     let mut children = children(view.variant.kind, place, members, topology, store);
     for node in children.iter_mut().flat_map(|group| &mut group.nodes) {
-        tell_time(node, now_ms);
+        tell_time(node, now.wall_ms);
     }
-    Some(Details { summary, controls: Vec::new(), children, connections: connections(view, slot, place, topology) })
+    Some(Details {
+        summary,
+        controls: Vec::new(),
+        children,
+        connections: connections(view, slot, (place, members), topology),
+    })
 }
 
 fn tell_time(summary: &mut Summary, now_ms: u64) {
@@ -152,8 +158,22 @@ fn collect(node: NodeIndex, entity: &Entity, topology: &Topology, inside: &mut B
     }
 }
 
+/// Whose conversations a node of the view has.
+fn ends_at<'a>(place: &Place, members: &BTreeSet<NodeIndex>, topology: &'a Topology) -> Vec<&'a Entity> {
+    let mut ends: Vec<NodeIndex> = members.iter().flat_map(|member| topology.running_on(*member)).collect();
+    if let Place::Uncontained(host) = place {
+        ends.extend(topology.node(&Entity::Host(*host)));
+    }
+    ends.into_iter().filter_map(|end| topology.graph.node_weight(end)).collect()
+}
+
 /// The far ends of a node's conversations by port, with how many go there.
-fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Vec<Connections> {
+fn connections(
+    view: &View,
+    slot: u32,
+    (place, members): (&Place, &BTreeSet<NodeIndex>),
+    topology: &Topology,
+) -> Vec<Connections> {
     type Far = (u32, u16, Option<IpAddr>);
     if !view.is_shown(slot) {
         return Vec::new();
@@ -172,12 +192,16 @@ fn connections(view: &View, slot: u32, place: &Place, topology: &Topology) -> Ve
             *incoming.entry((source, port, None)).or_default() += count;
         }
     }
-    for (end, links) in topology.join.links_outside() {
+    let ends: Vec<&Entity> = match is_outside {
+        true => topology.join.ends_inside().collect(),
+        false => ends_at(place, members, topology),
+    };
+    for end in ends {
         let Some(here) = view.slot_of(end, topology).filter(|here| is_outside || *here == slot) else { continue };
         if !view.is_shown(here) {
             continue;
         }
-        for link in links {
+        for link in topology.join.links_outside(end) {
             let is_outgoing = link.key.source == *end;
             let beyond = if is_outgoing { &link.key.target } else { &link.key.source };
             let Some(beyond) = view.slot_of(beyond, topology).filter(|beyond| view.is_shown(*beyond)) else { continue };

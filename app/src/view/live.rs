@@ -25,6 +25,8 @@ pub struct View {
     nodes: Slots<Node>,
     at_place: HashMap<Place, u32>,
     of_node: HashMap<NodeIndex, (Place, bool)>,
+    /// Slots by the ids of the API, in the order in which these are listed.
+    by_id: BTreeSet<(Arc<str>, u32)>,
     /// Slots of the nodes that are one thing, by that thing's index: what is measured is theirs.
     own_slot: Vec<Option<u32>>,
     edges: Slots<Merged>,
@@ -46,6 +48,8 @@ pub struct View {
 struct Node {
     place: Place,
     members: BTreeSet<NodeIndex>,
+    /// Slots of the edges that end here, shown or not.
+    edges: HashSet<u32>,
     name: Name,
     fragment: Arc<Fragment>,
     /// How many metrics it has.
@@ -60,6 +64,8 @@ struct Node {
 #[derive(Default)]
 pub struct Name {
     pub id: Arc<str>,
+    /// The id as JSON writes it, without the quotes.
+    escaped: Arc<str>,
     pub label: Box<str>,
     pub label_minor: Box<str>,
     is_pseudo: bool,
@@ -96,6 +102,7 @@ impl View {
             nodes: Slots::default(),
             at_place: HashMap::default(),
             of_node: HashMap::default(),
+            by_id: BTreeSet::new(),
             own_slot: Vec::new(),
             edges: Slots::default(),
             at_ends: HashMap::default(),
@@ -162,6 +169,7 @@ impl View {
                     let slot = self.nodes.add(Node {
                         place: place.clone(),
                         members: BTreeSet::new(),
+                        edges: HashSet::default(),
                         name: Name::default(),
                         fragment: self.nothing.clone(),
                         metrics: 0,
@@ -205,6 +213,7 @@ impl View {
         }
         let was_shown = at.shown;
         self.at_place.remove(place);
+        self.by_id.remove(&(at.name.id.clone(), slot));
         self.dirty.remove(&slot);
         self.remeasured.remove(&slot);
         self.nodes.remove(slot);
@@ -218,6 +227,11 @@ impl View {
     fn drop_edge(&mut self, slot: u32) {
         let Some(edge) = self.edges.remove(slot) else { return };
         self.at_ends.remove(&edge.key);
+        for end in [edge.key.source, edge.key.target] {
+            if let Some(node) = self.nodes.get_mut(end) {
+                node.edges.remove(&slot);
+            }
+        }
         self.dirty_edges.remove(&slot);
         if edge.shown {
             self.edges_gone.push(slot);
@@ -255,6 +269,7 @@ impl View {
             }
         }
         if let Some((key, count, evidence)) = now {
+            let ends = [key.source, key.target];
             let slot = *self
                 .at_ends
                 .entry(key.clone())
@@ -262,6 +277,11 @@ impl View {
             if let Some(merged) = self.edges.get_mut(slot) {
                 merged.count += count;
                 *merged.evidence.entry(evidence).or_default() += 1;
+            }
+            for end in ends {
+                if let Some(node) = self.nodes.get_mut(end) {
+                    node.edges.insert(slot);
+                }
             }
             self.of_edge.insert(edge, (slot, count, evidence));
             self.dirty_edges.insert(slot);
@@ -284,6 +304,10 @@ impl View {
             summary.tables.retain(|table| !table.rows.is_empty());
             // Which metrics it has is structure, their values are not.
             let metrics = measure::values(&node.place, store).len();
+            if *node.name.id != *summary.id {
+                self.by_id.remove(&(node.name.id.clone(), slot));
+                self.by_id.insert((summary.id.as_str().into(), slot));
+            }
             node.name.take(&summary);
             let fragment = Fragment::of(summary);
             if *node.fragment != fragment || node.metrics != metrics {
@@ -376,8 +400,12 @@ impl View {
         if let Some(snapshot) = &self.snapshot {
             return snapshot.clone();
         }
-        let shown = self.nodes.iter_mut().filter(|(_, node)| node.shown);
-        let nodes = shown.map(|(slot, node)| node.snapshot(slot, store)).collect();
+        let (all, by_id) = (&mut self.nodes, &self.by_id);
+        let nodes = by_id.iter().filter_map(|(_, slot)| {
+            let node = all.get_mut(*slot).filter(|node| node.shown)?;
+            Some(node.snapshot(*slot, store))
+        });
+        let nodes = nodes.collect();
         let edges = self.edges.iter().filter(|(_, e)| e.shown).map(|(slot, e)| e.snapshot(slot)).collect();
         let snapshot = Arc::new(Snapshot::new(nodes, edges, self.stats));
         self.snapshot = Some(snapshot.clone());
@@ -391,7 +419,8 @@ impl View {
 
     /// The slot of a node by its id in the API, shown or not.
     pub fn find(&self, id: &str) -> Option<u32> {
-        self.nodes.iter().find(|(_, node)| *node.name.id == *id).map(|(slot, _)| slot)
+        let from = (Arc::from(id), 0);
+        self.by_id.range(from..).next().filter(|(found, _)| **found == *id).map(|(_, slot)| *slot)
     }
 
     pub fn place_at(&self, slot: u32) -> Option<(&Place, &BTreeSet<NodeIndex>)> {
@@ -409,8 +438,9 @@ impl View {
 
     /// The edges at a node that are shown, as (source, target, port, count).
     pub fn edges_at(&self, slot: u32) -> impl Iterator<Item = (u32, u32, u16, u32)> {
-        let mine = self.edges.iter().filter(move |(_, e)| e.shown && (e.key.source == slot || e.key.target == slot));
-        mine.map(|(_, e)| (e.key.source, e.key.target, e.key.port, e.count))
+        let mine = self.nodes.get(slot).into_iter().flat_map(|node| &node.edges);
+        let shown = mine.filter_map(|edge| self.edges.get(*edge).filter(|edge| edge.shown));
+        shown.map(|e| (e.key.source, e.key.target, e.key.port, e.count))
     }
 
     /// Whether a node is the world outside.
@@ -419,7 +449,7 @@ impl View {
     }
 
     pub fn neighbours(&self, slot: u32) -> Vec<String> {
-        let targets = self.edges.iter().filter(|(_, e)| e.shown && e.key.source == slot).map(|(_, e)| e.key.target);
+        let targets = self.edges_at(slot).filter(|(source, ..)| *source == slot).map(|(_, target, ..)| target);
         let ids: BTreeSet<String> = targets.filter_map(|t| Some(self.nodes.get(t)?.name.id.to_string())).collect();
         ids.into_iter().collect()
     }
@@ -429,6 +459,7 @@ impl Name {
     fn take(&mut self, summary: &Summary) {
         if *self.id != *summary.id {
             self.id = summary.id.as_str().into();
+            self.escaped = super::snapshot::escaped(&summary.id).into();
         }
         if *self.label != *summary.label {
             self.label = summary.label.as_str().into();
@@ -443,7 +474,14 @@ impl Name {
 impl Node {
     fn snapshot(&mut self, slot: u32, store: &Store) -> NodeSnapshot {
         let measured = self.measured.get_or_insert_with(|| measure::measure(&self.place, store).into());
-        NodeSnapshot { slot, id: self.name.id.clone(), fragment: self.fragment.clone(), measured: measured.clone() }
+        let Name { id, escaped, .. } = &self.name;
+        NodeSnapshot {
+            slot,
+            id: id.clone(),
+            escaped: escaped.clone(),
+            fragment: self.fragment.clone(),
+            measured: measured.clone(),
+        }
     }
 }
 

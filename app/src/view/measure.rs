@@ -5,6 +5,7 @@ use shared::view::{Metric, Sample};
 
 use super::place::Place;
 use super::wording::rfc3339;
+use crate::clock::Now;
 use crate::store::{HostState, Store, container_values, host_values, process_values};
 use crate::topology::Entity;
 
@@ -117,7 +118,7 @@ struct Gauges<'a> {
     most: [f64; MOST],
     /// The last minute, oldest first: as many values for each moment as there are kinds.
     history: &'a [f32],
-    /// Milliseconds since the epoch of each moment.
+    /// When each moment was, by the steady clock.
     times: &'a [u64],
 }
 
@@ -185,8 +186,18 @@ impl<'a> Gauges<'a> {
 
 /// The values alone, in the order of the metrics.
 pub fn values(place: &Place, store: &Store) -> Vec<f64> {
-    let gauges = Gauges::of(place, store);
-    gauges.map(|g| g.now[..g.kinds.len()].iter().map(|v| rounded(*v)).collect()).unwrap_or_default()
+    let Place::Single(entity) = place else { return Vec::new() };
+    let metrics = |host| store.hosts.get(host).map(|host| &host.report.metrics);
+    let listed = |values: &[f64]| values.iter().map(|value| rounded(*value)).collect();
+    let now = match entity {
+        Entity::Host(host) => metrics(host).and_then(|m| Some(listed(&host_values(m.host.as_ref()?)))),
+        Entity::Container(host, id) => {
+            metrics(host).and_then(|m| Some(listed(&container_values(m.containers.get(id)?))))
+        }
+        Entity::Process(host, id) => metrics(host).and_then(|m| Some(listed(&process_values(m.processes.get(id)?)))),
+        Entity::Network(_) | Entity::Outside(_) => None,
+    };
+    now.unwrap_or_default()
 }
 
 /// The values between the smallest and the largest.
@@ -195,10 +206,10 @@ pub fn measure(place: &Place, store: &Store) -> Vec<Measured> {
 }
 
 /// The metrics with their last minute.
-pub fn sampled(place: &Place, store: &Store) -> Vec<Metric> {
+pub fn sampled(place: &Place, store: &Store, now: Now) -> Vec<Metric> {
     let Some(gauges) = Gauges::of(place, store) else { return Vec::new() };
     let metric = |(n, measured): (usize, Measured)| {
-        let times = gauges.times.iter().map(|ms| rfc3339(*ms));
+        let times = gauges.times.iter().map(|ms| rfc3339(now.to_wall(*ms)));
         let samples = times.zip(gauges.past(n)).map(|(date, value)| Sample { date, value: rounded(value) });
         Metric { samples: Some(samples.collect()), ..Metric::from(&measured) }
     };

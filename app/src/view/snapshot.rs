@@ -1,9 +1,10 @@
 //! A view at one moment, and its JSON. The engine hands out what it keeps; sorting, hashing and writing are done by
 //! whoever reads, in threads that nobody waits for.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
+use foldhash::quality::FixedState;
 use shared::addr::Protocol;
 use shared::report::Evidence;
 use shared::view::{self, Row, Stats, StreamEdge, Summary};
@@ -87,6 +88,8 @@ pub struct NodeSnapshot {
     /// Its number in the view, which a stream's readers know it by.
     pub slot: u32,
     pub id: Arc<str>,
+    /// The id as JSON writes it, without the quotes.
+    pub escaped: Arc<str>,
     pub fragment: Arc<Fragment>,
     pub measured: Arc<[Measured]>,
 }
@@ -139,6 +142,7 @@ impl EdgeSnapshot {
 }
 
 pub struct Snapshot {
+    /// In the order of their ids.
     nodes: Vec<NodeSnapshot>,
     edges: Vec<EdgeSnapshot>,
     pub stats: Stats,
@@ -147,79 +151,61 @@ pub struct Snapshot {
 
 /// What readers need beyond what the engine gave, worked out once for all of them.
 struct Whole {
-    /// Indices of nodes in the order of their ids, and where in it each node stands.
-    order: Vec<u32>,
-    rank: Vec<u32>,
-    /// The id of each node as JSON writes it, without the quotes.
-    escaped: Vec<Box<str>>,
     /// For each node the indices of those it talks to, in the order of their ids.
     adjacency: Vec<Vec<u32>>,
-    /// Indices of edges in the order of their ends' ids, with the indices of both ends.
+    /// The nodes at both ends of each edge and the edge, as indices, in the order of the ends' ids.
     edges: Vec<(u32, u32, u32)>,
     tag: u64,
 }
 
 impl Snapshot {
+    /// Of nodes in the order of their ids.
     pub fn new(nodes: Vec<NodeSnapshot>, edges: Vec<EdgeSnapshot>, stats: Stats) -> Self {
         Self { nodes, edges, stats, whole: OnceLock::new() }
     }
 
     fn whole(&self) -> &Whole {
         self.whole.get_or_init(|| {
-            let mut order: Vec<u32> = (0..self.nodes.len() as u32).collect();
-            order.sort_unstable_by(|a, b| self.nodes[*a as usize].id.cmp(&self.nodes[*b as usize].id));
-            let mut rank = vec![0u32; order.len()];
-            for (place, index) in order.iter().enumerate() {
-                rank[*index as usize] = place as u32;
-            }
             let slots = self.nodes.iter().map(|node| node.slot as usize + 1).max().unwrap_or(0);
             let mut index_of = vec![u32::MAX; slots];
             for (index, node) in self.nodes.iter().enumerate() {
                 index_of[node.slot as usize] = index as u32;
             }
             let index = |slot: u32| index_of.get(slot as usize).copied().filter(|index| *index != u32::MAX);
-            let ends = |(n, edge): (usize, &EdgeSnapshot)| Some((n as u32, index(edge.source)?, index(edge.target)?));
+            let ends = |(n, edge): (usize, &EdgeSnapshot)| Some((index(edge.source)?, index(edge.target)?, n as u32));
             let mut edges: Vec<(u32, u32, u32)> = self.edges.iter().enumerate().filter_map(ends).collect();
             edges.sort_unstable_by(|a, b| {
-                let key = |(n, source, target): &(u32, u32, u32)| {
-                    let edge = &self.edges[*n as usize];
-                    (rank[*source as usize], rank[*target as usize], edge.protocol.name(), edge.port, &edge.network)
-                };
-                key(a).cmp(&key(b))
+                (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| {
+                    let [a, b] = [a, b].map(|(_, _, n)| &self.edges[*n as usize]);
+                    (a.protocol.name(), a.port, &a.network).cmp(&(b.protocol.name(), b.port, &b.network))
+                })
             });
             let mut adjacency: Vec<Vec<u32>> = vec![Vec::new(); self.nodes.len()];
-            for (_, source, target) in &edges {
+            for (source, target, _) in &edges {
                 let targets = &mut adjacency[*source as usize];
                 if targets.last() != Some(target) {
                     targets.push(*target);
                 }
             }
-            let escaped = self.nodes.iter().map(|node| unquoted(&json(&*node.id)).into()).collect();
-            let mut whole = Whole { order, rank, escaped, adjacency, edges, tag: 0 };
-            whole.tag = self.tag_of(&whole);
-            whole
+            let tag = self.tag_of(&edges);
+            Whole { adjacency, edges, tag }
         })
     }
 
-    fn tag_of(&self, whole: &Whole) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for node in self.in_order(whole) {
+    fn tag_of(&self, edges: &[(u32, u32, u32)]) -> u64 {
+        let mut hasher = FixedState::default().build_hasher();
+        for node in &self.nodes {
             node.fragment.hash.hash(&mut hasher);
             for measured in node.measured.iter() {
                 measured.value.to_bits().hash(&mut hasher);
             }
         }
         // The ends by where their nodes stand, whose ids are told above.
-        for (n, source, target) in &whole.edges {
+        for (source, target, n) in edges {
             let edge = &self.edges[*n as usize];
-            let ends = (whole.rank[*source as usize], whole.rank[*target as usize]);
-            (ends, edge.protocol, edge.port, edge.network.as_ref(), edge.count).hash(&mut hasher);
+            (source, target, edge.protocol, edge.port, edge.network.as_ref(), edge.count).hash(&mut hasher);
         }
         hasher.finish()
-    }
-
-    fn in_order<'a>(&'a self, whole: &'a Whole) -> impl Iterator<Item = &'a NodeSnapshot> {
-        whole.order.iter().map(|index| &self.nodes[*index as usize])
     }
 
     /// Differs where what is shown differs, also between a view and the one that was made anew after it was dropped.
@@ -227,7 +213,6 @@ impl Snapshot {
         self.whole().tag
     }
 
-    /// Nodes in no particular order.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeSnapshot> {
         self.nodes.iter()
     }
@@ -239,7 +224,7 @@ impl Snapshot {
     /// Nodes in the order of their ids.
     pub fn sorted(&self) -> impl Iterator<Item = ShownNode<'_>> {
         let whole = self.whole();
-        whole.order.iter().map(move |index| ShownNode { snapshot: self, whole, index: *index as usize })
+        (0..self.nodes.len()).map(move |index| ShownNode { snapshot: self, whole, index })
     }
 
     /// Writes one edge after the other as `/api/topology/{id}` lists them, with commas between; false after the last.
@@ -248,14 +233,15 @@ impl Snapshot {
         let mut place = 0;
         let mut network: (Option<&NetworkKey>, String) = (None, String::new());
         move |text| {
-            let Some((n, source, target)) = whole.edges.get(place) else { return false };
+            let Some((source, target, n)) = whole.edges.get(place) else { return false };
             let edge = &self.edges[*n as usize];
             // Edges of one network often stand side by side.
             if network.0 != edge.network.as_ref() {
                 let written = edge.network.as_ref().map(|key| json(&key.api_id())).unwrap_or_default();
                 network = (edge.network.as_ref(), written);
             }
-            let (source, target) = (&*whole.escaped[*source as usize], &*whole.escaped[*target as usize]);
+            let escaped = |index: &u32| &*self.nodes[*index as usize].escaped;
+            let (source, target) = (escaped(source), escaped(target));
             let (protocol, port) = (edge.protocol.name(), edge.port.to_string());
             let over = unquoted(&network.1);
             let joint = if over.is_empty() { "" } else { "---" };
@@ -320,7 +306,7 @@ impl<'a> ShownNode<'a> {
 
     /// The id as JSON writes it, without the quotes.
     pub fn escaped_id(self) -> &'a str {
-        &self.whole.escaped[self.index]
+        &self.node().escaped
     }
 
     /// What it says of itself, but for metrics and neighbours.
@@ -338,7 +324,7 @@ impl<'a> ShownNode<'a> {
         self.node().write_metrics(text);
         for (n, target) in self.whole.adjacency[self.index].iter().enumerate() {
             text.extend_from_slice(if n == 0 { b",\"adjacency\":[\"" } else { b",\"" });
-            text.extend_from_slice(self.whole.escaped[*target as usize].as_bytes());
+            text.extend_from_slice(self.snapshot.nodes[*target as usize].escaped.as_bytes());
             text.push(b'"');
         }
         if !self.whole.adjacency[self.index].is_empty() {
@@ -354,6 +340,11 @@ impl<'a> ShownNode<'a> {
             && self.adjacency().eq(other.adjacency())
             && mine.measured.iter().map(|m| m.value).eq(others.measured.iter().map(|m| m.value))
     }
+}
+
+/// As JSON writes it, without the quotes.
+pub fn escaped(text: &str) -> String {
+    unquoted(&json(text)).to_owned()
 }
 
 fn unquoted(json: &str) -> &str {
@@ -399,6 +390,7 @@ mod tests {
         let node = |slot, id: &str| NodeSnapshot {
             slot,
             id: id.into(),
+            escaped: escaped(id).into(),
             fragment: Arc::new(Fragment::of(Summary { id: id.into(), ..summary() })),
             measured: Arc::new([]),
         };
@@ -412,7 +404,7 @@ mod tests {
             count: 3,
             evidence: Evidence::Listener,
         };
-        let (nodes, edges) = (vec![node(7, "b"), node(2, "a\"b")], vec![edge(0, 80), edge(1, 22)]);
+        let (nodes, edges) = (vec![node(2, "a\"b"), node(7, "b")], vec![edge(0, 80), edge(1, 22)]);
         let snapshot = Snapshot::new(nodes, edges, Stats::default());
         let mut text = Vec::new();
         text.push(b'[');

@@ -34,6 +34,11 @@ impl Listed {
         })
     }
 
+    /// Whether it has processes.
+    pub fn is_active(&self) -> bool {
+        matches!(self.state.as_str(), "running" | "paused" | "restarting")
+    }
+
     /// Whether `known` is what a fresh look would show, as far as the list tells.
     pub fn agrees(&self, known: &Container) -> bool {
         self.state == known.state.name()
@@ -193,6 +198,10 @@ mod tests {
     /// GET /containers/json of the same swarm's first host.
     const LIST: &str = include_str!("../../fixtures/docker-swarm-h1-containers_json.json");
 
+    /// GET /containers/server/json and /networks of Podman 4.3.1 with netavark, through its Docker-compatible socket.
+    const PODMAN: &str = include_str!("../../fixtures/podman-4.3-container.json");
+    const PODMAN_NETWORKS: &str = include_str!("../../fixtures/podman-4.3-networks.json");
+
     #[test]
     fn a_recorded_container_is_read() {
         let answer: ContainerInspectResponse = serde_json::from_str(CLIENT).unwrap();
@@ -203,6 +212,24 @@ mod tests {
         assert!(mesh.network.is_some() && !mesh.addresses.is_empty() && mesh.mac.starts_with("02:42:"), "{mesh:?}");
         assert!(container.environment.is_empty(), "not asked for");
         assert_eq!(container.finished_ms, 0, "Go's zero time is none");
+    }
+
+    #[test]
+    fn a_container_of_podman_names_its_network_as_the_list_of_networks_does() {
+        let answer: ContainerInspectResponse = serde_json::from_str(PODMAN).unwrap();
+        let mut containers = BTreeMap::from([("server".into(), from_answer(answer, false))]);
+        let networks: Vec<bollard::models::Network> = serde_json::from_str(PODMAN_NETWORKS).unwrap();
+        let networks = networks.into_iter().filter_map(super::super::network::from_answer).collect();
+        super::super::network::name_by_id(&networks, &mut containers);
+        let container = &containers[&ContainerId::from("server")];
+        let network = &networks[container.endpoints["lan"].network.as_ref().unwrap()];
+        assert_eq!(network.name, "lan");
+        assert!(network.subnets[0].contains(*container.endpoints["lan"].addresses.first().unwrap()));
+        assert_eq!(
+            (container.state, container.image_name.as_str()),
+            (ContainerState::Running, "localhost/rp/busybox:1")
+        );
+        assert!(container.pid.is_some() && container.started_ms > 1_700_000_000_000);
     }
 
     #[test]

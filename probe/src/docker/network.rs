@@ -29,6 +29,19 @@ pub fn from_answer(answer: bollard::models::Network) -> Option<(NetworkId, Netwo
     Some((answer.id?.into(), network))
 }
 
+/// Some engines (Podman 4) give a network's name where its id belongs.
+pub fn name_by_id(networks: &BTreeMap<NetworkId, Network>, containers: &mut BTreeMap<ContainerId, Container>) {
+    let endpoints = containers.values_mut().flat_map(|container| container.endpoints.values_mut());
+    for network in endpoints.filter_map(|endpoint| endpoint.network.as_mut()) {
+        if networks.contains_key(network) {
+            continue;
+        }
+        if let Some((id, _)) = networks.iter().find(|(_, record)| *record.name == *network.0) {
+            *network = id.clone();
+        }
+    }
+}
+
 /// Who is attached, from what the containers say: the list of networks does not, and asking for each costs a call.
 pub fn attach(networks: &mut BTreeMap<NetworkId, Network>, containers: &BTreeMap<ContainerId, Container>) {
     for network in networks.values_mut() {

@@ -1,7 +1,7 @@
 //! What Scope costs, measured on this machine, with the goal beside each figure.
 //!
 //! The processes under test are apart from this one; the load and its readers share the machine with them, so latencies
-//! include their share of its cores. Nothing leaves loopback and the testbed.
+//! include their share of its cores; the load's threads have a lower priority, because they stand for other machines. Nothing leaves loopback and the testbed.
 
 mod app;
 mod figures;
