@@ -187,20 +187,57 @@ fn parse_address(payload: &[u8]) -> Option<Subnet> {
     Some(Subnet { address: local.or(address)?, prefix })
 }
 
+/// What a kernel answered, with what was known of it: fixtures/netlink/record.py.
+#[cfg(test)]
+pub mod recorded {
+    use serde_json::Value;
+
+    pub fn kernel() -> Value {
+        serde_json::from_str(include_str!("../fixtures/netlink/kernel-6.18.json")).unwrap()
+    }
+
+    pub fn text(value: &Value) -> &str {
+        value.as_str().unwrap()
+    }
+
+    /// The payloads of the messages in `record`'s datagrams, but for the end of a dump.
+    pub fn payloads(record: &Value) -> Vec<Vec<u8>> {
+        let bytes = |hex: &str| -> Vec<u8> {
+            let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+        };
+        let datagrams: Vec<Vec<u8>> =
+            record["datagrams"].as_array().unwrap().iter().map(|datagram| bytes(text(datagram))).collect();
+        let messages = datagrams.iter().flat_map(|datagram| super::Messages(datagram));
+        messages.filter(|m| m.kind != super::NLMSG_DONE).map(|m| m.payload.to_vec()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_address_message_of_the_kernel_is_read() {
-        // Laid out as the kernel does for lo: 127.0.0.1/8, ifindex 1, its label at the end.
-        let mut payload = vec![2, 8, 128, 254, 1, 0, 0, 0];
-        attribute(&mut payload, IFA_ADDRESS, |b| b.extend([127, 0, 0, 1]));
-        attribute(&mut payload, IFA_LOCAL, |b| b.extend([127, 0, 0, 1]));
-        attribute(&mut payload, 3, |b| b.extend(*b"lo\0"));
-        assert_eq!(parse_address(&payload), Some("127.0.0.1/8".parse().unwrap()));
-        for length in 0..payload.len() {
-            let _ = parse_address(&payload[..length]);
+    fn recorded_addresses_are_read_and_of_a_link_to_a_peer_the_own() {
+        let record = &recorded::kernel()["addresses"];
+        let mut found: Vec<Subnet> = recorded::payloads(record).iter().filter_map(|p| parse_address(p)).collect();
+        let mut expect: Vec<Subnet> =
+            record["expect"].as_array().unwrap().iter().map(|e| recorded::text(e).parse().unwrap()).collect();
+        found.sort();
+        expect.sort();
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn an_address_that_is_cut_short_is_none_or_whole() {
+        for payload in recorded::payloads(&recorded::kernel()["addresses"]) {
+            let whole = parse_address(&payload).unwrap();
+            for length in 0..payload.len() {
+                let found = parse_address(&payload[..length]);
+                // Where the own address is cut off, the peer's is left.
+                let peer = Subnet { address: [10, 8, 0, 2].into(), ..whole };
+                assert!(found.is_none_or(|found| found == whole || found == peer), "{found:?}, wanted {whole:?}");
+            }
         }
     }
 

@@ -118,12 +118,13 @@ fn tuple(bytes: &[u8]) -> Option<Tuple> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::recorded;
 
     fn pair(from: &str, to: &str) -> Tuple {
         Tuple { from: from.parse().unwrap(), to: to.parse().unwrap() }
     }
 
-    /// What the kernel answers: the same nesting as a request, for both directions, and more that is skipped.
+    /// Made by hand: the same nesting as a request, for both directions, and more that is skipped.
     fn answer(original: Tuple, reply: Tuple) -> Vec<u8> {
         let mut bytes = request(Protocol::Tcp, original);
         let mut other = request(Protocol::Tcp, reply).split_off(4);
@@ -131,6 +132,23 @@ mod tests {
         bytes.extend(other);
         attribute(&mut bytes, 3, |b| b.extend([0, 0, 1, 0x8e]));
         bytes
+    }
+
+    #[test]
+    fn a_recorded_entry_is_read_with_both_directions() {
+        let record = &recorded::kernel()["conntrack"];
+        let tuple = |direction: &str| {
+            let end = |end: &str| recorded::text(&record[direction][end]).to_owned();
+            pair(&end("from"), &end("to"))
+        };
+        let payloads = recorded::payloads(record);
+        let whole = Entry { original: tuple("original"), reply: tuple("reply") };
+        assert_eq!(payloads.iter().map(|payload| parse(payload)).collect::<Vec<_>>(), [Some(whole)]);
+        assert_eq!(whole.beyond(whole.original), Some(whole.reply.reversed()), "the client sees the server behind it");
+        assert_eq!(whole.beyond(whole.reply), Some(whole.original));
+        for length in 0..payloads[0].len() {
+            assert!(parse(&payloads[0][..length]).is_none_or(|entry| entry == whole));
+        }
     }
 
     #[test]

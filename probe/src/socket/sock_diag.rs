@@ -83,31 +83,47 @@ fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::recorded;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
     use std::net::{TcpListener, TcpStream};
 
-    /// Laid out as `struct inet_diag_msg`: 10.0.1.2:80 to 10.0.1.3:41234, inode 77123.
-    fn recorded() -> Vec<u8> {
-        let mut message = vec![AF_INET, ESTABLISHED, 0, 0, 0, 80, 0xa1, 0x12, 10, 0, 1, 2];
-        message.resize(24, 0);
-        message.extend([10, 0, 1, 3]);
-        message.resize(40, 0);
-        message.extend([0, 0, 0, 0, 1, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        message.extend(77123u32.to_ne_bytes());
-        message
+    /// Payloads with their protocol.
+    fn messages() -> Vec<(u8, Vec<u8>)> {
+        let kernel = recorded::kernel();
+        let dumps = kernel["sockets"]["dumps"].as_array().unwrap();
+        let of = |dump: &Value| {
+            let protocol = if dump["protocol"] == "tcp" { IPPROTO_TCP } else { IPPROTO_UDP };
+            recorded::payloads(dump).into_iter().map(move |payload| (protocol, payload))
+        };
+        dumps.iter().flat_map(of).collect()
     }
 
     #[test]
-    fn a_message_of_the_kernel_is_read() {
-        let socket = parse(&recorded(), IPPROTO_TCP).unwrap();
-        assert_eq!(socket.local, "10.0.1.2:80".parse().unwrap());
-        assert_eq!(socket.remote, "10.0.1.3:41234".parse().unwrap());
-        assert_eq!((socket.inode, socket.state), (77123, State::Open));
+    fn recorded_sockets_are_read_as_their_owner_knew_them() {
+        let kernel = recorded::kernel();
+        let expect = kernel["sockets"]["expect"].as_array().unwrap();
+        let told = |socket: &Socket| {
+            let state = if socket.state == State::Open { "open" } else { "listening" };
+            // Whether no address is one of v4 or of v6 is nothing to know.
+            let remote = if state == "open" { socket.remote.to_string() } else { String::new() };
+            (socket.protocol.name().to_owned(), state.to_owned(), socket.local.to_string(), remote, socket.inode)
+        };
+        let known = |e: &Value| {
+            let text = |key: &str| recorded::text(&e[key]).to_owned();
+            let remote = if e["state"] == "open" { text("remote") } else { String::new() };
+            (text("protocol"), text("state"), text("local"), remote, e["inode"].as_u64().unwrap())
+        };
+        let found: BTreeSet<_> = messages().iter().map(|(protocol, p)| told(&parse(p, *protocol).unwrap())).collect();
+        assert_eq!(found, expect.iter().map(known).collect());
     }
 
     #[test]
     fn a_message_that_is_cut_short_is_left_out() {
-        for length in 0..72 {
-            assert_eq!(parse(&recorded()[..length], IPPROTO_TCP), None);
+        for (protocol, payload) in messages() {
+            for length in 0..72 {
+                assert_eq!(parse(&payload[..length], protocol), None);
+            }
         }
     }
 
