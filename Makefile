@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO := cargo
 
-.PHONY: help run build dev dist test unit e2e lint bench soak clean prepare prepare-tests
+.PHONY: help run build dev dist test unit e2e lint bench soak fuzz clean prepare prepare-tests
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: build prepare-tests ## The figures of the README, with the goal beside ea
 
 soak: build prepare-tests ## An hour of churn (MINUTES=60): whether memory stays flat
 	$(CARGO) run --release --locked -p scope-tests --bin bench -- soak target/release/scope $(MINUTES)
+
+fuzz: prepare ## What comes over the wire, fuzzed for a minute each (TIME=60)
+	@scripts/fuzz.sh $(TIME)
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -69,12 +69,23 @@ pub fn router(context: Arc<Context>) -> Router {
 async fn observe(State(context): Shared, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let mut response = next.run(request).await;
+    let mut response = in_json(next.run(request).await).await;
     context.counters.request(&route, response.status().as_u16(), started.elapsed());
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// What the framework refuses by itself it says in plain text; errors are JSON here.
+async fn in_json(response: Response) -> Response {
+    let is_text = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/plain"));
+    if !response.status().is_client_error() || !is_text {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let said = axum::body::to_bytes(body, 4 << 10).await.unwrap_or_default();
+    (parts.status, axum::Json(serde_json::json!({ "error": String::from_utf8_lossy(&said) }))).into_response()
 }
 
 async fn probe(

@@ -181,6 +181,7 @@ impl Page {
         let query = page.route.with_untracked(Route::query);
         spawn_local(async move {
             if let Ok(list) = connection::get::<Vec<TopologyInfo>>(&format!("api/topology{query}")).await {
+                page.adjust(|route| *route = route.offered(&list));
                 page.topologies.set(list);
             }
         });

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use shared::view::TopologyInfo;
+
 /// How a view is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -73,6 +75,21 @@ impl Route {
         format!("#/{}{query}", self.topology)
     }
 
+    /// Without what the app does not offer: an old link may name a view, or an option's value, that went since.
+    pub fn offered(&self, list: &[TopologyInfo]) -> Self {
+        let mut all = list.iter().flat_map(|info| std::iter::once(info).chain(&info.sub_topologies));
+        let Some(info) = all.find(|info| info.url.rsplit('/').next() == Some(&self.topology)) else {
+            return Self { topology: Self::default().topology, options: BTreeMap::new(), ..self.clone() };
+        };
+        let offers = |name: &str, value: &str| {
+            let group = info.options.iter().find(|group| group.id == name);
+            group.is_some_and(|group| group.options.iter().any(|option| option.value == value))
+        };
+        let mut route = self.clone();
+        route.options.retain(|name, value| offers(name, value));
+        route
+    }
+
     /// The options as the API takes them.
     pub fn query(&self) -> String {
         let pairs: Vec<String> =
@@ -116,6 +133,7 @@ fn decode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::view::{OptionGroup, OptionValue};
 
     #[test]
     fn a_route_survives_its_address() {
@@ -128,6 +146,27 @@ mod tests {
         };
         assert_eq!(Route::parse(&route.hash()), route);
         assert_eq!(Route::parse(&Route::default().hash()), Route::default());
+    }
+
+    #[test]
+    fn what_the_app_does_not_offer_is_left_out() {
+        let group = OptionGroup {
+            id: "stopped".into(),
+            options: vec![OptionValue { value: "both".into(), label: String::new() }],
+            ..OptionGroup::default()
+        };
+        let images = TopologyInfo { url: "/api/topology/containers-by-image".into(), ..TopologyInfo::default() };
+        let containers = TopologyInfo {
+            url: "/api/topology/containers".into(),
+            options: vec![group],
+            sub_topologies: vec![images],
+            ..TopologyInfo::default()
+        };
+        let offered = |hash: &str| Route::parse(hash).offered(std::slice::from_ref(&containers)).hash();
+        assert_eq!(offered("#/containers?stopped=both"), "#/containers?stopped=both");
+        assert_eq!(offered("#/containers?node=a&q=b&stopped=x&gone=1"), "#/containers?node=a&q=b");
+        assert_eq!(offered("#/containers-by-image"), "#/containers-by-image");
+        assert_eq!(offered("#/pods?mode=table&stopped=both"), "#/containers?mode=table");
     }
 
     #[test]

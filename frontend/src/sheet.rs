@@ -9,9 +9,9 @@ pub const MARGIN: f64 = 0.2;
 const CHEAP_MS: f64 = 8.0;
 /// The camera rests when it did not move for so long.
 const RESTS_MS: f64 = 100.0;
-/// Of the time while the camera rests, a quarter at most goes into painting; while it moves, less than a tenth.
+/// Of the time while the camera rests, a quarter at most goes into painting; while it moves, a twentieth.
 const PAUSE_AT_REST: f64 = 3.0;
-const PAUSE_IN_MOTION: f64 = 12.0;
+const PAUSE_IN_MOTION: f64 = 20.0;
 
 /// A picture that was painted.
 #[derive(Clone, Copy, Debug, PartialEq)]

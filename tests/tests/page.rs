@@ -90,3 +90,68 @@ fn the_page_shows_what_runs_and_follows_it() {
         browser.close().await;
     });
 }
+
+#[test]
+fn the_page_holds_in_every_size_and_light_and_says_what_is_not_there() {
+    let testbed = Testbed::up(1, false);
+    testbed.launch(1, &["--app-only"]);
+    let base = testbed.url(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for (name, width, height, light) in [("wide-light", 1680, 1000, true), ("narrow-dark", 500, 900, false)] {
+            let browser = Browser::open(width, height, light).await;
+            let fits = "return document.documentElement.scrollWidth <= window.innerWidth";
+            // Nobody reports yet.
+            browser.client.goto(&format!("{base}/")).await.unwrap();
+            browser.until("live", "return document.querySelector('.live')?.textContent === 'Live'").await;
+            browser.until("why it is empty", "return document.querySelector('.empty')?.textContent.length > 20").await;
+            browser.screenshot(&format!("empty-{name}")).await;
+            browser.until("nothing to scroll aside", fits).await;
+
+            testbed.scope(1, &["stop"]);
+            testbed.launch(1, &[]);
+            if light {
+                testbed.docker(1, &["network", "create", "lan"]);
+                for n in 0..24 {
+                    testbed.container(1, &format!("service-{n}"), &["--network", "lan"], "sleep 1000");
+                }
+                let server = "while :; do nc -l -p 6379 -e cat; done";
+                testbed.container(1, "a-cache-with-a-rather-long-name-of-its-own", &["--network", "lan"], server);
+                let client = "while :; do (while :; do echo q; sleep 1; done) | \
+                              nc a-cache-with-a-rather-long-name-of-its-own 6379; sleep 0.2; done";
+                testbed.container(1, "worker", &["--network", "lan"], client);
+            }
+            browser.until("26 nodes drawn", "return document.querySelector('canvas')?.dataset.nodes === '26'").await;
+            browser.until("the connection", "return document.querySelector('canvas')?.dataset.edges === '1'").await;
+            browser.screenshot(&format!("graph-{name}")).await;
+            browser.until("nothing to scroll aside", fits).await;
+
+            // A link to what is not there any more shows what is.
+            browser.client.goto(&format!("{base}/#/containers?stopped=nonsense&mode=table")).await.unwrap();
+            browser.until("the rows", "return document.querySelectorAll('table.nodes tbody tr').length === 26").await;
+            browser.until("a link without it", "return !location.hash.includes('nonsense')").await;
+            browser.screenshot(&format!("table-{name}")).await;
+            browser.until("nothing to scroll aside", fits).await;
+            browser.client.goto(&format!("{base}/#/pods?q=worker")).await.unwrap();
+            browser.until("the containers", "return location.hash.startsWith('#/containers')").await;
+            browser.until("one match", "return document.querySelector('.hits').textContent === '1 of 26'").await;
+            browser.client.goto(&format!("{base}/#/containers?q=nobody")).await.unwrap();
+            browser.until("no match", "return document.querySelector('.hits').textContent === '0 of 26'").await;
+            browser.screenshot(&format!("nothing-found-{name}")).await;
+
+            browser.client.goto(&format!("{base}/#/processes?mode=table")).await.unwrap();
+            browser.until("processes", "return document.querySelectorAll('table.nodes tbody tr').length > 1").await;
+            let first = "document.querySelector('table.nodes tbody tr').click()";
+            browser.client.execute(first, Vec::new()).await.unwrap();
+            browser.until("details", "return document.querySelector('.card h2')?.textContent.length > 0").await;
+            browser.screenshot(&format!("process-{name}")).await;
+            browser.until("nothing to scroll aside", fits).await;
+            browser.client.goto(&format!("{base}/#/networks")).await.unwrap();
+            browser.until("networks", "return +document.querySelector('canvas')?.dataset.nodes >= 2").await;
+            browser.screenshot(&format!("networks-{name}")).await;
+            browser.close().await;
+            testbed.scope(1, &["stop"]);
+            testbed.launch(1, &["--app-only"]);
+        }
+    });
+}

@@ -24,14 +24,18 @@ pub async fn about(State(context): Shared) -> Json<Value> {
     }))
 }
 
-/// The view that a request names, with the options that it gives.
-pub fn variant(context: &Context, topology: &str, pairs: &[(String, String)]) -> Result<Variant, Error> {
-    let kind = Kind::from_id(topology).ok_or_else(|| {
+/// The view that a request names, with the options that it gives. Options that it does not have are ignored, as
+/// Weave Scope's clients send some of their own.
+fn variant(context: &Context, topology: &str, pairs: &[(String, String)]) -> Result<Variant, Error> {
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Variant::checked(kind(topology)?, pairs, &context.config.label_filters).map_err(Error::Bad)
+}
+
+pub fn kind(topology: &str) -> Result<Kind, Error> {
+    Kind::from_id(topology).ok_or_else(|| {
         let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.id()).collect();
         Error::NotFound(format!("no topology '{topology}'; there are {}", known.join(", ")))
-    })?;
-    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    Ok(Variant::new(kind, pairs, &context.config.label_filters))
+    })
 }
 
 pub async fn topologies(State(context): Shared, Query(pairs): Pairs) -> Result<Json<Vec<TopologyInfo>>, Error> {

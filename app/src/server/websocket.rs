@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::spawn_blocking;
 use tokio::time::{interval, timeout};
 
-use super::api::{Pairs, variant};
+use super::api::{Pairs, kind};
 use super::body::Censor;
 use super::error::Error;
 use super::{Shared, check_origin, legacy};
@@ -31,7 +31,9 @@ pub async fn topology(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Error> {
     check_origin(&headers)?;
-    let variant = variant(&context, &topology, &pairs)?;
+    // What a page's old link asks for and is not there any more has its default: it could not show an error.
+    let options = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let variant = Variant::new(kind(&topology)?, options, &context.config.label_filters);
     // Nothing that a reader says is long.
     let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(64 << 10);
     if upgrade.selected_protocol().is_some_and(|p| p == SUBPROTOCOL) {

@@ -105,6 +105,28 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// As `new`, for those who would rather hear of a value that no option has.
+    ///
+    /// # Errors
+    /// Names the values that there are.
+    pub fn checked<'a>(
+        kind: Kind,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
+        filters: &[LabelFilter],
+    ) -> Result<Self, String> {
+        for group in groups(kind, filters) {
+            let wrong = pairs
+                .clone()
+                .into_iter()
+                .find(|(name, value)| *name == group.id && group.values.iter().all(|(known, _)| known != value));
+            if let Some((name, value)) = wrong {
+                let known: Vec<&str> = group.values.iter().map(|(value, _)| value.as_str()).collect();
+                return Err(format!("{name} is one of {}, not '{value}'", known.join(", ")));
+            }
+        }
+        Ok(Self::new(kind, pairs, filters))
+    }
+
     /// Reads options from a query string's pairs. With none given, a view's defaults hold.
     pub fn new<'a>(kind: Kind, pairs: impl IntoIterator<Item = (&'a str, &'a str)>, filters: &[LabelFilter]) -> Self {
         let mut chosen: BTreeMap<&'static str, String> =

@@ -107,6 +107,17 @@ impl FrameReader {
 
     /// After an error the stream cannot be trusted any more: close the connection.
     pub fn decode<T: Message>(&mut self, frame: &[u8]) -> Result<T, DecodeError> {
+        UNPACKED.with_borrow_mut(|plain| {
+            plain.clear();
+            let message = self.unpack_frame(frame, plain).and_then(|()| read(plain));
+            // One large snapshot must not keep its buffer for ever.
+            plain.shrink_to(KEPT_BYTES_MAX);
+            message
+        })
+    }
+
+    /// Appends the message as MessagePack.
+    pub fn unpack_frame(&mut self, frame: &[u8], plain: &mut Vec<u8>) -> Result<(), DecodeError> {
         if frame.len() > ENCODED_BYTES_MAX {
             return Err(DecodeError::TooLarge(frame.len()));
         }
@@ -114,13 +125,7 @@ impl FrameReader {
         if version != VERSION {
             return Err(DecodeError::Version(version));
         }
-        UNPACKED.with_borrow_mut(|plain| {
-            plain.clear();
-            let message = self.unpack(body, plain).and_then(|()| read(plain));
-            // One large snapshot must not keep its buffer for ever.
-            plain.shrink_to(KEPT_BYTES_MAX);
-            message
-        })
+        self.unpack(body, plain)
     }
 
     fn unpack(&mut self, body: &[u8], plain: &mut Vec<u8>) -> Result<(), DecodeError> {
@@ -138,8 +143,8 @@ impl FrameReader {
     }
 }
 
-/// A message of a kind that this side does not know is read as `T::UNKNOWN`, whatever it carries.
-fn read<T: Message>(plain: &[u8]) -> Result<T, DecodeError> {
+/// Reads what was unpacked. A message of a kind that this side does not know is `T::UNKNOWN`, whatever it carries.
+pub fn read<T: Message>(plain: &[u8]) -> Result<T, DecodeError> {
     rmp_serde::from_slice(plain).or_else(|error| match rmp_serde::from_slice::<Kind>(plain) {
         Ok(Kind(kind)) if !T::KINDS.contains(&kind.as_str()) => Ok(T::UNKNOWN),
         _ => Err(error.into()),
