@@ -44,6 +44,8 @@ struct Stage {
     stale: Cell<bool>,
     /// The camera of the last frame, and when it moved last.
     seen: Cell<Camera>,
+    /// Whether somebody moved the camera since it last showed everything.
+    held: Cell<bool>,
     moved_ms: Cell<f64>,
     /// Asks for a frame once a picture may be painted.
     later: RefCell<Option<Closure<dyn FnMut()>>>,
@@ -66,6 +68,7 @@ pub fn Graph() -> impl IntoView {
         sheet: RefCell::new(None),
         stale: Cell::new(true),
         seen: Cell::new(Camera::default()),
+        held: Cell::new(false),
         moved_ms: Cell::new(0.0),
         later: RefCell::new(None),
         later_due: Cell::new(false),
@@ -122,27 +125,37 @@ pub fn Graph() -> impl IntoView {
         request_frame(&asked);
     });
     let fitted = stage.clone();
-    Effect::new(move |before: Option<u64>| {
-        let asked = page.fit.get();
+    Effect::new(move |_| {
+        page.fit.track();
         if element.get().is_some() {
             resize(&fitted, element);
-            let now = fitted.camera.get();
-            let there = fit(&fitted, page);
-            // The first look does not travel.
-            if before.is_none() || page.model.with_value(|m| m.structure <= 1) {
-                fitted.moving.set(None);
-                fitted.camera.set(there);
-            } else {
-                fitted.moving.set(Some((now, there, f64::NAN)));
-            }
-            request_frame(&fitted);
+            fitted.held.set(false);
+            travel(&fitted, fit(&fitted, page));
         }
-        asked
+    });
+    // What comes stays in sight, until somebody takes the camera into their own hands.
+    let kept = stage.clone();
+    Effect::new(move |_| {
+        page.structure.track();
+        if page.model.with_value(|model| model.nodes.is_empty()) {
+            kept.drawn.set(false);
+            kept.held.set(false);
+            return;
+        }
+        let camera = kept.moving.get().map_or(kept.camera.get(), |(_, there, _)| there);
+        let sees = page.positions.with_value(|at| camera.sees(at.values().copied(), kept.size.get()));
+        if !kept.held.get() && !sees {
+            travel(&kept, fit(&kept, page));
+        }
     });
     {
         let stage = stage.clone();
         let listener = Closure::<dyn Fn()>::new(move || {
             resize(&stage, element);
+            if !stage.held.get() {
+                stage.moving.set(None);
+                stage.camera.set(fit(&stage, page));
+            }
             request_frame(&stage);
         });
         let window = web_sys::window();
@@ -164,6 +177,7 @@ pub fn Graph() -> impl IntoView {
             let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
             let factor = (-event.delta_y() * if event.delta_mode() == 1 { 0.05 } else { 0.0015 }).exp();
             stage.moving.set(None);
+            stage.held.set(true);
             stage.camera.set(stage.camera.get().zoomed(factor, at, stage.size.get()));
             request_frame(&stage);
         }
@@ -189,6 +203,7 @@ pub fn Graph() -> impl IntoView {
                     return;
                 }
                 stage.moving.set(None);
+                stage.held.set(true);
                 stage.camera.set(stage.camera.get().panned(x - from_x, y - from_y));
                 stage.pressed.set(Some((x, y, true)));
                 request_frame(&stage);
@@ -217,9 +232,8 @@ pub fn Graph() -> impl IntoView {
         move |factor: f64| {
             let size = stage.size.get();
             let middle = Point { x: size.width / 2.0, y: size.height / 2.0 };
-            let now = stage.camera.get();
-            stage.moving.set(Some((now, now.zoomed(factor, middle, size), f64::NAN)));
-            request_frame(&stage);
+            stage.held.set(true);
+            travel(&stage, stage.camera.get().zoomed(factor, middle, size));
         }
     };
     let (zoom_in, zoom_out) = (zoom.clone(), zoom);
@@ -314,6 +328,17 @@ fn request_frame(stage: &Rc<Stage>) {
     }
 }
 
+/// Moves the camera there; the first look at a view does not travel.
+fn travel(stage: &Rc<Stage>, there: Camera) {
+    if stage.drawn.get() {
+        stage.moving.set(Some((stage.camera.get(), there, f64::NAN)));
+    } else {
+        stage.moving.set(None);
+        stage.camera.set(there);
+    }
+    request_frame(stage);
+}
+
 fn move_camera(stage: &Stage, now: f64) {
     let Some((from, to, since)) = stage.moving.get() else { return };
     let since = if since.is_nan() { now } else { since };
@@ -377,7 +402,6 @@ fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: &Dra
         let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
         g.set_fill_style_str(&theme.canvas);
         g.fill_rect(0.0, 0.0, size.width, size.height);
-        paint::grid(&g, theme, camera, size);
     });
     if let Some((sheet, painted)) = &*stage.sheet.borrow() {
         let (x, y, width, height) = painted.place(camera);
@@ -403,6 +427,7 @@ fn paint_sheet(stage: &Stage, page: Page, drawing: &Drawing, ratio: f64) {
     page.theme.with_value(|theme| {
         page.model.with_value(|model| {
             let at: BTreeMap<u32, Point> = placed(model.nodes.iter(), page).into_iter().collect();
+            paint::grid(&g, theme, camera, whole);
             paint::graph(&g, theme, model, &at, drawing, camera, whole);
         });
     });

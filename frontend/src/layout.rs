@@ -283,12 +283,11 @@ fn place_grid(nodes: &[usize], at: &mut [Point], left: f64, right: f64, bottom: 
     }
 }
 
-/// Puts what is new beside its neighbours, or at the end of those that have none, where nobody stands.
+/// Puts what is new beside its neighbours, or among those that have none, where nobody stands.
 fn insert(graph: &Graph, mut kept: Positions) -> Positions {
     let cell = |p: Point| ((p.x / (COLUMN / 2.0)).round() as i64, (p.y / (ROW / 2.0)).round() as i64);
     let mut taken: BTreeSet<(i64, i64)> = kept.values().map(|p| cell(*p)).collect();
-    let lowest = kept.values().map(|p| p.y).fold(0.0, f64::max);
-    let leftmost = kept.values().map(|p| p.x).fold(f64::INFINITY, f64::min);
+    let mut shelf = Shelf::below(graph, &kept);
     for id in &graph.nodes {
         if kept.contains_key(id) {
             continue;
@@ -298,30 +297,71 @@ fn insert(graph: &Graph, mut kept: Positions) -> Positions {
         let called: Vec<Point> =
             graph.edges.iter().filter(|(a, _)| a == id).filter_map(|(_, b)| kept.get(b)).copied().collect();
         let mean = |points: &[Point]| points.iter().map(|p| p.x).sum::<f64>() / points.len() as f64;
-        let wished = if !callers.is_empty() {
-            Point { x: mean(&callers), y: callers.iter().map(|p| p.y).fold(f64::MIN, f64::max) + ROW }
+        let at = if !callers.is_empty() {
+            let wished = Point { x: mean(&callers), y: callers.iter().map(|p| p.y).fold(f64::MIN, f64::max) + ROW };
+            free(wished, &taken, cell)
         } else if !called.is_empty() {
-            Point { x: mean(&called), y: called.iter().map(|p| p.y).fold(f64::MAX, f64::min) - ROW }
+            let wished = Point { x: mean(&called), y: called.iter().map(|p| p.y).fold(f64::MAX, f64::min) - ROW };
+            free(wished, &taken, cell)
         } else {
-            Point { x: if leftmost.is_finite() { leftmost } else { 0.0 }, y: lowest + ROW }
+            shelf.next(|at| is_free(at, &taken, cell))
         };
-        let at = free(wished, &taken, cell);
         taken.insert(cell(at));
         kept.insert(id.clone(), at);
     }
     kept
 }
 
+/// Places for nodes that talk to nobody, row by row, about as wide as all of them are high.
+struct Shelf {
+    left: f64,
+    top: f64,
+    columns: usize,
+    place: usize,
+}
+
+impl Shelf {
+    /// Where those stand already that talk to nobody; else below everything.
+    fn below(graph: &Graph, kept: &Positions) -> Self {
+        let talking: BTreeSet<&String> = graph.edges.iter().filter(|(a, b)| a != b).flat_map(|(a, b)| [a, b]).collect();
+        let alone: Vec<&Point> = kept.iter().filter(|(id, _)| !talking.contains(id)).map(|(_, at)| at).collect();
+        let all: Vec<&Point> = kept.values().collect();
+        let least = |points: &[&Point], of: fn(&Point) -> f64| points.iter().map(|p| of(p)).fold(f64::MAX, f64::min);
+        let most = |of: fn(&Point) -> f64| all.iter().map(|p| of(p)).fold(f64::MIN, f64::max);
+        let (left, top) = match (alone.is_empty(), all.is_empty()) {
+            (false, _) => (least(&alone, |p| p.x), least(&alone, |p| p.y)),
+            (true, false) => (least(&all, |p| p.x), most(|p| p.y) + ROW),
+            (true, true) => (0.0, 0.0),
+        };
+        let wide = if all.is_empty() { 0.0 } else { (most(|p| p.x) - left) / COLUMN };
+        let count = graph.nodes.iter().filter(|id| !talking.contains(id)).count();
+        let square = (count as f64 * 0.9).sqrt().ceil() as usize;
+        Self { left, top, columns: square.max(wide.round() as usize + 1).max(4), place: 0 }
+    }
+
+    fn next(&mut self, is_free: impl Fn(Point) -> bool) -> Point {
+        loop {
+            let (row, column) = (self.place / self.columns, self.place % self.columns);
+            self.place += 1;
+            let at = Point { x: self.left + column as f64 * COLUMN, y: self.top + row as f64 * GRID_ROW };
+            if is_free(at) {
+                return at;
+            }
+        }
+    }
+}
+
+fn is_free(at: Point, taken: &BTreeSet<(i64, i64)>, cell: impl Fn(Point) -> (i64, i64)) -> bool {
+    let (x, y) = cell(at);
+    !(-1..=1).any(|dx| taken.contains(&(x + dx, y)))
+}
+
 fn free(wished: Point, taken: &BTreeSet<(i64, i64)>, cell: impl Fn(Point) -> (i64, i64)) -> Point {
-    let blocked = |p: Point| {
-        let (x, y) = cell(p);
-        (-1..=1).any(|dx| taken.contains(&(x + dx, y)))
-    };
     for ring in 0..200 {
         let steps = [ring as f64, -(ring as f64)];
         for dx in steps {
             let at = Point { x: wished.x + dx * COLUMN, y: wished.y };
-            if !blocked(at) {
+            if is_free(at, taken, &cell) {
                 return at;
             }
         }
@@ -376,6 +416,24 @@ mod tests {
         }
         assert!(moved["e"].y > moved["a"].y);
         no_two_overlap(&moved);
+    }
+
+    #[test]
+    fn those_that_come_one_by_one_and_talk_to_nobody_fill_a_block_and_not_a_line() {
+        let (mut graph, mut at) = (Graph::default(), Positions::new());
+        for n in 0..40 {
+            graph.nodes.insert(format!("n{n:02}"));
+            let before = at.clone();
+            at = lay_out(&graph, &at);
+            if n > 1 {
+                assert!(before.iter().all(|(id, place)| at[id] == *place), "who was there stays");
+            }
+        }
+        no_two_overlap(&at);
+        let span = |of: fn(&Point) -> f64| {
+            at.values().map(of).fold(f64::MIN, f64::max) - at.values().map(of).fold(f64::MAX, f64::min)
+        };
+        assert!(span(|p| p.x) <= 10.0 * COLUMN && span(|p| p.y) <= 12.0 * GRID_ROW);
     }
 
     #[test]

@@ -87,6 +87,15 @@ impl Camera {
         Self { centre, zoom }
     }
 
+    /// Whether all points are on the stage, with some of what is drawn around them.
+    pub fn sees(self, mut points: impl Iterator<Item = Point>, size: Size) -> bool {
+        let margin = RADIUS * self.zoom;
+        points.all(|point| {
+            let at = self.to_screen(point, size);
+            (margin..size.width - margin).contains(&at.x) && (margin..size.height - margin).contains(&at.y)
+        })
+    }
+
     pub fn between(self, other: Self, share: f64) -> Self {
         let mix = |a: f64, b: f64| a + (b - a) * share;
         let centre = Point { x: mix(self.centre.x, other.centre.x), y: mix(self.centre.y, other.centre.y) };

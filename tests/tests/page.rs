@@ -143,7 +143,7 @@ fn the_page_holds_in_every_size_and_light_and_says_what_is_not_there() {
             browser.until("processes", "return document.querySelectorAll('table.nodes tbody tr').length > 1").await;
             let first = "document.querySelector('table.nodes tbody tr').click()";
             browser.client.execute(first, Vec::new()).await.unwrap();
-            browser.until("details", "return document.querySelector('.card h2')?.textContent.length > 0").await;
+            browser.until("details", "return !!document.querySelector('.card section')").await;
             browser.screenshot(&format!("process-{name}")).await;
             browser.until("nothing to scroll aside", fits).await;
             browser.client.goto(&format!("{base}/#/networks")).await.unwrap();
