@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::components::{card::Card, chrome, help::Help, rail::Rail, table::Table};
 use crate::connection::{self, Connection, Link, now_ms};
-use crate::layout::{self, Positions};
+use crate::layout::{self, Layout};
 use crate::model::{Model, Taken};
 use crate::route::{Mode, Route};
 use crate::search::Query;
@@ -44,7 +44,7 @@ pub struct Page {
     pub hovered: RwSignal<Option<u32>>,
     pub help: RwSignal<bool>,
     pub theme: StoredValue<Theme, LocalStorage>,
-    pub positions: StoredValue<Positions, LocalStorage>,
+    pub layout: StoredValue<Layout, LocalStorage>,
     /// Rises when the camera should show everything.
     pub fit: RwSignal<u64>,
     /// Once a second.
@@ -68,7 +68,7 @@ impl Page {
             hovered: RwSignal::new(None),
             help: RwSignal::new(false),
             theme: StoredValue::new_local(Theme::default()),
-            positions: StoredValue::new_local(Positions::new()),
+            layout: StoredValue::new_local(Layout::default()),
             fit: RwSignal::new(0),
             clock: RwSignal::new(now_ms()),
             topologies_open: RwSignal::new(false),
@@ -132,9 +132,7 @@ impl Page {
             let edges = model.edges.values().filter_map(|e| Some((id(&e.source)?, id(&e.target)?)));
             layout::Graph { nodes: model.nodes.values().map(|n| n.id.clone()).collect(), edges: edges.collect() }
         });
-        self.positions.update_value(|positions| {
-            *positions = if afresh { layout::from_scratch(&graph) } else { layout::lay_out(&graph, positions) };
-        });
+        self.layout.update_value(|layout| if afresh { layout.afresh(&graph) } else { layout.follow(&graph) });
     }
 
     pub fn rearrange(&self) {
@@ -146,7 +144,7 @@ impl Page {
     fn follow(&self, topology: &str, query: &str) {
         let page = *self;
         page.model.set_value(Model::default());
-        page.positions.set_value(Positions::new());
+        page.layout.set_value(Layout::default());
         page.structure.update(|n| *n += 1);
         page.hovered.set(None);
         let first = std::cell::Cell::new(true);

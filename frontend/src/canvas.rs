@@ -143,7 +143,7 @@ pub fn Graph() -> impl IntoView {
             return;
         }
         let camera = kept.moving.get().map_or(kept.camera.get(), |(_, there, _)| there);
-        let sees = page.positions.with_value(|at| camera.sees(at.values().copied(), kept.size.get()));
+        let sees = page.layout.with_value(|layout| camera.sees(layout.positions.values().copied(), kept.size.get()));
         if !kept.held.get() && !sees {
             travel(&kept, fit(&kept, page));
         }
@@ -355,7 +355,7 @@ fn fit(stage: &Stage, page: Page) -> Camera {
     let size = stage.size.get();
     let card = page.route.with_untracked(|route| route.selected.is_some()) && size.width > 700.0;
     let insets = Insets { right: if card { 416.0 } else { 56.0 }, bottom: 56.0 };
-    page.positions.with_value(|positions| Camera::fit(positions.values().copied(), size, insets))
+    page.layout.with_value(|layout| Camera::fit(layout.positions.values().copied(), size, insets))
 }
 
 fn resize(stage: &Stage, element: NodeRef<html::Canvas>) {
@@ -376,7 +376,8 @@ fn under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<u32>
 }
 
 fn placed<'a>(nodes: impl Iterator<Item = (&'a u32, &'a Summary)>, page: Page) -> Vec<(u32, Point)> {
-    page.positions.with_value(|at| nodes.filter_map(|(slot, node)| Some((*slot, *at.get(&node.id)?))).collect())
+    page.layout
+        .with_value(|layout| nodes.filter_map(|(slot, node)| Some((*slot, *layout.positions.get(&node.id)?))).collect())
 }
 
 fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: &Drawing) {
@@ -406,6 +407,12 @@ fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: &Dra
     if let Some((sheet, painted)) = &*stage.sheet.borrow() {
         let (x, y, width, height) = painted.place(camera);
         let _ = g.draw_image_with_html_canvas_element_and_dw_and_dh(sheet, x, y, width, height);
+    }
+    if due == Due::Now
+        && let Some((_, painted)) = &mut *stage.sheet.borrow_mut()
+    {
+        // What is painted may be worked out only once it is looked at, as just now.
+        painted.took_ms = performance_now() - now;
     }
 }
 

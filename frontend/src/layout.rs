@@ -24,20 +24,49 @@ pub struct Graph {
     pub edges: BTreeSet<(String, String)>,
 }
 
-pub type Positions = BTreeMap<String, Point>;
-
-/// Positions of all nodes of `graph`, near `before` where that has them.
-pub fn lay_out(graph: &Graph, before: &Positions) -> Positions {
-    let kept: Positions =
-        before.iter().filter(|(id, _)| graph.nodes.contains(*id)).map(|(id, at)| (id.clone(), *at)).collect();
-    let new = graph.nodes.len() - kept.len();
-    if new * 2 > graph.nodes.len() {
-        return from_scratch(graph);
+impl Graph {
+    fn talking(&self) -> BTreeSet<&String> {
+        self.edges.iter().filter(|(a, b)| a != b).flat_map(|(a, b)| [a, b]).collect()
     }
-    insert(graph, kept)
 }
 
-pub fn from_scratch(graph: &Graph) -> Positions {
+pub type Positions = BTreeMap<String, Point>;
+
+/// Where the nodes of a graph stand that changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layout {
+    pub positions: Positions,
+    /// Who was put among those that talk to nobody, and talked to nobody since.
+    alone: BTreeSet<String>,
+}
+
+impl Layout {
+    /// Places all nodes of `graph`, where they stood if they did. Of those that stood alone, who talks now moves to those
+    /// it talks to; who falls silent later stays there.
+    pub fn follow(&mut self, graph: &Graph) {
+        let talking = graph.talking();
+        let stays = |id: &String| graph.nodes.contains(id) && !(self.alone.contains(id) && talking.contains(id));
+        let mut kept = std::mem::take(&mut self.positions);
+        kept.retain(|id, _| stays(id));
+        let new = graph.nodes.len() - kept.len();
+        if new * 2 > graph.nodes.len() {
+            return self.afresh(graph);
+        }
+        let silent = |id: &&String| !talking.contains(*id);
+        let remains = |id: &&String| self.alone.contains(*id) || !kept.contains_key(*id);
+        self.alone = graph.nodes.iter().filter(silent).filter(remains).cloned().collect();
+        self.positions = insert(graph, kept);
+    }
+
+    /// Places all nodes anew.
+    pub fn afresh(&mut self, graph: &Graph) {
+        let talking = graph.talking();
+        self.alone = graph.nodes.iter().filter(|id| !talking.contains(id)).cloned().collect();
+        self.positions = from_scratch(graph);
+    }
+}
+
+fn from_scratch(graph: &Graph) -> Positions {
     let ids: Vec<&String> = graph.nodes.iter().collect();
     let index: HashMap<&String, usize> = ids.iter().enumerate().map(|(n, id)| (*id, n)).collect();
     let edges: Vec<(usize, usize)> = graph
@@ -287,25 +316,38 @@ fn place_grid(nodes: &[usize], at: &mut [Point], left: f64, right: f64, bottom: 
 fn insert(graph: &Graph, mut kept: Positions) -> Positions {
     let cell = |p: Point| ((p.x / (COLUMN / 2.0)).round() as i64, (p.y / (ROW / 2.0)).round() as i64);
     let mut taken: BTreeSet<(i64, i64)> = kept.values().map(|p| cell(*p)).collect();
-    let mut shelf = Shelf::below(graph, &kept);
-    for id in &graph.nodes {
-        if kept.contains_key(id) {
-            continue;
-        }
-        let callers: Vec<Point> =
-            graph.edges.iter().filter(|(_, b)| b == id).filter_map(|(a, _)| kept.get(a)).copied().collect();
-        let called: Vec<Point> =
-            graph.edges.iter().filter(|(a, _)| a == id).filter_map(|(_, b)| kept.get(b)).copied().collect();
+    let mut near: BTreeMap<&String, (Vec<&String>, Vec<&String>)> = BTreeMap::new();
+    for (a, b) in graph.edges.iter().filter(|(a, b)| a != b) {
+        near.entry(b).or_default().0.push(a);
+        near.entry(a).or_default().1.push(b);
+    }
+    let new: Vec<&String> = graph.nodes.iter().filter(|id| !kept.contains_key(*id)).collect();
+    let mut waiting: Vec<&String> = new.iter().filter(|id| near.contains_key(*id)).copied().collect();
+    while !waiting.is_empty() {
+        // First whoever talks to someone who has a place; else one that nobody calls begins a group of its own.
+        let has_place = |id: &&String| near[*id].0.iter().chain(&near[*id].1).any(|other| kept.contains_key(*other));
+        let begins = |id: &&String| near[*id].0.is_empty();
+        let next = waiting.iter().position(has_place).or_else(|| waiting.iter().position(begins)).unwrap_or(0);
+        let id = waiting.swap_remove(next);
+        let places = |ids: &[&String]| -> Vec<Point> { ids.iter().filter_map(|id| kept.get(*id)).copied().collect() };
+        let (callers, called) = (places(&near[id].0), places(&near[id].1));
         let mean = |points: &[Point]| points.iter().map(|p| p.x).sum::<f64>() / points.len() as f64;
-        let at = if !callers.is_empty() {
-            let wished = Point { x: mean(&callers), y: callers.iter().map(|p| p.y).fold(f64::MIN, f64::max) + ROW };
-            free(wished, &taken, cell)
+        let wished = if !callers.is_empty() {
+            Point { x: mean(&callers), y: callers.iter().map(|p| p.y).fold(f64::MIN, f64::max) + ROW }
         } else if !called.is_empty() {
-            let wished = Point { x: mean(&called), y: called.iter().map(|p| p.y).fold(f64::MAX, f64::min) - ROW };
-            free(wished, &taken, cell)
+            Point { x: mean(&called), y: called.iter().map(|p| p.y).fold(f64::MAX, f64::min) - ROW }
         } else {
-            shelf.next(|at| is_free(at, &taken, cell))
+            let (left, lowest) =
+                kept.values().fold((f64::MAX, f64::MIN), |(left, low), p| (left.min(p.x), low.max(p.y)));
+            if kept.is_empty() { Point { x: 0.0, y: 0.0 } } else { Point { x: left, y: lowest + ROW } }
         };
+        let at = free(wished, &taken, cell);
+        taken.insert(cell(at));
+        kept.insert(id.clone(), at);
+    }
+    let mut shelf = Shelf::below(graph, &kept);
+    for id in new.into_iter().filter(|id| !near.contains_key(*id)) {
+        let at = shelf.next(|at| is_free(at, &taken, cell));
         taken.insert(cell(at));
         kept.insert(id.clone(), at);
     }
@@ -323,7 +365,7 @@ struct Shelf {
 impl Shelf {
     /// Where those stand already that talk to nobody; else below everything.
     fn below(graph: &Graph, kept: &Positions) -> Self {
-        let talking: BTreeSet<&String> = graph.edges.iter().filter(|(a, b)| a != b).flat_map(|(a, b)| [a, b]).collect();
+        let talking = graph.talking();
         let alone: Vec<&Point> = kept.iter().filter(|(id, _)| !talking.contains(id)).map(|(_, at)| at).collect();
         let all: Vec<&Point> = kept.values().collect();
         let least = |points: &[&Point], of: fn(&Point) -> f64| points.iter().map(|p| of(p)).fold(f64::MAX, f64::min);
@@ -408,9 +450,12 @@ mod tests {
     #[test]
     fn what_is_there_stays_when_something_comes_or_goes() {
         let before = graph(&["a", "b", "c", "d"], &[("a", "b"), ("a", "c"), ("b", "d")]);
-        let at = from_scratch(&before);
+        let mut layout = Layout::default();
+        layout.afresh(&before);
+        let at = layout.positions.clone();
         let after = graph(&["a", "b", "d", "e", "f"], &[("a", "b"), ("b", "d"), ("a", "e")]);
-        let moved = lay_out(&after, &at);
+        layout.follow(&after);
+        let moved = layout.positions;
         for id in ["a", "b", "d"] {
             assert_eq!(moved[id], at[id], "{id}");
         }
@@ -420,20 +465,45 @@ mod tests {
 
     #[test]
     fn those_that_come_one_by_one_and_talk_to_nobody_fill_a_block_and_not_a_line() {
-        let (mut graph, mut at) = (Graph::default(), Positions::new());
+        let (mut graph, mut layout) = (Graph::default(), Layout::default());
         for n in 0..40 {
             graph.nodes.insert(format!("n{n:02}"));
-            let before = at.clone();
-            at = lay_out(&graph, &at);
+            let before = layout.positions.clone();
+            layout.follow(&graph);
             if n > 1 {
-                assert!(before.iter().all(|(id, place)| at[id] == *place), "who was there stays");
+                assert!(before.iter().all(|(id, place)| layout.positions[id] == *place), "who was there stays");
             }
         }
+        let at = layout.positions;
         no_two_overlap(&at);
         let span = |of: fn(&Point) -> f64| {
             at.values().map(of).fold(f64::MIN, f64::max) - at.values().map(of).fold(f64::MAX, f64::min)
         };
         assert!(span(|p| p.x) <= 10.0 * COLUMN && span(|p| p.y) <= 12.0 * GRID_ROW);
+    }
+
+    #[test]
+    fn who_begins_to_talk_moves_to_those_it_talks_to_and_stays_there() {
+        let mut graph = graph(&["a", "b", "c", "d", "e", "f", "g", "h"], &[("a", "b")]);
+        let mut layout = Layout::default();
+        layout.follow(&graph);
+        let at = layout.positions.clone();
+        graph.edges.insert(("b".into(), "h".into()));
+        graph.edges.insert(("c".into(), "d".into()));
+        layout.follow(&graph);
+        let talks = layout.positions.clone();
+        no_two_overlap(&talks);
+        assert!(talks["h"].y > talks["b"].y && (talks["h"].x - talks["b"].x).abs() < COLUMN, "below its caller");
+        assert!(talks["d"].y > talks["c"].y, "two that stood alone are a group of their own");
+        for id in ["a", "b", "e", "f", "g"] {
+            assert_eq!(talks[id], at[id], "{id}");
+        }
+        let talking = std::mem::take(&mut graph.edges);
+        layout.follow(&graph);
+        assert_eq!(layout.positions, talks, "who falls silent stays where it is");
+        graph.edges = talking;
+        layout.follow(&graph);
+        assert_eq!(layout.positions, talks, "and does not move when it talks again");
     }
 
     #[test]
