@@ -25,8 +25,8 @@ use crate::view::{Kind, Variant, View, catalog, details};
 
 /// Changes are collected for this long before readers are told.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
-/// Samples alone go out this often.
-const SAMPLES_INTERVAL: Duration = Duration::from_millis(1000);
+/// Samples alone go out this often: rarely enough to cost little, often enough that no flush has many of them.
+const SAMPLES_INTERVAL: Duration = Duration::from_millis(300);
 const TICK_INTERVAL: Duration = Duration::from_millis(500);
 /// Views are kept this long after the last look.
 const IDLE_VIEW: Duration = Duration::from_secs(10);

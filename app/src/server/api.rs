@@ -2,6 +2,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 use shared::view::{Details, Status, TopologyInfo};
 
@@ -69,11 +70,16 @@ pub async fn topology(
     Ok(([(header::CONTENT_TYPE, json), (header::ETAG, tag)], body).into_response())
 }
 
+#[derive(Serialize)]
+pub struct Answer {
+    node: Details,
+}
+
 pub async fn details(
     State(context): Shared,
     Path((topology, node)): Path<(String, String)>,
     Query(pairs): Pairs,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Answer>, Error> {
     let variant = variant(&context, &topology, &pairs)?;
     let censor = Censor::from_pairs(&pairs);
     let id = node.clone();
@@ -83,7 +89,7 @@ pub async fn details(
     for child in details.children.iter_mut().flat_map(|group| &mut group.nodes) {
         censor.apply(child);
     }
-    Ok(Json(json!({ "node": details })))
+    Ok(Json(Answer { node: details }))
 }
 
 pub async fn probes(State(context): Shared, Query(pairs): Pairs) -> Result<Json<Value>, Error> {
