@@ -43,12 +43,12 @@ impl Subscription {
             sequence: self.sequence,
             at: self.at_ms,
             reset: true,
-            edges: self.snapshot.edges().iter().map(|edge| edge.for_stream()).collect(),
+            edges: self.snapshot.edges().map(|edge| edge.for_stream()).collect(),
             stats: Some(self.snapshot.stats),
             status: Some(self.status.clone()),
             ..StreamDelta::default()
         };
-        encode(&rest, self.snapshot.nodes(), self.snapshot.size_hint())
+        encode(&rest, self.snapshot.nodes().iter().map(|shown| &shown.node), self.snapshot.size_hint())
     }
 }
 
@@ -104,13 +104,15 @@ fn encode<'a>(rest: &StreamDelta, nodes: impl IntoIterator<Item = &'a NodeSnapsh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::snapshot::Fragment;
+    use crate::view::fragment::Fragment;
+    use crate::view::outgoing::{Id, Outgoing};
+    use crate::view::snapshot::ShownNode;
     use shared::view::{Stats, Summary};
     use tokio::sync::broadcast::error::TryRecvError;
 
     fn node(slot: u32, id: &str) -> NodeSnapshot {
         let fragment = Arc::new(Fragment::of(Summary { id: id.into(), ..Summary::default() }));
-        NodeSnapshot { slot, id: id.into(), escaped: id.into(), fragment, measured: Arc::new([]) }
+        NodeSnapshot { slot, id: Id::new(id), fragment, measured: Arc::new([]) }
     }
 
     fn gone(slot: u32) -> Flushed {
@@ -118,7 +120,8 @@ mod tests {
     }
 
     fn subscribe(stream: &Stream) -> Subscription {
-        let snapshot = Snapshot::new(vec![node(4, "a"), node(2, "b")], Vec::new(), Stats::default());
+        let shown = |node: NodeSnapshot| ShownNode { outgoing: Arc::new(Outgoing::new(node.id.clone(), vec![])), node };
+        let snapshot = Snapshot::new(vec![shown(node(4, "a")), shown(node(2, "b"))], Stats::default());
         stream.subscribe(Arc::new(snapshot), Status::default(), 5)
     }
 

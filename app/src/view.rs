@@ -3,8 +3,10 @@
 pub mod catalog;
 pub mod details;
 pub mod filter;
+pub mod fragment;
 pub mod live;
 pub mod measure;
+pub mod outgoing;
 pub mod place;
 pub mod snapshot;
 pub mod summary;

@@ -57,13 +57,13 @@ fn a_probe_of_the_first_version_is_understood() {
     let variant = Variant::new(Kind::Containers, [], &[]);
     let mut view = View::new(variant, &topology, &store, &[]);
     let snapshot = view.snapshot(&store);
-    let shown: Vec<_> = snapshot.sorted().map(|node| (node.summary().label, node.id().to_owned())).collect();
+    let shown: Vec<_> = snapshot.nodes().iter().map(|node| (node.summary().label, node.id.plain.to_string())).collect();
     let id = |label: &str| &shown.iter().find(|(l, _)| l == label).unwrap_or_else(|| panic!("{label}: {shown:?}")).1;
-    let mut text = b"[".to_vec();
-    let mut edge = snapshot.edges_writer();
-    while edge(&mut text) {}
-    text.push(b']');
-    let edges: Vec<shared::view::Edge> = serde_json::from_slice(&text).unwrap();
+    let edges = snapshot.nodes().iter().flat_map(|node| {
+        let text = [b"[", &*node.outgoing.written().edges, b"]"].concat();
+        serde_json::from_slice::<Vec<shared::view::Edge>>(&text).unwrap()
+    });
+    let edges: Vec<shared::view::Edge> = edges.collect();
     let calls: Vec<_> = edges.iter().filter(|e| e.source == *id("client")).collect();
     assert_eq!(calls.len(), 1, "{edges:?}");
     assert_eq!((&calls[0].target, calls[0].port), (id("server"), 6379));

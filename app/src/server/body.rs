@@ -10,7 +10,8 @@ use shared::view::Summary;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::view::snapshot::{Fragment, ShownNode, Snapshot};
+use crate::view::fragment::Fragment;
+use crate::view::snapshot::{ShownNode, Snapshot};
 
 /// What a reader asks not to be told (Scope's `hideCommandLineArguments` and `hideEnvironmentVariables`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,9 +61,9 @@ pub fn view(snapshot: Arc<Snapshot>, censor: Censor, now_ms: u64) -> Body {
             sender.blocking_send(Ok(chunk.into())).is_ok()
         };
         text.extend_from_slice(b"{\"nodes\":{");
-        for (n, item) in snapshot.sorted().enumerate() {
+        for (n, item) in snapshot.nodes().iter().enumerate() {
             text.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
-            text.extend_from_slice(item.escaped_id().as_bytes());
+            text.extend_from_slice(item.id.escaped.as_bytes());
             text.extend_from_slice(b"\":");
             node(&mut text, item, censor, now_ms);
             if text.len() >= CHUNK && !send(&mut text) {
@@ -70,8 +71,13 @@ pub fn view(snapshot: Arc<Snapshot>, censor: Censor, now_ms: u64) -> Body {
             }
         }
         text.extend_from_slice(b"},\"edges\":[");
-        let mut edge = snapshot.edges_writer();
-        while edge(&mut text) {
+        let mut joint: &[u8] = b"";
+        for edges in snapshot.nodes().iter().map(|node| &node.outgoing.written().edges) {
+            if !edges.is_empty() {
+                text.extend_from_slice(joint);
+                text.extend_from_slice(edges);
+                joint = b",";
+            }
             if text.len() >= CHUNK && !send(&mut text) {
                 return;
             }
@@ -84,7 +90,7 @@ pub fn view(snapshot: Arc<Snapshot>, censor: Censor, now_ms: u64) -> Body {
 }
 
 /// One node as `view` has it.
-pub fn node(text: &mut Vec<u8>, node: ShownNode<'_>, censor: Censor, now_ms: u64) {
+pub fn node(text: &mut Vec<u8>, node: &ShownNode, censor: Censor, now_ms: u64) {
     let censored = (!censor.is_idle()).then(|| {
         let mut summary = node.summary();
         censor.apply(&mut summary);
@@ -98,6 +104,7 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+    use crate::view::outgoing::{Id, Outgoing};
     use crate::view::snapshot::NodeSnapshot;
     use axum::http::Request;
     use shared::view::Stats;
@@ -110,9 +117,11 @@ mod tests {
                 shared::view::Row { id: "cmdline".into(), value: "run --password x".into(), ..Default::default() };
             let summary = Summary { id: id.clone(), metadata: vec![command], ..Summary::default() };
             let fragment = Arc::new(Fragment::of(summary));
-            NodeSnapshot { slot, id: id.as_str().into(), escaped: id.as_str().into(), fragment, measured: Arc::new([]) }
+            let id = Id::new(&id);
+            let outgoing = Arc::new(Outgoing::new(id.clone(), Vec::new()));
+            ShownNode { node: NodeSnapshot { slot, id, fragment, measured: Arc::new([]) }, outgoing }
         };
-        Arc::new(Snapshot::new((0..nodes).map(node).collect(), Vec::new(), Stats::default()))
+        Arc::new(Snapshot::new((0..nodes).map(node).collect(), Stats::default()))
     }
 
     async fn get(snapshot: Arc<Snapshot>, censor: Censor, encoding: &str) -> Vec<u8> {

@@ -58,13 +58,13 @@ pub async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant, cen
 
 /// `{"add", "update", "remove", "reset"}` with null for none; no message where nothing changed.
 fn message(before: Option<&Snapshot>, now: &Snapshot, censor: Censor) -> Option<String> {
-    let old: HashMap<&str, ShownNode<'_>> =
-        before.into_iter().flat_map(Snapshot::sorted).map(|node| (node.id(), node)).collect();
+    let old: HashMap<&str, &ShownNode> =
+        before.into_iter().flat_map(Snapshot::nodes).map(|node| (&*node.id.plain, node)).collect();
     let mut remove: HashSet<&str> = old.keys().copied().collect();
     let (mut add, mut update) = (Vec::new(), Vec::new());
-    for node in now.sorted() {
-        remove.remove(node.id());
-        match old.get(node.id()) {
+    for node in now.nodes() {
+        remove.remove(&*node.id.plain);
+        match old.get(&*node.id.plain) {
             None => add.push(node),
             Some(was) if was.is_same(node) => {}
             Some(_) => update.push(node),
@@ -76,13 +76,13 @@ fn message(before: Option<&Snapshot>, now: &Snapshot, censor: Censor) -> Option<
     }
     let now_ms = wall_ms();
     let mut text = Vec::new();
-    let list = |text: &mut Vec<u8>, nodes: &[ShownNode<'_>]| {
+    let list = |text: &mut Vec<u8>, nodes: &[&ShownNode]| {
         text.push(b'[');
         for (n, node) in nodes.iter().enumerate() {
             if n > 0 {
                 text.push(b',');
             }
-            body::node(text, *node, censor, now_ms);
+            body::node(text, node, censor, now_ms);
         }
         text.push(b']');
     };
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn an_empty_view_still_says_hello_and_then_nothing() {
-        let empty = Snapshot::new(Vec::new(), Vec::new(), Stats::default());
+        let empty = Snapshot::new(Vec::new(), Stats::default());
         let first = message(None, &empty, Censor::default()).unwrap();
         assert_eq!(first, r#"{"add":[],"update":null,"remove":null,"reset":true}"#);
         assert_eq!(message(Some(&empty), &empty, Censor::default()), None);

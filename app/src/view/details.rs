@@ -240,8 +240,8 @@ fn connections(
                 _ => (far.label.to_string(), far.label_minor.to_string()),
             };
             let remote = outside.map(|ip| format!("-{ip}")).unwrap_or_default();
-            let id = format!("{}-{}-{port}{remote}", id, far.id);
-            Some(ConnectionRow { id, node_id: far.id.to_string(), label, label_minor, metadata })
+            let id = format!("{}-{}-{port}{remote}", id, far.id.plain);
+            Some(ConnectionRow { id, node_id: far.id.plain.to_string(), label, label_minor, metadata })
         });
         let mut connections: Vec<ConnectionRow> = rows.collect();
         connections.sort_by(|a, b| (&a.label, &a.id).cmp(&(&b.label, &b.id)));

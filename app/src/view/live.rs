@@ -12,9 +12,11 @@ use shared::view::{Stats, StreamDelta, Summary};
 
 use super::catalog::Variant;
 use super::filter::{self, Verdict};
+use super::fragment::Fragment;
 use super::measure::{self, Measured};
+use super::outgoing::{EdgeSnapshot, Id, Outgoing};
 use super::place::{Place, place};
-use super::snapshot::{EdgeSnapshot, Fragment, NodeSnapshot, Snapshot};
+use super::snapshot::{NodeSnapshot, ShownNode, Snapshot};
 use super::summary;
 use crate::config::LabelFilter;
 use crate::store::Store;
@@ -50,6 +52,8 @@ struct Node {
     members: BTreeSet<NodeIndex>,
     /// Slots of the edges that end here, shown or not.
     edges: HashSet<u32>,
+    /// Those shown that start here; none once they changed: put in order when somebody asks.
+    outgoing: Option<Arc<Outgoing>>,
     name: Name,
     fragment: Arc<Fragment>,
     /// How many metrics it has.
@@ -63,9 +67,7 @@ struct Node {
 /// What other nodes' details and edges say of a node.
 #[derive(Default)]
 pub struct Name {
-    pub id: Arc<str>,
-    /// The id as JSON writes it, without the quotes.
-    escaped: Arc<str>,
+    pub id: Id,
     pub label: Box<str>,
     pub label_minor: Box<str>,
     is_pseudo: bool,
@@ -170,6 +172,7 @@ impl View {
                         place: place.clone(),
                         members: BTreeSet::new(),
                         edges: HashSet::default(),
+                        outgoing: None,
                         name: Name::default(),
                         fragment: self.nothing.clone(),
                         metrics: 0,
@@ -213,7 +216,7 @@ impl View {
         }
         let was_shown = at.shown;
         self.at_place.remove(place);
-        self.by_id.remove(&(at.name.id.clone(), slot));
+        self.by_id.remove(&(at.name.id.plain.clone(), slot));
         self.dirty.remove(&slot);
         self.remeasured.remove(&slot);
         self.nodes.remove(slot);
@@ -230,6 +233,7 @@ impl View {
         for end in [edge.key.source, edge.key.target] {
             if let Some(node) = self.nodes.get_mut(end) {
                 node.edges.remove(&slot);
+                node.outgoing = None;
             }
         }
         self.dirty_edges.remove(&slot);
@@ -296,6 +300,7 @@ impl View {
     /// What changed for a reader since the last flush; none where nothing did.
     pub fn flush(&mut self, topology: &Topology, store: &Store, filters: &[LabelFilter]) -> Option<Flushed> {
         let mut changed: HashSet<u32> = HashSet::default();
+        let mut renamed = Vec::new();
         for slot in std::mem::take(&mut self.dirty) {
             let Some(node) = self.nodes.get_mut(slot) else { continue };
             let (kind, members) = (self.variant.kind, &node.members);
@@ -304,9 +309,10 @@ impl View {
             summary.tables.retain(|table| !table.rows.is_empty());
             // Which metrics it has is structure, their values are not.
             let metrics = measure::values(&node.place, store).len();
-            if *node.name.id != *summary.id {
-                self.by_id.remove(&(node.name.id.clone(), slot));
+            if *node.name.id.plain != *summary.id {
+                self.by_id.remove(&(node.name.id.plain.clone(), slot));
                 self.by_id.insert((summary.id.as_str().into(), slot));
+                renamed.push(slot);
             }
             node.name.take(&summary);
             let fragment = Fragment::of(summary);
@@ -316,6 +322,9 @@ impl View {
                 changed.insert(slot);
             }
             node.measured = None;
+        }
+        for slot in renamed {
+            self.forget_outgoing(slot);
         }
         let mut delta = StreamDelta { gone: std::mem::take(&mut self.gone), ..StreamDelta::default() };
         delta.edges_gone = std::mem::take(&mut self.edges_gone);
@@ -339,6 +348,18 @@ impl View {
         self.snapshot = None;
         let nodes = whole.into_iter().filter_map(|slot| Some(self.nodes.get_mut(slot)?.snapshot(slot, store)));
         Some(Flushed { nodes: nodes.collect(), rest: delta })
+    }
+
+    /// After a change of the node's id, which its edges and those that lead to it are written with.
+    fn forget_outgoing(&mut self, slot: u32) {
+        let Some(node) = self.nodes.get_mut(slot) else { return };
+        node.outgoing = None;
+        let sources: Vec<u32> = node.edges.iter().filter_map(|edge| Some(self.edges.get(*edge)?.key.source)).collect();
+        for source in sources {
+            if let Some(node) = self.nodes.get_mut(source) {
+                node.outgoing = None;
+            }
+        }
     }
 
     /// Decides anew what is shown, and gives the nodes that readers do not know as they are now. One pass over nodes
@@ -371,7 +392,7 @@ impl View {
             node.shown = shown;
         }
         let dirty = std::mem::take(&mut self.dirty_edges);
-        let nodes = &self.nodes;
+        let nodes = &mut self.nodes;
         for (slot, edge) in self.edges.iter_mut() {
             let is_shown = |slot| nodes.get(slot).is_some_and(|n: &Node| n.shown);
             let shown = edge.count > 0 && is_shown(edge.key.source) && is_shown(edge.key.target);
@@ -381,6 +402,11 @@ impl View {
                 (false, true) => delta.edges.push(edge.snapshot(slot).for_stream()),
                 (true, true) if dirty.contains(&slot) => delta.edges.push(edge.snapshot(slot).for_stream()),
                 _ => {}
+            }
+            if (edge.shown != shown || dirty.contains(&slot))
+                && let Some(source) = nodes.get_mut(edge.key.source)
+            {
+                source.outgoing = None;
             }
             edge.shown = shown;
         }
@@ -400,16 +426,25 @@ impl View {
         if let Some(snapshot) = &self.snapshot {
             return snapshot.clone();
         }
-        let (all, by_id) = (&mut self.nodes, &self.by_id);
-        let nodes = by_id.iter().filter_map(|(_, slot)| {
-            let node = all.get_mut(*slot).filter(|node| node.shown)?;
-            Some(node.snapshot(*slot, store))
-        });
-        let nodes = nodes.collect();
-        let edges = self.edges.iter().filter(|(_, e)| e.shown).map(|(slot, e)| e.snapshot(slot)).collect();
-        let snapshot = Arc::new(Snapshot::new(nodes, edges, self.stats));
+        let mut nodes = Vec::with_capacity(self.stats.node_count as usize);
+        for (_, slot) in &self.by_id {
+            let Some(node) = self.nodes.get(*slot).filter(|node| node.shown) else { continue };
+            let outgoing = node.outgoing.clone().unwrap_or_else(|| Arc::new(self.outgoing(*slot, node)));
+            let Some(node) = self.nodes.get_mut(*slot) else { continue };
+            node.outgoing = Some(outgoing.clone());
+            nodes.push(ShownNode { node: node.snapshot(*slot, store), outgoing });
+        }
+        let snapshot = Arc::new(Snapshot::new(nodes, self.stats));
         self.snapshot = Some(snapshot.clone());
         snapshot
+    }
+
+    fn outgoing(&self, slot: u32, node: &Node) -> Outgoing {
+        let edges = node.edges.iter().filter_map(|at| {
+            let edge = self.edges.get(*at).filter(|edge| edge.shown && edge.key.source == slot)?;
+            Some((self.nodes.get(edge.key.target)?.name.id.clone(), edge.snapshot(*at)))
+        });
+        Outgoing::new(node.name.id.clone(), edges.collect())
     }
 
     /// Where a thing of the topology stands, if it stands in this view.
@@ -450,16 +485,16 @@ impl View {
 
     pub fn neighbours(&self, slot: u32) -> Vec<String> {
         let targets = self.edges_at(slot).filter(|(source, ..)| *source == slot).map(|(_, target, ..)| target);
-        let ids: BTreeSet<String> = targets.filter_map(|t| Some(self.nodes.get(t)?.name.id.to_string())).collect();
+        let ids: BTreeSet<String> =
+            targets.filter_map(|t| Some(self.nodes.get(t)?.name.id.plain.to_string())).collect();
         ids.into_iter().collect()
     }
 }
 
 impl Name {
     fn take(&mut self, summary: &Summary) {
-        if *self.id != *summary.id {
-            self.id = summary.id.as_str().into();
-            self.escaped = super::snapshot::escaped(&summary.id).into();
+        if *self.id.plain != *summary.id {
+            self.id = Id::new(&summary.id);
         }
         if *self.label != *summary.label {
             self.label = summary.label.as_str().into();
@@ -474,14 +509,7 @@ impl Name {
 impl Node {
     fn snapshot(&mut self, slot: u32, store: &Store) -> NodeSnapshot {
         let measured = self.measured.get_or_insert_with(|| measure::measure(&self.place, store).into());
-        let Name { id, escaped, .. } = &self.name;
-        NodeSnapshot {
-            slot,
-            id: id.clone(),
-            escaped: escaped.clone(),
-            fragment: self.fragment.clone(),
-            measured: measured.clone(),
-        }
+        NodeSnapshot { slot, id: self.name.id.clone(), fragment: self.fragment.clone(), measured: measured.clone() }
     }
 }
 

@@ -1,0 +1,202 @@
+//! The edges that start at a node, in order, and their JSON: written once by whoever reads first and kept until one of
+//! them changes. A fleet's edges are half of what a view's readers get, and few of them change from look to look.
+
+use std::hash::BuildHasher;
+use std::sync::{Arc, OnceLock};
+
+use foldhash::quality::FixedState;
+use shared::addr::Protocol;
+use shared::report::Evidence;
+use shared::view::StreamEdge;
+
+use super::fragment::{json, unquoted};
+use crate::topology::NetworkKey;
+
+/// Conversations between two nodes of the view, which stand in it by their slots.
+#[derive(Clone)]
+pub struct EdgeSnapshot {
+    pub slot: u32,
+    pub source: u32,
+    pub target: u32,
+    pub protocol: Protocol,
+    pub port: u16,
+    pub network: Option<NetworkKey>,
+    pub count: u32,
+    pub evidence: Evidence,
+}
+
+impl EdgeSnapshot {
+    pub fn for_stream(&self) -> (u32, StreamEdge) {
+        let edge = StreamEdge {
+            source: self.source,
+            target: self.target,
+            protocol: self.protocol.name().into(),
+            port: self.port,
+            network: self.network.as_ref().map(NetworkKey::api_id),
+            count: self.count,
+            direction: self.evidence.name().into(),
+        };
+        (self.slot, edge)
+    }
+}
+
+/// A node's id, and the same as JSON writes it, without the quotes.
+#[derive(Clone, Default)]
+pub struct Id {
+    pub plain: Arc<str>,
+    pub escaped: Arc<str>,
+}
+
+impl Id {
+    pub fn new(id: &str) -> Self {
+        let plain: Arc<str> = id.into();
+        let escaped = json(id);
+        let escaped = if unquoted(&escaped) == id { plain.clone() } else { unquoted(&escaped).into() };
+        Self { plain, escaped }
+    }
+}
+
+pub struct Outgoing {
+    source: Id,
+    /// Each with the node that it leads to, in the order of these nodes' ids.
+    edges: Box<[(Id, EdgeSnapshot)]>,
+    written: OnceLock<Written>,
+}
+
+pub struct Written {
+    /// `,"adjacency":[…]`: the nodes that these edges lead to; nothing where there are none.
+    pub adjacency: Box<[u8]>,
+    /// As `/api/topology/{id}` lists them, with commas between.
+    pub edges: Box<[u8]>,
+    pub hash: u64,
+}
+
+impl Outgoing {
+    pub fn new(source: Id, mut edges: Vec<(Id, EdgeSnapshot)>) -> Self {
+        edges.sort_unstable_by(|(a_id, a), (b_id, b)| {
+            let by_target = if a.target == b.target { std::cmp::Ordering::Equal } else { a_id.plain.cmp(&b_id.plain) };
+            by_target
+                .then_with(|| (a.protocol.name(), a.port, &a.network).cmp(&(b.protocol.name(), b.port, &b.network)))
+        });
+        Self { source, edges: edges.into(), written: OnceLock::new() }
+    }
+
+    pub fn edges(&self) -> impl Iterator<Item = &EdgeSnapshot> {
+        self.edges.iter().map(|(_, edge)| edge)
+    }
+
+    /// The ids of the nodes that these edges lead to, in order, each once.
+    pub fn targets(&self) -> impl Iterator<Item = &Id> {
+        let mut last = None;
+        self.edges.iter().filter_map(move |(id, edge)| (last.replace(edge.target) != Some(edge.target)).then_some(id))
+    }
+
+    /// About how long its JSON is, bytes.
+    pub fn size_hint(&self) -> usize {
+        self.written.get().map_or(self.edges.len() * 600, |written| written.adjacency.len() + written.edges.len())
+    }
+
+    pub fn written(&self) -> &Written {
+        self.written.get_or_init(|| {
+            let mut adjacency = Vec::new();
+            for target in self.targets() {
+                adjacency.extend_from_slice(if adjacency.is_empty() { b",\"adjacency\":[\"" } else { b",\"" });
+                adjacency.extend_from_slice(target.escaped.as_bytes());
+                adjacency.push(b'"');
+            }
+            if !adjacency.is_empty() {
+                adjacency.push(b']');
+            }
+            let mut edges = Vec::with_capacity(self.edges.len() * 600);
+            for (n, (target, edge)) in self.edges.iter().enumerate() {
+                if n > 0 {
+                    edges.push(b',');
+                }
+                write(&mut edges, &self.source.escaped, &target.escaped, edge);
+            }
+            let hash = FixedState::default().hash_one(&*edges);
+            Written { adjacency: adjacency.into(), edges: edges.into(), hash }
+        })
+    }
+}
+
+fn write(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
+    let network = edge.network.as_ref().map_or_else(|| "null".into(), |key| json(&key.api_id()));
+    let (joint, over) = if edge.network.is_some() { ("---", unquoted(&network)) } else { ("", "") };
+    let (protocol, port) = (edge.protocol.name(), edge.port.to_string());
+    for piece in [
+        "{\"id\":\"",
+        source,
+        "---",
+        target,
+        "---",
+        protocol,
+        ":",
+        &port,
+        joint,
+        over,
+        "\",\"source\":\"",
+        source,
+        "\",\"target\":\"",
+        target,
+        "\",\"protocol\":\"",
+        protocol,
+        "\",\"port\":",
+        &port,
+        ",\"network\":",
+        &network,
+        ",\"count\":",
+        &edge.count.to_string(),
+        ",\"direction\":\"",
+        edge.evidence.name(),
+        "\",\"metrics\":{}}",
+    ] {
+        text.extend_from_slice(piece.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::view::Edge;
+
+    fn edge(target: u32, port: u16) -> EdgeSnapshot {
+        EdgeSnapshot {
+            slot: u32::from(port),
+            source: 7,
+            target,
+            protocol: Protocol::Tcp,
+            port,
+            network: (port == 80).then(|| NetworkKey::Shared("n\"et".into())),
+            count: 3,
+            evidence: Evidence::Listener,
+        }
+    }
+
+    #[test]
+    fn edges_are_written_in_the_order_of_targets_and_ports_with_escaped_ids() {
+        let (a, c) = (Id::new("a\"b"), Id::new("c"));
+        let edges = vec![(c, edge(1, 22)), (a.clone(), edge(2, 80)), (a, edge(2, 22))];
+        let outgoing = Outgoing::new(Id::new("b"), edges);
+        let text = [b"[", &*outgoing.written().edges, b"]"].concat();
+        let edges: Vec<Edge> = serde_json::from_slice(&text).unwrap();
+        let network = NetworkKey::Shared("n\"et".into()).api_id();
+        let ids: Vec<&str> = edges.iter().map(|edge| &*edge.id).collect();
+        let over = format!("b---a\"b---tcp:80---{network}");
+        assert_eq!(ids, ["b---a\"b---tcp:22", &over, "b---c---tcp:22"]);
+        assert_eq!(edges[1].network.as_ref(), Some(&network));
+        let adjacency = [b"{\"id\":0", &*outgoing.written().adjacency, b"}"].concat();
+        let node: serde_json::Value = serde_json::from_slice(&adjacency).unwrap();
+        assert_eq!(node["adjacency"], serde_json::json!(["a\"b", "c"]), "once, however many ports");
+    }
+
+    #[test]
+    fn what_is_written_has_another_hash_where_anything_differs() {
+        let hash = |count| {
+            let edge = EdgeSnapshot { count, ..edge(1, 22) };
+            Outgoing::new(Id::new("b"), vec![(Id::new("c"), edge)]).written().hash
+        };
+        assert_eq!(hash(1), hash(1));
+        assert_ne!(hash(1), hash(2));
+    }
+}
