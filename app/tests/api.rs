@@ -45,7 +45,7 @@ async fn app() -> Router {
     };
     let mut report = Report::default();
     report.host.name = "h1".into();
-    report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, addresses: Vec::new() });
+    report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, ..Namespace::default() });
     let container = Container {
         name: "web".into(),
         command: "run --password secret".into(),

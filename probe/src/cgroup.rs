@@ -1,6 +1,8 @@
 //! What containers use, from the counters of their control groups, versions 1 and 2. Formats:
 //! Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/.
 
+pub mod meter;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

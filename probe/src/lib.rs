@@ -5,11 +5,13 @@
 //! changed. A source that fails becomes a status in the report, never a dead probe.
 
 pub mod cgroup;
+pub mod collector;
 pub mod config;
 pub mod docker;
 pub mod host;
 pub mod identity;
 pub mod kernel;
+pub mod link;
 pub mod netlink;
 pub mod netns;
 pub mod process;

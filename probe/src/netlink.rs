@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use shared::addr::Subnet;
 
 pub const NLM_F_REQUEST: u16 = 1;
 pub const NLM_F_DUMP: u16 = 0x300;
@@ -155,38 +154,6 @@ pub fn ip(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
-const RTM_GETADDR: u16 = 22;
-const RTM_NEWADDR: u16 = 20;
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-
-/// Addresses of all interfaces of the calling thread's namespace, in order.
-pub fn addresses() -> io::Result<Vec<Subnet>> {
-    let mut found = Vec::new();
-    Socket::open(Family::Route)?.request(RTM_GETADDR, NLM_F_DUMP, &[0; 8], |kind, payload| {
-        if kind == RTM_NEWADDR {
-            found.extend(parse_address(payload));
-        }
-    })?;
-    found.sort();
-    found.dedup();
-    Ok(found)
-}
-
-/// `struct ifaddrmsg`, then attributes. On point-to-point links IFA_ADDRESS is the peer's, IFA_LOCAL one's own.
-fn parse_address(payload: &[u8]) -> Option<Subnet> {
-    let prefix = *payload.get(1)?;
-    let (mut address, mut local) = (None, None);
-    for (kind, value) in Attributes(payload.get(8..)?) {
-        match kind {
-            IFA_ADDRESS => address = ip(value),
-            IFA_LOCAL => local = ip(value),
-            _ => {}
-        }
-    }
-    Some(Subnet { address: local.or(address)?, prefix })
-}
-
 /// What a kernel answered, with what was known of it: fixtures/netlink/record.py.
 #[cfg(test)]
 pub mod recorded {
@@ -218,30 +185,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recorded_addresses_are_read_and_of_a_link_to_a_peer_the_own() {
-        let record = &recorded::kernel()["addresses"];
-        let mut found: Vec<Subnet> = recorded::payloads(record).iter().filter_map(|p| parse_address(p)).collect();
-        let mut expect: Vec<Subnet> =
-            record["expect"].as_array().unwrap().iter().map(|e| recorded::text(e).parse().unwrap()).collect();
-        found.sort();
-        expect.sort();
-        assert_eq!(found, expect);
-    }
-
-    #[test]
-    fn an_address_that_is_cut_short_is_none_or_whole() {
-        for payload in recorded::payloads(&recorded::kernel()["addresses"]) {
-            let whole = parse_address(&payload).unwrap();
-            for length in 0..payload.len() {
-                let found = parse_address(&payload[..length]);
-                // Where the own address is cut off, the peer's is left.
-                let peer = Subnet { address: [10, 8, 0, 2].into(), ..whole };
-                assert!(found.is_none_or(|found| found == whole || found == peer), "{found:?}, wanted {whole:?}");
-            }
-        }
-    }
-
-    #[test]
     fn attributes_end_where_the_buffer_is_cut() {
         let mut buffer = Vec::new();
         attribute(&mut buffer, 1, |b| b.extend([1, 2, 3]));
@@ -249,11 +192,5 @@ mod tests {
         assert_eq!(Attributes(&buffer).collect::<Vec<_>>(), [(1, &[1u8, 2, 3][..]), (2, &[4][..])]);
         assert_eq!(Attributes(&buffer[..9]).count(), 1);
         assert_eq!(Attributes(&[0, 0, 0, 0]).count(), 0);
-    }
-
-    #[test]
-    fn the_own_namespace_has_loopback() {
-        let addresses = addresses().unwrap();
-        assert!(addresses.iter().any(|a| a.address.is_loopback()), "{addresses:?}");
     }
 }

@@ -1,37 +1,229 @@
-//! Entering network namespaces: enter, read, leave. Nothing stays open, because a descriptor kept in a namespace keeps
-//! a dead container's interfaces alive.
+//! The network namespaces of the host: those that processes are in, and those that are only mounted, such as the ones
+//! that Docker makes for its overlay networks. One that is gone is forgotten; its inode, used again, is another
+//! namespace.
 
-use std::fs::File;
+mod home;
+
+use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use shared::addr::Subnet;
+use shared::id::NetNsId;
+use shared::report::Namespace;
 
-/// The way back. Only for a thread that belongs to the caller alone: a namespace is a thread's, not a process's.
-pub struct Home {
-    namespace: File,
+use crate::link::address;
+use crate::process::Scanner;
+use crate::procfs;
+use home::Home;
+
+/// Where engines and iproute2 mount namespaces.
+const MOUNTED: [&str; 3] = ["/run/docker/netns", "/run/netns", "/var/run/netns"];
+/// More mounted namespaces are not looked at, but counted.
+const MOUNTED_MAX: usize = 2_000;
+/// As many processes are kept as a way in as find one that still lives at the next pass.
+const WAYS_MAX: usize = 4;
+
+pub struct Namespaces {
+    proc_root: PathBuf,
+    mounted: Vec<PathBuf>,
+    home: Option<Home>,
+    host_inode: Option<u64>,
+    by_inode: BTreeMap<u64, Met>,
+    next: u32,
+    /// Mounted namespaces beyond those that are looked at.
+    pub left_out: usize,
+    /// Since it was last cleared: which namespaces there are, or what addresses they have.
+    pub changed: bool,
 }
 
-impl Home {
-    pub fn of_this_thread() -> io::Result<Self> {
-        Ok(Self { namespace: File::open("/proc/thread-self/ns/net")? })
+pub struct Met {
+    pub id: NetNsId,
+    /// Processes in it, through whom it is entered.
+    pub pids: Vec<u32>,
+    mount: Option<PathBuf>,
+    pub addresses: Vec<Subnet>,
+}
+
+impl Met {
+    /// A namespace without processes has no sockets that anybody owns.
+    pub fn has_processes(&self) -> bool {
+        !self.pids.is_empty()
     }
 
-    /// Runs `read` inside the namespace that `link` (such as /proc/pid/ns/net) names, and comes back.
+    fn name(&self) -> &str {
+        self.mount.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default()
+    }
+}
+
+impl Namespaces {
+    pub fn new(proc_root: PathBuf) -> Self {
+        let host_inode = std::fs::read_link("/proc/self/ns/net").ok().and_then(|l| procfs::bracketed(&l));
+        Self {
+            proc_root,
+            mounted: MOUNTED.map(PathBuf::from).to_vec(),
+            home: Home::of_this_thread().ok(),
+            host_inode,
+            by_inode: BTreeMap::new(),
+            next: 0,
+            left_out: 0,
+            changed: false,
+        }
+    }
+
+    /// Which namespaces there are now.
+    pub fn renew(&mut self, scanner: &Scanner) {
+        let mut ways: BTreeMap<u64, (Vec<u32>, Option<PathBuf>)> = BTreeMap::new();
+        ways.extend(self.host_inode.map(|inode| (inode, (vec![std::process::id()], None))));
+        for (id, process) in &scanner.processes {
+            if let Some(inode) = process.namespace {
+                let (inside, _) = ways.entry(inode).or_default();
+                if inside.len() < WAYS_MAX {
+                    inside.push(id.pid);
+                }
+            }
+        }
+        let mut mounts = mounts(&self.mounted);
+        self.left_out = mounts.len().saturating_sub(MOUNTED_MAX);
+        mounts.truncate(MOUNTED_MAX);
+        for (inode, path) in mounts {
+            ways.entry(inode).or_default().1 = Some(path);
+        }
+        let before = self.by_inode.len();
+        self.by_inode.retain(|inode, _| ways.contains_key(inode));
+        self.changed |= self.by_inode.len() != before;
+        for (inode, (pids, mount)) in ways {
+            match self.by_inode.get_mut(&inode) {
+                Some(met) => {
+                    self.changed |= met.mount != mount;
+                    (met.pids, met.mount) = (pids, mount);
+                }
+                None => {
+                    self.next += 1;
+                    self.by_inode.insert(inode, Met { id: NetNsId(self.next), pids, mount, addresses: Vec::new() });
+                    self.changed = true;
+                }
+            }
+        }
+    }
+
+    pub fn id(&self, inode: u64) -> Option<NetNsId> {
+        self.by_inode.get(&inode).map(|met| met.id)
+    }
+
+    pub fn inode(&self, id: NetNsId) -> Option<u64> {
+        self.by_inode.iter().find(|(_, met)| met.id == id).map(|(inode, _)| *inode)
+    }
+
+    pub fn is_host(&self, inode: u64) -> bool {
+        Some(inode) == self.host_inode
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = (u64, &Met)> {
+        self.by_inode.iter().map(|(inode, met)| (*inode, met))
+    }
+
+    pub fn host_addresses(&self) -> Vec<Subnet> {
+        let met = self.host_inode.and_then(|inode| self.by_inode.get(&inode));
+        match met {
+            Some(met) if !met.addresses.is_empty() => met.addresses.clone(),
+            _ => address::subnets().unwrap_or_default(),
+        }
+    }
+
+    pub fn set_addresses(&mut self, inode: u64, addresses: Vec<Subnet>) {
+        if let Some(met) = self.by_inode.get_mut(&inode).filter(|met| met.addresses != addresses) {
+            met.addresses = addresses;
+            self.changed = true;
+        }
+    }
+
+    pub fn records(&self) -> BTreeMap<NetNsId, Namespace> {
+        let record = |(inode, met): (&u64, &Met)| {
+            let (inode, is_host) = (*inode, self.is_host(*inode));
+            (met.id, Namespace { inode, is_host, addresses: met.addresses.clone(), name: met.name().to_owned() })
+        };
+        self.by_inode.iter().map(record).collect()
+    }
+
+    /// The ways into a namespace, best first.
+    fn ways(&self, inode: u64) -> impl Iterator<Item = PathBuf> {
+        let met = self.by_inode.get(&inode);
+        let pids = met.into_iter().flat_map(|met| &met.pids);
+        let through = pids.map(|pid| procfs::pid_dir(&self.proc_root, *pid).join("ns/net"));
+        through.chain(met.and_then(|met| met.mount.clone()))
+    }
+
+    /// Runs `read` inside a namespace.
     ///
     /// # Errors
-    /// Where the namespace is gone or may not be entered, and whatever `read` gives.
-    ///
-    /// # Panics
-    /// Where the thread cannot come back: everything it reads from then on would be of the wrong namespace.
-    pub fn visit<T>(&self, link: &Path, read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let there = File::open(link)?;
-        move_into_link_name_space(there.as_fd(), Some(LinkNameSpaceType::Network))?;
-        drop(there);
-        let result = read();
-        move_into_link_name_space(self.namespace.as_fd(), Some(LinkNameSpaceType::Network))
-            .expect("a thread can go back to the namespace it came from");
+    /// Where it is gone or may not be entered, and whatever `read` gives.
+    pub fn visit<T>(&self, inode: u64, read: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        if self.is_host(inode) {
+            return read();
+        }
+        let mut result = Err(io::Error::from_raw_os_error(libc::ESRCH));
+        let Some(home) = &self.home else { return result };
+        for way in self.ways(inode) {
+            result = home.visit(&way, &read);
+            if result.is_ok() {
+                break;
+            }
+        }
         result
+    }
+
+    /// A descriptor of the namespace, to be closed before anybody could miss what it keeps alive.
+    pub fn open(&self, inode: u64) -> io::Result<std::fs::File> {
+        let mut result = Err(io::Error::from_raw_os_error(libc::ESRCH));
+        for way in self.ways(inode) {
+            result = std::fs::File::open(way);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+}
+
+/// Whether an error says that a namespace went while it was looked at.
+pub fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT | libc::EINVAL))
+}
+
+/// Inodes and paths of the namespaces that are mounted in these directories. A file that is no mount, as one is left
+/// behind when a machine goes down, is on another file system than a namespace.
+fn mounts(directories: &[PathBuf]) -> Vec<(u64, PathBuf)> {
+    let Ok(own) = std::fs::metadata("/proc/self/ns/net") else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in directories.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten() {
+        let path = entry.path();
+        if let Ok(metadata) = std::fs::metadata(&path)
+            && metadata.dev() == own.dev()
+        {
+            found.push((metadata.ino(), path));
+        }
+    }
+    found.sort();
+    found.dedup_by_key(|(inode, _)| *inode);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_namespace_is_none() {
+        let directory = std::env::temp_dir().join(format!("scope-netns-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("left-behind"), "").unwrap();
+        std::os::unix::fs::symlink("/proc/self/ns/net", directory.join("alive")).unwrap();
+        let missing = directory.join("no-such-directory");
+        let found = mounts(&[directory.clone(), missing]);
+        let own = procfs::bracketed(&std::fs::read_link("/proc/self/ns/net").unwrap()).unwrap();
+        assert_eq!(found, [(own, directory.join("alive"))]);
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -3,8 +3,11 @@
 pub mod conntrack;
 pub mod owner;
 pub mod proc_net;
+mod reader;
 pub mod sock_diag;
 pub mod table;
+
+pub use reader::Reader;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use shared::Report;
 use shared::id::{ConnectionId, ContainerId, NetNsId, ProcessId};
 use shared::report::{
-    Collector, CollectorStatus, Connection, ContainerMetrics, Host, HostMetrics, Listener, ListenerKey, Namespace,
-    Process, ProcessMetrics,
+    Collector, CollectorStatus, Connection, ContainerMetrics, Host, HostMetrics, Link, LinkKey, LinkMetrics, Listener,
+    ListenerKey, Namespace, Paths, Process, ProcessMetrics,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,8 @@ pub enum Reading {
         listeners: BTreeMap<ListenerKey, Listener>,
         connections: BTreeMap<ConnectionId, Connection>,
     },
+    Links(BTreeMap<LinkKey, Link>, BTreeMap<NetNsId, Paths>),
+    LinkMetrics(BTreeMap<LinkKey, LinkMetrics>),
     Engine(Box<Inventory>),
 }
 
@@ -72,6 +74,8 @@ fn take(report: &mut Report, reading: Reading) {
             report.connections = connections;
             attribute(report);
         }
+        Reading::Links(links, paths) => (report.links, report.paths) = (links, paths),
+        Reading::LinkMetrics(metrics) => report.metrics.links = metrics,
         Reading::Engine(inventory) => {
             let Inventory { engine, containers, images, networks } = *inventory;
             report.host.engine = engine;
@@ -147,7 +151,7 @@ mod tests {
         let process = Process { namespace: Some(NetNsId(2)), ..Process::default() };
         report.processes.insert(ProcessId { pid: 5, start: 1 }, process);
         let addresses = ["127.0.0.1/8", "10.32.0.5/12"].map(|a| a.parse().unwrap()).to_vec();
-        report.namespaces.insert(NetNsId(2), Namespace { inode: 7, is_host: false, addresses });
+        report.namespaces.insert(NetNsId(2), Namespace { inode: 7, is_host: false, addresses, ..Namespace::default() });
         attribute(&mut report);
         let container = report.containers.values().next().unwrap();
         assert_eq!(container.namespace, Some(NetNsId(2)));

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::Report;
 use crate::id::{ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId};
 use crate::report::{
-    Collector, CollectorStatus, Connection, Container, ContainerMetrics, Flow, FlowKey, Host, HostMetrics, Image,
-    Listener, ListenerKey, Metrics, Namespace, Network, Process, ProcessMetrics,
+    Collector, CollectorStatus, Connection, Container, ContainerMetrics, Flow, FlowKey, Host, HostMetrics, Image, Link,
+    LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Paths, Process, ProcessMetrics,
 };
 
 /// Changes of one table. Records travel whole: they rarely change, and a record that is half known helps nobody.
@@ -81,6 +81,10 @@ pub struct Delta {
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub namespaces: Changes<NetNsId, Namespace>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub links: Changes<LinkKey, Link>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub paths: Changes<NetNsId, Paths>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
     pub listeners: Changes<ListenerKey, Listener>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub connections: Changes<ConnectionId, Connection>,
@@ -99,12 +103,14 @@ pub struct MetricsDelta {
     pub containers: Changes<ContainerId, ContainerMetrics>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub processes: Changes<ProcessId, ProcessMetrics>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub links: Changes<LinkKey, LinkMetrics>,
 }
 
 impl MetricsDelta {
     pub fn is_empty(&self) -> bool {
-        let Self { host, containers, processes } = self;
-        host.is_none() && containers.is_empty() && processes.is_empty()
+        let Self { host, containers, processes, links } = self;
+        host.is_none() && containers.is_empty() && processes.is_empty() && links.is_empty()
     }
 }
 
@@ -123,6 +129,8 @@ impl Delta {
             images,
             networks,
             namespaces,
+            links,
+            paths,
             listeners,
             connections,
             flows,
@@ -135,6 +143,8 @@ impl Delta {
             && images.is_empty()
             && networks.is_empty()
             && namespaces.is_empty()
+            && links.is_empty()
+            && paths.is_empty()
             && listeners.is_empty()
             && connections.is_empty()
             && flows.is_empty()
@@ -154,6 +164,8 @@ pub fn between(old: &Report, new: &Report) -> Delta {
         images: Changes::between(&old.images, &new.images),
         networks: Changes::between(&old.networks, &new.networks),
         namespaces: Changes::between(&old.namespaces, &new.namespaces),
+        links: Changes::between(&old.links, &new.links),
+        paths: Changes::between(&old.paths, &new.paths),
         listeners: Changes::between(&old.listeners, &new.listeners),
         connections: Changes::between(&old.connections, &new.connections),
         flows: Changes::between(&old.flows, &new.flows),
@@ -161,6 +173,7 @@ pub fn between(old: &Report, new: &Report) -> Delta {
             host: if old.metrics.host == new.metrics.host { None } else { new.metrics.host },
             containers: Changes::between(&old.metrics.containers, &new.metrics.containers),
             processes: Changes::between(&old.metrics.processes, &new.metrics.processes),
+            links: Changes::between(&old.metrics.links, &new.metrics.links),
         },
     }
 }
@@ -174,6 +187,8 @@ pub fn apply(delta: &Delta, report: &mut Report) {
         images,
         networks,
         namespaces,
+        links,
+        paths,
         listeners,
         connections,
         flows,
@@ -188,16 +203,20 @@ pub fn apply(delta: &Delta, report: &mut Report) {
     images.apply(&mut report.images);
     networks.apply(&mut report.networks);
     namespaces.apply(&mut report.namespaces);
+    links.apply(&mut report.links);
+    paths.apply(&mut report.paths);
     listeners.apply(&mut report.listeners);
     connections.apply(&mut report.connections);
     flows.apply(&mut report.flows);
-    let MetricsDelta { host, containers, processes } = metrics;
-    let Metrics { host: host_now, containers: containers_now, processes: processes_now } = &mut report.metrics;
+    let MetricsDelta { host, containers, processes, links } = metrics;
+    let Metrics { host: host_now, containers: containers_now, processes: processes_now, links: links_now } =
+        &mut report.metrics;
     if host.is_some() {
         *host_now = *host;
     }
     containers.apply(containers_now);
     processes.apply(processes_now);
+    links.apply(links_now);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod collector;
 pub mod connection;
 pub mod container;
 pub mod host;
+pub mod link;
 pub mod network;
 pub mod process;
 
@@ -18,6 +19,7 @@ pub use collector::{Collector, CollectorState, CollectorStatus};
 pub use connection::{Connection, Evidence, Flow, FlowKey, Listener, ListenerKey, Role};
 pub use container::{Container, ContainerMetrics, ContainerState, Endpoint, Health, Image, PortMapping};
 pub use host::{Engine, Host, HostMetrics};
+pub use link::{Link, LinkKey, LinkMetrics, Neighbour, NeighbourState, Paths, Route, RouteKind, Vxlan};
 pub use network::{Namespace, Network, NetworkScope};
 pub use process::{Process, ProcessMetrics};
 
@@ -34,6 +36,8 @@ pub struct Report {
     pub images: BTreeMap<ImageId, Image>,
     pub networks: BTreeMap<NetworkId, Network>,
     pub namespaces: BTreeMap<NetNsId, Namespace>,
+    pub links: BTreeMap<LinkKey, Link>,
+    pub paths: BTreeMap<NetNsId, Paths>,
     pub listeners: BTreeMap<ListenerKey, Listener>,
     pub connections: BTreeMap<ConnectionId, Connection>,
     pub flows: BTreeMap<FlowKey, Flow>,
@@ -47,4 +51,6 @@ pub struct Metrics {
     pub host: Option<HostMetrics>,
     pub containers: BTreeMap<ContainerId, ContainerMetrics>,
     pub processes: BTreeMap<ProcessId, ProcessMetrics>,
+    /// Of links that carry something.
+    pub links: BTreeMap<LinkKey, LinkMetrics>,
 }

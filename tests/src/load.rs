@@ -73,7 +73,7 @@ fn still_life(host: u16) -> Report {
     report.host.memory_bytes = 32 << 30;
     report.host.local_networks =
         vec![format!("192.168.{}.{}/16", host / 250, host % 250 + 1).parse().expect("a subnet")];
-    report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, addresses: Vec::new() });
+    report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, ..Namespace::default() });
     let mesh = Network {
         name: "mesh".into(),
         driver: "overlay".into(),
@@ -107,7 +107,7 @@ fn still_life(host: u16) -> Report {
         };
         report.namespaces.insert(
             NetNsId(u32::from(c) + 2),
-            Namespace { inode: u64::from(c) + 2, is_host: false, addresses: Vec::new() },
+            Namespace { inode: u64::from(c) + 2, is_host: false, ..Namespace::default() },
         );
         report.containers.insert(id.clone(), container);
         for p in 0..PROCESSES_EACH {

@@ -53,6 +53,14 @@ fn the_page_shows_what_runs_and_follows_it() {
         browser.until("the graph", "return !!document.querySelector('canvas')").await;
         browser.screenshot("details-dark").await;
 
+        // Its interfaces, which stay open while the details are read again.
+        let table = "[...document.querySelectorAll('.card details')].find(d => d.textContent.includes('Interfaces'))";
+        browser.until("its interfaces", &format!("return !!{table}")).await;
+        browser.client.execute(&format!("{table}.querySelector('summary').click(); {table}.scrollIntoView()"), Vec::new()).await.unwrap();
+        browser.until("where eth0 leads", &format!("return {table}.open && {table}.textContent.includes('of the host')")).await;
+        browser.until("its traffic", &format!("return {table}.open && {table}.textContent.includes('B/s')")).await;
+        browser.screenshot("interfaces-dark").await;
+
         // The address holds the state: back undoes, and a link shows the same.
         browser.client.back().await.unwrap();
         browser.until("the table again", "return !!document.querySelector('table.nodes')").await;

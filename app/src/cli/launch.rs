@@ -106,7 +106,7 @@ fn addresses(options: &Options) -> Vec<std::net::IpAddr> {
     if let Some(listen) = options.listen.filter(|listen| !listen.ip().is_unspecified()) {
         return vec![listen.ip()];
     }
-    let found = probe::netlink::addresses().unwrap_or_default();
+    let found = probe::link::address::subnets().unwrap_or_default();
     let mut addresses: Vec<_> = found.into_iter().map(|a| a.address).filter(|a| !is_confined(*a)).collect();
     addresses.sort_by_key(|address| (address.is_ipv6(), *address));
     if addresses.is_empty() {

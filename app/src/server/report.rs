@@ -65,6 +65,8 @@ fn report_json(report: &Report) -> Value {
         images,
         networks,
         namespaces,
+        links,
+        paths,
         listeners,
         connections,
         flows,
@@ -78,6 +80,8 @@ fn report_json(report: &Report) -> Value {
         "images": images,
         "networks": networks,
         "namespaces": table(namespaces),
+        "links": table(links),
+        "paths": table(paths),
         "listeners": table(listeners),
         "connections": table(connections),
         "flows": table(flows),
@@ -85,6 +89,7 @@ fn report_json(report: &Report) -> Value {
             "host": metrics.host,
             "containers": metrics.containers,
             "processes": table(&metrics.processes),
+            "links": table(&metrics.links),
         },
     })
 }

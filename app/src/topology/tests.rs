@@ -53,7 +53,7 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
     report.host.name = format!("h{n}");
     report.host.local_networks = vec![format!("10.77.0.1{n}/24").parse().unwrap(), "172.18.0.1/16".parse().unwrap()];
     report.host.ephemeral_ports = Some((32768, 60999));
-    report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, addresses: Vec::new() });
+    report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, ..Namespace::default() });
     let network = |name: &str, scope, subnet: &str| Network {
         name: name.into(),
         driver: if name == "lan" { "bridge".into() } else { "overlay".into() },
@@ -86,7 +86,7 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
         if let Some(namespace) = namespace {
             report
                 .namespaces
-                .insert(namespace, Namespace { inode: u64::from(c) + 2, is_host: false, addresses: vec![] });
+                .insert(namespace, Namespace { inode: u64::from(c) + 2, is_host: false, ..Namespace::default() });
             let process = Process {
                 name: format!("p{c}"),
                 namespace: Some(namespace),

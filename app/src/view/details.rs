@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use petgraph::Direction;
 use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
-use shared::view::{Children, Column, ConnectionRow, Connections, Details, Metric, Row, Summary};
+use shared::view::{Children, Column, ConnectionRow, Connections, Details, Metric, Row, Summary, Table};
 
 use super::Kind;
 use super::live::View;
@@ -28,9 +28,7 @@ pub fn details(view: &View, id: &str, topology: &Topology, store: &mut Store, no
     let store = &*store;
     let mut summary = summary::render(view.variant.kind, place, members, topology, store)?;
     summary.metrics = measure::sampled(place, store, now);
-    if let Place::Single(Entity::Container(host, container)) = place {
-        summary.tables.extend(store.hosts.get(host).and_then(|h| wording::container_networks(h, container)));
-    }
+    summary.tables.extend(tables(place, store));
     summary.adjacency = view.neighbours(slot);
     tell_time(&mut summary, now.wall_ms);
     let mut children = children(view.variant.kind, place, members, topology, store);
@@ -43,6 +41,27 @@ pub fn details(view: &View, id: &str, topology: &Topology, store: &mut Store, no
         children,
         connections: connections(view, slot, (place, members), topology),
     })
+}
+
+/// What lists have no room for.
+fn tables(place: &Place, store: &Store) -> Vec<Table> {
+    let mut tables = Vec::new();
+    match place {
+        Place::Single(Entity::Container(host, id)) => {
+            let Some(host) = store.hosts.get(host) else { return tables };
+            tables.extend(wording::container_networks(host, id));
+            let container = host.report.containers.get(id).filter(|container| !container.host_network);
+            let namespace = container.and_then(|container| container.namespace);
+            tables.extend(namespace.into_iter().flat_map(|id| wording::links::tables(host, id)));
+        }
+        Place::Single(Entity::Host(host)) => {
+            let Some(host) = store.hosts.get(host) else { return tables };
+            let own = host.report.namespaces.iter().find(|(_, namespace)| namespace.is_host);
+            tables.extend(own.into_iter().flat_map(|(id, _)| wording::links::tables(host, *id)));
+        }
+        _ => {}
+    }
+    tables
 }
 
 fn tell_time(summary: &mut Summary, now_ms: u64) {

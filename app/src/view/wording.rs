@@ -1,5 +1,7 @@
 //! Labels, rows and tables of records: the words that a reader sees.
 
+pub mod links;
+
 use shared::id::{ContainerId, HostId, ProcessId};
 use shared::report::{Container, ContainerState, Health, NetworkScope};
 use shared::view::{Parent, Row, Table, TableRow};

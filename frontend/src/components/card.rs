@@ -19,7 +19,13 @@ pub fn Card() -> impl IntoView {
     let summary = Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.summary.clone())));
     let metrics = Memo::new(move |_| summary.with(|s| s.as_ref().map(|s| s.metrics.clone()).unwrap_or_default()));
     let rows = Memo::new(move |_| summary.with(|s| s.as_ref().map(|s| s.metadata.clone()).unwrap_or_default()));
-    let tables = Memo::new(move |_| summary.with(|s| s.as_ref().map(|s| s.tables.clone()).unwrap_or_default()));
+    let tables = Memo::new(move |_| {
+        summary.with(|s| {
+            s.as_ref()
+                .map(|s| s.tables.iter().filter(|t| !t.rows.is_empty()).cloned().collect::<Vec<_>>())
+                .unwrap_or_default()
+        })
+    });
     let children =
         Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.children.clone()).unwrap_or_default()));
     let sides =
@@ -94,8 +100,14 @@ pub fn Card() -> impl IntoView {
                         </dl>
                     </section>
                 </Show>
-                {move || tables.get().into_iter().filter(|table| !table.rows.is_empty())
-                    .map(|table| view! { <Properties table/> }).collect_view()}
+                // Each stays as it was opened and scrolled while what is in it changes.
+                <For each=move || tables.get() key=|table| table.id.clone() children=move |table| {
+                    let id = table.id.clone();
+                    let now = Memo::new(move |_| {
+                        tables.with(|all| all.iter().find(|t| t.id == id).cloned()).unwrap_or_else(|| table.clone())
+                    });
+                    view! { <Foldable table=now/> }
+                }/>
             </aside>
         </Show>
     }
@@ -320,18 +332,50 @@ fn InfoRow(row: Row, now: u64) -> impl IntoView {
 }
 
 #[component]
-fn Properties(table: Table) -> impl IntoView {
-    let entry = |row: &shared::view::TableRow, key: &str| row.entries.get(key).cloned().unwrap_or_default();
-    let count = table.rows.len();
+fn Foldable(table: Memo<Table>) -> impl IntoView {
+    let body = move || {
+        table.with(|table| match table.kind.as_str() {
+            "multicolumn-table" => grid(table).into_any(),
+            _ => properties(table).into_any(),
+        })
+    };
     view! {
         <details class="properties">
-            <summary>{table.label.clone()}<span class="aside left">{count}</span></summary>
-            <dl class="info">
-                {table.rows.iter().map(|row| {
-                    let (label, value) = (entry(row, "label"), entry(row, "value"));
-                    view! { <dt title=label.clone()>{text::shortened(label.trim(), 32)}</dt><dd title=value.clone()>{value.clone()}</dd> }
-                }).collect_view()}
-            </dl>
+            <summary>
+                {move || table.with(|t| t.label.clone())}
+                <span class="aside left">{move || table.with(|t| t.rows.len())}</span>
+            </summary>
+            <div class="grid" tabindex="0">{body}</div>
+            {move || view! { <LeftOut count=table.with(|t| t.truncation_count)/> }}
         </details>
     }
+}
+
+fn properties(table: &Table) -> impl IntoView + use<> {
+    let entry = |row: &shared::view::TableRow, key: &str| row.entries.get(key).cloned().unwrap_or_default();
+    let rows = table.rows.iter().map(|row| {
+        let (label, value) = (entry(row, "label"), entry(row, "value"));
+        view! { <dt title=label.clone()>{text::shortened(label.trim(), 32)}</dt><dd title=value.clone()>{value.clone()}</dd> }
+    });
+    view! { <dl class="info">{rows.collect_view()}</dl> }
+}
+
+fn grid(table: &Table) -> impl IntoView + use<> {
+    let class = |column: &shared::view::Column| if column.data_type == "number" { "number" } else { "" };
+    let heads = table.columns.iter().map(|column| view! { <th class=class(column)>{column.label.clone()}</th> });
+    let rows = table.rows.iter().map(|row| {
+        let cells = table.columns.iter().map(|column| {
+            let value = row.entries.get(&column.id).cloned().unwrap_or_default();
+            view! { <td class=class(column)>{value}</td> }
+        });
+        view! { <tr>{cells.collect_view()}</tr> }
+    });
+    view! {
+        <table class="list"><thead><tr>{heads.collect_view()}</tr></thead><tbody>{rows.collect_view()}</tbody></table>
+    }
+}
+
+#[component]
+fn LeftOut(count: u32) -> impl IntoView {
+    (count > 0).then(|| view! { <p class="left-out">{format!("{count} more are not listed")}</p> })
 }

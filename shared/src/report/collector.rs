@@ -8,6 +8,7 @@ pub enum Collector {
     Process,
     Socket,
     Conntrack,
+    Link,
     Docker,
     #[serde(other)]
     Unknown,
@@ -20,6 +21,7 @@ impl Collector {
             Self::Process => "process",
             Self::Socket => "socket",
             Self::Conntrack => "conntrack",
+            Self::Link => "link",
             Self::Docker => "docker",
             Self::Unknown => "unknown",
         }

@@ -45,4 +45,7 @@ pub struct Namespace {
     /// The one the host's own interfaces are in.
     pub is_host: bool,
     pub addresses: Vec<Subnet>,
+    /// Under which it is mounted: Docker's key of a sandbox, `1-` and the start of an overlay network's id, a name that
+    /// was given with `ip netns`. Empty where it is not.
+    pub name: String,
 }

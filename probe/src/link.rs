@@ -1,0 +1,11 @@
+//! Links, routes and neighbours of every network namespace, as the kernel has them.
+
+pub mod address;
+pub mod interface;
+mod monitor;
+pub mod neighbour;
+mod peer;
+mod reader;
+pub mod route;
+
+pub use reader::Reader;

@@ -1,0 +1,202 @@
+//! One pass over all namespaces after the other: what links there are, how they hang together, and what goes over them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsRawFd;
+
+use shared::id::NetNsId;
+use shared::report::{Collector, Link, LinkKey, LinkMetrics, Paths};
+
+use super::interface::{Counters, Interface};
+use super::monitor::Monitor;
+use super::{address, interface, neighbour, peer, route};
+use crate::collector::{Closed, Outlet, degraded, failed, ok};
+use crate::host::per_second;
+use crate::netlink::{Attributes, Family, Socket, attribute};
+use crate::netns::{Namespaces, is_gone};
+use crate::state::Reading;
+
+/// More routes or neighbours of one namespace are counted, not kept.
+const ROUTES_MAX: usize = 200;
+const NEIGHBOURS_MAX: usize = 200;
+
+const RTM_GETNSID: u16 = 90;
+const NETNSA_NSID: u16 = 1;
+const NETNSA_FD: u16 = 3;
+
+pub struct Reader {
+    monitor: Option<Monitor>,
+    links: BTreeMap<LinkKey, Link>,
+    paths: BTreeMap<NetNsId, Paths>,
+    counters: BTreeMap<LinkKey, (f64, Counters)>,
+    /// Other ends that were told apart by asking the kernel.
+    peers: BTreeMap<LinkKey, LinkKey>,
+}
+
+/// What one namespace holds.
+struct Table {
+    interfaces: Vec<Interface>,
+    paths: Paths,
+}
+
+impl Reader {
+    /// Listens in the namespace of the calling thread, but reads nothing yet.
+    pub fn open() -> Self {
+        Self {
+            monitor: Monitor::open().ok(),
+            links: BTreeMap::new(),
+            paths: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            peers: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the kernel said that something changed since the last call.
+    pub fn heard_of_changes(&mut self) -> bool {
+        self.monitor.as_mut().is_some_and(Monitor::heard)
+    }
+
+    pub fn read(&mut self, namespaces: &Namespaces, at_s: f64, outlet: &mut Outlet) -> Result<(), Closed> {
+        let mut interfaces = BTreeMap::new();
+        let mut paths = BTreeMap::new();
+        let (mut read, mut refused) = (0, None);
+        for (inode, met) in namespaces.all() {
+            match namespaces.visit(inode, table) {
+                Ok(table) => {
+                    read += 1;
+                    let key = |index| LinkKey { namespace: met.id, index };
+                    interfaces.extend(table.interfaces.into_iter().map(|i| (key(i.index), i)));
+                    paths.insert(met.id, table.paths);
+                }
+                Err(error) if is_gone(&error) => {}
+                Err(error) => refused = Some(error),
+            }
+        }
+        let links = self.join(&interfaces, namespaces);
+        let metrics = self.rates(&interfaces, at_s);
+        let status = match refused {
+            _ if namespaces.left_out > 0 => degraded(format!(
+                "{} links in {read} namespaces; {} mounted namespaces more are not read",
+                links.len(),
+                namespaces.left_out
+            )),
+            None => {
+                ok(format!("{} links in {read} network namespace{}", links.len(), if read == 1 { "" } else { "s" }))
+            }
+            Some(error) if read == 0 => failed(format!("no namespace can be read: {error}")),
+            Some(error) => degraded(format!(
+                "{} links in {read} namespaces, others cannot be entered ({error}): run the probe as root or with \
+                 CAP_SYS_ADMIN",
+                links.len()
+            )),
+        };
+        outlet.status(Collector::Link, status)?;
+        if links != self.links || paths != self.paths {
+            (self.links, self.paths) = (links.clone(), paths.clone());
+            outlet.send(Reading::Links(links, paths))?;
+        }
+        outlet.send(Reading::LinkMetrics(metrics))
+    }
+
+    fn join(&mut self, interfaces: &BTreeMap<LinkKey, Interface>, namespaces: &Namespaces) -> BTreeMap<LinkKey, Link> {
+        let mut peers = BTreeMap::new();
+        for (key, others) in peer::candidates(interfaces) {
+            let found = match &*others {
+                [] => None,
+                [only] => Some(*only),
+                _ => match self.peers.get(&key).filter(|known| others.contains(known)) {
+                    Some(known) => Some(*known),
+                    None => told_apart(key, &others, &interfaces[&key], namespaces),
+                },
+            };
+            peers.extend(found.map(|other| (key, other)));
+        }
+        let link = |(key, interface): (&LinkKey, &Interface)| {
+            // Below it, and in the same namespace as far as is known.
+            let lower = interface.lower.filter(|_| interface.lower_in.is_none() && !peers.contains_key(key));
+            (*key, Link { peer: peers.get(key).copied(), lower, ..interface.link.clone() })
+        };
+        let links = interfaces.iter().map(link).collect();
+        self.peers = peers;
+        links
+    }
+
+    /// Of links that are seen for the second time; what stands still has none.
+    fn rates(&mut self, interfaces: &BTreeMap<LinkKey, Interface>, at_s: f64) -> BTreeMap<LinkKey, LinkMetrics> {
+        let mut metrics = BTreeMap::new();
+        for (key, Interface { counters: now, .. }) in interfaces {
+            let Some((then_s, then)) = self.counters.get(key) else { continue };
+            let rate = |old, new| (per_second(old, new, at_s - then_s) * 10.0).round() / 10.0;
+            let sample = LinkMetrics {
+                received_bytes_per_s: rate(then.received_bytes, now.received_bytes).round(),
+                sent_bytes_per_s: rate(then.sent_bytes, now.sent_bytes).round(),
+                received_packets_per_s: rate(then.received_packets, now.received_packets),
+                sent_packets_per_s: rate(then.sent_packets, now.sent_packets),
+                errors_per_s: rate(then.errors, now.errors),
+                dropped_per_s: rate(then.dropped, now.dropped),
+            };
+            if sample != LinkMetrics::default() {
+                metrics.insert(*key, sample);
+            }
+        }
+        self.counters = interfaces.iter().map(|(key, i)| (*key, (at_s, i.counters))).collect();
+        metrics
+    }
+}
+
+/// All that the calling thread's namespace holds.
+fn table() -> io::Result<Table> {
+    let mut socket = Socket::open(Family::Route)?;
+    let mut interfaces = interface::all(&mut socket)?;
+    for (index, subnet) in address::all(&mut socket)? {
+        if let Some(interface) = interfaces.iter_mut().find(|i| i.index == index) {
+            interface.link.addresses.push(subnet);
+        }
+    }
+    let (routes, routes_left_out) = route::all(&mut socket, ROUTES_MAX)?;
+    let (neighbours, neighbours_left_out) = neighbour::all(&mut socket, NEIGHBOURS_MAX)?;
+    let left_out = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let paths = Paths {
+        routes,
+        neighbours,
+        routes_left_out: left_out(routes_left_out),
+        neighbours_left_out: left_out(neighbours_left_out),
+    };
+    Ok(Table { interfaces, paths })
+}
+
+/// Which of several links is the other end of one: the one whose namespace has the number that the kernel gave. The
+/// descriptors that it is asked with are closed before this returns.
+fn told_apart(key: LinkKey, others: &[LinkKey], interface: &Interface, namespaces: &Namespaces) -> Option<LinkKey> {
+    let wanted = interface.lower_in?;
+    let here = namespaces.inode(key.namespace)?;
+    others.iter().copied().find(|other| {
+        let Some(there) = namespaces.inode(other.namespace).and_then(|inode| namespaces.open(inode).ok()) else {
+            return false;
+        };
+        let number = namespaces.visit(here, || {
+            let mut request = vec![0; 4];
+            attribute(&mut request, NETNSA_FD, |b| b.extend(there.as_raw_fd().to_ne_bytes()));
+            let mut number = None;
+            Socket::open(Family::Route)?.request(RTM_GETNSID, 0, &request, |_, payload| {
+                let found = Attributes(payload.get(4..).unwrap_or_default()).find(|(kind, _)| *kind == NETNSA_NSID);
+                number = found.and_then(|(_, value)| value.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes)));
+            })?;
+            Ok(number)
+        });
+        number.ok().flatten() == Some(wanted)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_namespace_has_a_loopback_that_is_up_or_down_with_its_address_if_it_is_up() {
+        let table = table().unwrap();
+        let lo = &table.interfaces.iter().find(|i| i.link.name == "lo").unwrap().link;
+        assert_eq!((lo.kind.as_str(), lo.mac.as_str()), ("loopback", ""));
+        assert_eq!(lo.up, lo.addresses.iter().any(|a| a.address.is_loopback()), "{lo:?}");
+    }
+}

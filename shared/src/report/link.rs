@@ -1,0 +1,153 @@
+//! Interfaces of network namespaces, and where what they send goes.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::addr::Subnet;
+use crate::id::NetNsId;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LinkKey {
+    pub namespace: NetNsId,
+    pub index: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Link {
+    pub name: String,
+    /// As the kernel names it: `veth`, `bridge`, `vxlan`, `macvlan`, `tun`; else `loopback` or `physical`.
+    pub kind: String,
+    /// Empty where there is none.
+    pub mac: String,
+    pub mtu: u32,
+    /// Set up by its administrator.
+    pub up: bool,
+    /// Able to carry packets.
+    pub running: bool,
+    pub addresses: Vec<Subnet>,
+    /// Index of the bridge, bond or other link of the same namespace that it is a port of.
+    pub master: Option<u32>,
+    /// The other end of a pair; none where that is in a namespace that is not seen.
+    pub peer: Option<LinkKey>,
+    /// Index of the link of the same namespace that it is on top of.
+    pub lower: Option<u32>,
+    pub vxlan: Option<Vxlan>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Vxlan {
+    pub vni: u32,
+    /// UDP port that it sends to.
+    pub port: u16,
+    /// Address that it sends from; none where the route decides.
+    #[serde(default)]
+    pub local: Option<IpAddr>,
+    /// Index of the device that it sends through, in the namespace that it was made in.
+    #[serde(default)]
+    pub underlay: Option<u32>,
+}
+
+/// Over the time since the last reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LinkMetrics {
+    pub received_bytes_per_s: f64,
+    pub sent_bytes_per_s: f64,
+    pub received_packets_per_s: f64,
+    pub sent_packets_per_s: f64,
+    pub errors_per_s: f64,
+    pub dropped_per_s: f64,
+}
+
+/// Where a namespace sends what it sends.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Paths {
+    /// But for those to the namespace's own addresses.
+    pub routes: Vec<Route>,
+    pub neighbours: Vec<Neighbour>,
+    /// How many more there are than are reported.
+    pub routes_left_out: u32,
+    pub neighbours_left_out: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    pub to: Subnet,
+    /// None where the target is a neighbour itself.
+    #[serde(default)]
+    pub via: Option<IpAddr>,
+    /// Index of the interface.
+    #[serde(default)]
+    pub link: Option<u32>,
+    /// Address that is sent from.
+    #[serde(default)]
+    pub source: Option<IpAddr>,
+    #[serde(default)]
+    pub metric: u32,
+    #[serde(default)]
+    pub table: u32,
+    #[serde(default)]
+    pub kind: RouteKind,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteKind {
+    Unicast,
+    Blackhole,
+    Unreachable,
+    Prohibit,
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl RouteKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unicast => "unicast",
+            Self::Blackhole => "blackhole",
+            Self::Unreachable => "unreachable",
+            Self::Prohibit => "prohibit",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Neighbour {
+    pub address: IpAddr,
+    /// Empty where it does not answer.
+    pub mac: String,
+    /// Index of the interface.
+    pub link: u32,
+    #[serde(default)]
+    pub state: NeighbourState,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NeighbourState {
+    /// Somebody entered it, such as an overlay's driver.
+    Permanent,
+    Learned,
+    /// Was asked for and does not answer.
+    Silent,
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl NeighbourState {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Learned => "learned",
+            Self::Silent => "no answer",
+            Self::Unknown => "unknown",
+        }
+    }
+}

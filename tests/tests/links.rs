@@ -1,0 +1,100 @@
+//! The links of every network namespace: what is shown of them, how soon, and that looking at them keeps nothing alive.
+
+use std::time::Duration;
+
+use scope_tests::api::{get, node, view};
+use scope_tests::eventually;
+use scope_tests::testbed::Testbed;
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A table of a node's details, its rows by their ids.
+fn table(base: &str, topology: &str, label: &str, table: &str) -> Result<Value, String> {
+    let shown = view(base, topology)?;
+    let id = node(&shown, label).ok_or_else(|| format!("no {label}"))?["id"].as_str().unwrap().to_owned();
+    let id: String = id.replace(';', "%3B").replace('<', "%3C").replace('>', "%3E");
+    let details = get(&format!("{base}/api/topology/{topology}/{id}"))?;
+    let tables = details["node"]["tables"].as_array().cloned().unwrap_or_default();
+    tables.into_iter().find(|t| t["id"] == table).ok_or_else(|| format!("no {table} in {details}"))
+}
+
+fn until_row(base: &str, (topology, label, of): (&str, &str, &str), expect: &[(&str, &str)]) -> Value {
+    eventually(&format!("{of} of {label}: {expect:?}"), PATIENCE, || {
+        let table = table(base, topology, label, of)?;
+        let rows = table["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| expect.iter().all(|(column, value)| row["entries"][column] == *value));
+        row.cloned().ok_or_else(|| table.to_string())
+    })
+}
+
+#[test]
+fn interfaces_routes_and_neighbours_are_those_of_the_kernel() {
+    let testbed = Testbed::up(2, true);
+    testbed.launch(1, &[]);
+    let base = testbed.url(1);
+    testbed.docker(1, &["network", "create", "--subnet", "172.30.0.0/24", "lan"]);
+    testbed.docker(1, &["network", "create", "-d", "overlay", "--attachable", "mesh"]);
+    testbed.container(1, "web", &["--network", "lan", "--ip", "172.30.0.9"], "sleep 1000");
+    testbed.container(1, "far", &["--network", "mesh"], "sleep 1000");
+
+    // Both ends of a pair say where the other is, also where it is in a namespace without processes.
+    let own = ("containers", "web", "interfaces");
+    let eth0 = until_row(&base, own, &[("name", "eth0"), ("addresses", "172.30.0.9/24"), ("state", "up")]);
+    let leads_to = eth0["entries"]["peer"].as_str().unwrap();
+    let veth = leads_to.strip_suffix(" of the host").unwrap_or_else(|| panic!("{leads_to}"));
+    let told = testbed.shell(1, &format!("ip -o link show {veth}"));
+    assert!(told.contains("veth"), "{told}");
+    let bridge = testbed.shell(1, "ip -o link show type bridge | grep -o 'br-[0-9a-f]*'");
+    let host = ("hosts", "h1", "interfaces");
+    until_row(&base, host, &[("name", veth), ("peer", "eth0 of web"), ("master", bridge.trim())]);
+    let overlay = until_row(&base, ("containers", "far", "interfaces"), &[("name", "eth0"), ("mtu", "1450")]);
+    let leads_to = overlay["entries"]["peer"].as_str().unwrap();
+    assert!(leads_to.ends_with(" of network mesh"), "{leads_to}");
+
+    until_row(&base, ("containers", "web", "routes"), &[("to", "default"), ("via", "172.30.0.1"), ("link", "eth0")]);
+    testbed.docker(1, &["exec", "web", "ping", "-c", "1", "172.30.0.1"]);
+    until_row(&base, ("containers", "web", "neighbours"), &[("address", "172.30.0.1"), ("link", "eth0")]);
+
+    // A change in the host's namespace and one inside a container's.
+    testbed.shell(1, &format!("ip link set {veth} down"));
+    until_row(&base, host, &[("name", veth), ("state", "down")]);
+    until_row(&base, own, &[("name", "eth0"), ("state", "no carrier")]);
+    testbed.shell(1, &format!("ip link set {veth} up"));
+    let pid = testbed.docker(1, &["inspect", "-f", "{{.State.Pid}}", "web"]);
+    testbed.shell(1, &format!("nsenter -t {} -n ip link set eth0 mtu 1400", pid.trim()));
+    until_row(&base, own, &[("name", "eth0"), ("state", "up"), ("mtu", "1400")]);
+}
+
+#[test]
+fn no_namespace_is_kept_alive_by_looking_at_it() {
+    let testbed = Testbed::up(1, false);
+    testbed.launch(1, &[]);
+    let base = testbed.url(1);
+    testbed.docker(1, &["network", "create", "lan"]);
+    // Namespaces that processes are in or that are mounted, links of the host, descriptors of namespaces in the probe.
+    let count = || {
+        let script = "(readlink /proc/[0-9]*/ns/net; grep -o 'net:\\[[0-9]*\\]' /proc/self/mountinfo) | sort -u | wc -l; \
+                      ip -o link | wc -l; \
+                      for pid in $(pgrep -f 'scope launch'); do ls -l /proc/$pid/fd; done | grep -c 'net:\\['";
+        let out = testbed.shell(1, script);
+        out.split_whitespace().map(|n| n.parse().unwrap()).collect::<Vec<usize>>()
+    };
+    let before = count();
+    assert_eq!(before.len(), 3, "{before:?}");
+    for round in 0..3 {
+        let names: Vec<String> = (0..8).map(|n| format!("brief-{round}-{n}")).collect();
+        for name in &names {
+            testbed.container(1, name, &["--network", "lan"], "sleep 1000");
+        }
+        for name in &names {
+            until_row(&base, ("containers", name, "interfaces"), &[("name", "eth0")]);
+        }
+        let remove: Vec<&str> = ["rm", "-f"].into_iter().chain(names.iter().map(String::as_str)).collect();
+        testbed.docker(1, &remove);
+        eventually("all that the containers had is gone", PATIENCE, || {
+            let now = count();
+            if now == before { Ok(()) } else { Err(format!("{now:?}, before {before:?}")) }
+        });
+    }
+}
