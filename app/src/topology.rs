@@ -3,9 +3,11 @@
 //! One owner holds it. A node stands for a thing that some host reports (or for the world outside); its facts stay in
 //! the store. What changed since the last look is collected as indices, which never leave the owner.
 
+mod held;
 pub mod join;
 mod residents;
 pub mod scope;
+pub mod swarm;
 
 use std::collections::BTreeSet;
 
@@ -14,9 +16,9 @@ use petgraph::Direction;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableGraph};
 use petgraph::visit::EdgeRef;
 use shared::addr::Protocol;
-use shared::delta::Delta;
-use shared::id::{ContainerId, HostId, NetworkId, ProcessId};
-use shared::report::{Evidence, NetworkScope};
+use shared::delta::{Changes, Delta};
+use shared::id::{ContainerId, HostId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId};
+use shared::report::{self, Evidence, NetworkScope};
 
 use crate::store::{HostState, Store};
 use join::Join;
@@ -28,6 +30,9 @@ pub enum Entity {
     Process(HostId, ProcessId),
     Container(HostId, ContainerId),
     Network(NetworkKey),
+    Service(ServiceId),
+    Task(TaskId),
+    SwarmNode(SwarmNodeId),
     /// Beyond all known networks.
     Outside(Outside),
 }
@@ -72,7 +77,8 @@ impl NetworkKey {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Edge {
-    /// From a host to its containers, and from a host or container to its processes.
+    /// From a host to its containers, from a host or container to its processes; from a service or a node of a swarm to
+    /// its tasks, from a task to its container.
     Runs,
     /// From a container to a network.
     AttachedTo,
@@ -133,6 +139,9 @@ pub struct Topology {
     connects: HashMap<ConnectsKey, EdgeIndex>,
     /// On how many hosts a shared network is known.
     network_holders: HashMap<NetworkKey, BTreeSet<HostId>>,
+    held: held::Held,
+    /// Which node of its swarm each host is.
+    members: HashMap<HostId, SwarmNodeId>,
     pub join: Join,
     changed: Changed,
     /// Of the others no changes are noted: there are many, and each costs a look-up.
@@ -173,6 +182,7 @@ impl Topology {
                 containers.filter_map(|c| self.node(&Entity::Container(id, c.clone()))).collect();
             self.changed.nodes.extend(nodes);
         }
+        self.apply_swarm(id, host, change);
         self.apply_processes(id, host, host_node, processes);
         self.apply_metrics(id, host_node, change);
         // Addresses first, connections after: they are looked up in them.
@@ -182,12 +192,7 @@ impl Topology {
         self.settle(store, touched, now_ms);
     }
 
-    fn apply_networks(
-        &mut self,
-        id: HostId,
-        host: &HostState,
-        changes: &shared::delta::Changes<NetworkId, shared::report::Network>,
-    ) {
+    fn apply_networks(&mut self, id: HostId, host: &HostState, changes: &Changes<NetworkId, report::Network>) {
         for gone in &changes.removed {
             let keys = [NetworkKey::Shared(gone.clone()), NetworkKey::Local(id, gone.clone())];
             for key in keys {
@@ -229,16 +234,19 @@ impl Topology {
         id: HostId,
         host: &HostState,
         host_node: NodeIndex,
-        changes: &shared::delta::Changes<ContainerId, shared::report::Container>,
+        changes: &Changes<ContainerId, report::Container>,
     ) {
         for gone in &changes.removed {
+            self.touch(&Entity::Container(id, gone.clone()));
             self.remove(&Entity::Container(id, gone.clone()));
+            self.release_all(&(id, Some(gone.clone())));
         }
-        for (container, _) in &changes.set {
+        for (container, record) in &changes.set {
             let node = self.add(Entity::Container(id, container.clone()));
             self.changed.nodes.insert(node);
             self.graph.update_edge(host_node, node, Edge::Runs);
             self.attach(id, host, container);
+            self.apply_placement(id, container, record);
         }
     }
 
@@ -281,7 +289,7 @@ impl Topology {
         id: HostId,
         host: &HostState,
         host_node: NodeIndex,
-        changes: &shared::delta::Changes<ProcessId, shared::report::Process>,
+        changes: &Changes<ProcessId, report::Process>,
     ) {
         for gone in &changes.removed {
             self.remove(&Entity::Process(id, *gone));
@@ -333,6 +341,7 @@ impl Topology {
     pub fn liveness_changed(&mut self, store: &Store, id: HostId, now_ms: u64) {
         let mine = self.of_host(id);
         self.changed.nodes.extend(mine);
+        self.touch_held(id);
         let down = store.hosts.get(&id).is_none_or(|h| h.liveness == crate::store::Liveness::Down);
         let touched = if down { self.join.drop_host(id) } else { self.join.revive_host(store, id, now_ms) };
         self.settle(store, touched, now_ms);
@@ -362,6 +371,7 @@ impl Topology {
         for entity in mine {
             self.remove(&entity);
         }
+        self.forget_swarm(id);
         let held: Vec<NetworkKey> = self.network_holders.keys().cloned().collect();
         for key in held {
             self.release_network(id, &key);
@@ -419,7 +429,7 @@ impl Topology {
         match entity {
             // The world outside is there as soon as somebody talks to it.
             Entity::Outside(_) => Some(self.add(entity.clone())),
-            Entity::Host(_) | Entity::Process(..) | Entity::Container(..) | Entity::Network(_) => self.node(entity),
+            _ => self.node(entity),
         }
     }
 

@@ -273,6 +273,12 @@ fn shape(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
         g.set_global_alpha(0.6);
     }
     g.set_line_width(if stopped { 1.0 } else { 1.5 });
+    // What runs short or is out of reach, whoever says so.
+    let line = match node.state.as_str() {
+        "degraded" | "unhealthy" | "disconnected" | "unreachable" => &theme.warn,
+        "failed" | "rejected" => &theme.bad,
+        _ => line,
+    };
     g.set_stroke_style_str(line);
     if node.stack && height >= 26.0 {
         for step in [2.0, 1.0] {

@@ -60,7 +60,12 @@ impl Theme {
 
     /// Fill and stroke of a node.
     pub fn kind(&self, kind: &str) -> (&str, &str) {
-        let found = self.kinds.iter().find(|(name, ..)| *name == kind).or_else(|| self.kinds.last());
+        let like = match kind {
+            "task" => "service",
+            "node" => "host",
+            kind => kind,
+        };
+        let found = self.kinds.iter().find(|(name, ..)| *name == like).or_else(|| self.kinds.last());
         found.map_or(("", ""), |(_, fill, line)| (fill, line))
     }
 }

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod container;
 pub mod network;
+pub mod swarm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,9 +25,12 @@ use crate::Config;
 use crate::state::Reading;
 use client::{Client, Error};
 use container::Listed;
+use swarm::Cluster;
 
 const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// A swarm tells of its tasks by no event.
+const SWARM_INTERVAL: Duration = Duration::from_secs(4);
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Events that come close together lead to one reading.
@@ -64,6 +68,7 @@ pub struct Inventory {
     pub containers: BTreeMap<ContainerId, Container>,
     pub images: BTreeMap<ImageId, Image>,
     pub networks: BTreeMap<NetworkId, Network>,
+    pub cluster: Cluster,
 }
 
 pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Reading>, stop: CancellationToken) {
@@ -79,8 +84,13 @@ pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Readin
     let mut retry = RETRY_MIN;
     let mut last_error = String::new();
     loop {
-        let mut session =
-            Session { config: &config, readings: &readings, watched: &watched, inventory: &mut inventory };
+        let mut session = Session {
+            config: &config,
+            readings: &readings,
+            watched: &watched,
+            inventory: &mut inventory,
+            swarm_trouble: None,
+        };
         let started = Instant::now();
         let result = tokio::select! {
             () = stop.cancelled() => return,
@@ -112,6 +122,8 @@ struct Session<'a> {
     readings: &'a mpsc::Sender<Reading>,
     watched: &'a Watched,
     inventory: &'a mut Inventory,
+    /// Why the manager does not tell of its swarm, in its own words.
+    swarm_trouble: Option<String>,
 }
 
 impl Session<'_> {
@@ -125,11 +137,14 @@ impl Session<'_> {
         info!(address = client.address(), containers = self.inventory.containers.len(), "container engine answers");
         let mut resync = interval(RESYNC_INTERVAL);
         let mut ping = interval(PING_INTERVAL);
+        let mut swarm = interval(SWARM_INTERVAL);
         resync.reset();
+        let mut news = true;
         loop {
-            if !self.publish(&client, unread).await {
+            if news && !self.publish(&client, unread).await {
                 return Ok(());
             }
+            news = true;
             tokio::select! {
                 event = events.next() => {
                     let first = event.ok_or(Error::EventsEnded)??;
@@ -146,7 +161,11 @@ impl Session<'_> {
                     Some(count) => unread = count,
                     None => return Ok(()),
                 },
-                _ = ping.tick() => client.ping().await?,
+                _ = swarm.tick() => news = self.read_swarm(&client).await?,
+                _ = ping.tick() => {
+                    client.ping().await?;
+                    news = false;
+                }
             }
         }
     }
@@ -173,6 +192,24 @@ impl Session<'_> {
             }
         }
         Ok(Some(unread))
+    }
+
+    /// Whether anything is new. A manager that cannot tell of its swarm, as when most managers are gone, is no engine
+    /// that fails: what was known stays, and the reason is said.
+    async fn read_swarm(&mut self, client: &Client) -> Result<bool, Error> {
+        let member = client.swarm_member().await?;
+        let is_manager = member.as_ref().is_some_and(|member| member.is_manager);
+        let (cluster, trouble) = match is_manager {
+            false => (Cluster::default(), None),
+            true => match client.cluster().await {
+                Ok(cluster) => (cluster, None),
+                Err(error) => (self.inventory.cluster.clone(), Some(error.to_string())),
+            },
+        };
+        let Some(engine) = &mut self.inventory.engine else { return Ok(false) };
+        let news = engine.swarm != member || self.inventory.cluster != cluster || self.swarm_trouble != trouble;
+        (engine.swarm, self.inventory.cluster, self.swarm_trouble) = (member, cluster, trouble);
+        Ok(news)
     }
 
     /// Asks about one container; gives 1 where the answer could not be read.
@@ -212,25 +249,30 @@ impl Session<'_> {
 
     /// False where nobody listens any more.
     async fn publish(&mut self, client: &Client, unread: u64) -> bool {
-        let Inventory { engine, containers, images, networks } = &mut *self.inventory;
+        let Inventory { engine, containers, images, networks, cluster } = &mut *self.inventory;
         network::name_by_id(networks, containers);
         network::attach(networks, containers);
         self.watched.replace(containers);
         let used = container::images_in_use(images, containers);
         let name = engine.as_ref().map(|e| format!("{} {}", e.name, e.version)).unwrap_or_default();
-        let status = CollectorStatus {
-            state: if unread == 0 { CollectorState::Ok } else { CollectorState::Degraded },
-            message: match unread {
-                0 => format!("{name} at {}, {} containers", client.address(), containers.len()),
-                _ => format!("{name} at {}: {unread} answers about containers could not be read", client.address()),
-            },
-            dropped: unread,
+        let address = client.address();
+        let (state, message) = match (unread, &self.swarm_trouble) {
+            (0, None) => (CollectorState::Ok, format!("{name} at {address}, {} containers", containers.len())),
+            (0, Some(trouble)) => {
+                (CollectorState::Degraded, format!("{name} at {address} does not tell of its swarm: {trouble}"))
+            }
+            _ => (
+                CollectorState::Degraded,
+                format!("{name} at {address}: {unread} answers about containers could not be read"),
+            ),
         };
+        let status = CollectorStatus { state, message, dropped: unread };
         let inventory = Inventory {
             engine: engine.clone(),
             containers: containers.clone(),
             images: used,
             networks: networks.clone(),
+            cluster: cluster.clone(),
         };
         self.readings.send(Reading::Status(Collector::Docker, status)).await.is_ok()
             && self.readings.send(Reading::Engine(Box::new(inventory))).await.is_ok()

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cgroup;
 use crate::docker::Inventory;
+use crate::docker::swarm::Cluster;
 
 /// What a collector read. Tables replace what was known.
 #[derive(Debug)]
@@ -77,11 +78,13 @@ fn take(report: &mut Report, reading: Reading) {
         Reading::Links(links, paths) => (report.links, report.paths) = (links, paths),
         Reading::LinkMetrics(metrics) => report.metrics.links = metrics,
         Reading::Engine(inventory) => {
-            let Inventory { engine, containers, images, networks } = *inventory;
+            let Inventory { engine, containers, images, networks, cluster } = *inventory;
             report.host.engine = engine;
             report.containers = containers;
             report.images = images;
             report.networks = networks;
+            let Cluster { nodes, services, tasks } = cluster;
+            (report.swarm_nodes, report.services, report.tasks) = (nodes, services, tasks);
             attribute(report);
         }
     }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Report;
-use crate::id::{ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId};
+use crate::id::{ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId};
 use crate::report::{
     Collector, CollectorStatus, Connection, Container, ContainerMetrics, Flow, FlowKey, Host, HostMetrics, Image, Link,
-    LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Paths, Process, ProcessMetrics,
+    LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Paths, Process, ProcessMetrics, Service,
+    SwarmNode, Task,
 };
 
 /// Changes of one table. Records travel whole: they rarely change, and a record that is half known helps nobody.
@@ -79,6 +80,12 @@ pub struct Delta {
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub networks: Changes<NetworkId, Network>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub swarm_nodes: Changes<SwarmNodeId, SwarmNode>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub services: Changes<ServiceId, Service>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub tasks: Changes<TaskId, Task>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
     pub namespaces: Changes<NetNsId, Namespace>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub links: Changes<LinkKey, Link>,
@@ -128,6 +135,9 @@ impl Delta {
             containers,
             images,
             networks,
+            swarm_nodes,
+            services,
+            tasks,
             namespaces,
             links,
             paths,
@@ -142,6 +152,9 @@ impl Delta {
             && containers.is_empty()
             && images.is_empty()
             && networks.is_empty()
+            && swarm_nodes.is_empty()
+            && services.is_empty()
+            && tasks.is_empty()
             && namespaces.is_empty()
             && links.is_empty()
             && paths.is_empty()
@@ -163,6 +176,9 @@ pub fn between(old: &Report, new: &Report) -> Delta {
         containers: Changes::between(&old.containers, &new.containers),
         images: Changes::between(&old.images, &new.images),
         networks: Changes::between(&old.networks, &new.networks),
+        swarm_nodes: Changes::between(&old.swarm_nodes, &new.swarm_nodes),
+        services: Changes::between(&old.services, &new.services),
+        tasks: Changes::between(&old.tasks, &new.tasks),
         namespaces: Changes::between(&old.namespaces, &new.namespaces),
         links: Changes::between(&old.links, &new.links),
         paths: Changes::between(&old.paths, &new.paths),
@@ -186,6 +202,9 @@ pub fn apply(delta: &Delta, report: &mut Report) {
         containers,
         images,
         networks,
+        swarm_nodes,
+        services,
+        tasks,
         namespaces,
         links,
         paths,
@@ -202,6 +221,9 @@ pub fn apply(delta: &Delta, report: &mut Report) {
     containers.apply(&mut report.containers);
     images.apply(&mut report.images);
     networks.apply(&mut report.networks);
+    swarm_nodes.apply(&mut report.swarm_nodes);
+    services.apply(&mut report.services);
+    tasks.apply(&mut report.tasks);
     namespaces.apply(&mut report.namespaces);
     links.apply(&mut report.links);
     paths.apply(&mut report.paths);

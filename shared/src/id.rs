@@ -68,6 +68,19 @@ text_id!(
     NetworkId
 );
 
+text_id!(
+    /// Of a Swarm service, the same on every manager.
+    ServiceId
+);
+text_id!(
+    /// Of a Swarm task, the same on every manager.
+    TaskId
+);
+text_id!(
+    /// An engine within its swarm.
+    SwarmNodeId
+);
+
 /// A process: the kernel reuses pids, the pair with the start time it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProcessId {

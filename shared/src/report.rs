@@ -10,6 +10,7 @@ pub mod host;
 pub mod link;
 pub mod network;
 pub mod process;
+pub mod swarm;
 
 use std::collections::BTreeMap;
 
@@ -22,8 +23,9 @@ pub use host::{Engine, Host, HostMetrics};
 pub use link::{Link, LinkKey, LinkMetrics, Neighbour, NeighbourState, Paths, Route, RouteKind, Vxlan};
 pub use network::{Namespace, Network, NetworkScope};
 pub use process::{Process, ProcessMetrics};
+pub use swarm::{Service, ServiceMode, ServicePort, SwarmManager, SwarmMember, SwarmNode, Task};
 
-use crate::id::{ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId};
+use crate::id::{ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId};
 
 /// The whole of one host at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,10 @@ pub struct Report {
     pub containers: BTreeMap<ContainerId, Container>,
     pub images: BTreeMap<ImageId, Image>,
     pub networks: BTreeMap<NetworkId, Network>,
+    /// Of the swarm, where the engine manages one.
+    pub swarm_nodes: BTreeMap<SwarmNodeId, SwarmNode>,
+    pub services: BTreeMap<ServiceId, Service>,
+    pub tasks: BTreeMap<TaskId, Task>,
     pub namespaces: BTreeMap<NetNsId, Namespace>,
     pub links: BTreeMap<LinkKey, Link>,
     pub paths: BTreeMap<NetNsId, Paths>,

@@ -1,6 +1,6 @@
 //! Whatever comes in whatever order, what is kept equals what would be made anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use shared::Report;
@@ -8,7 +8,8 @@ use shared::addr::{Protocol, Tuple};
 use shared::delta;
 use shared::id::{ConnectionId, HostId, InstanceId, NetNsId, ProcessId};
 use shared::report::{
-    Connection, Container, ContainerState, Endpoint, Evidence, Namespace, Network, NetworkScope, Process, Role,
+    Connection, Container, ContainerState, Endpoint, Engine, Evidence, Namespace, Network, NetworkScope, Process, Role,
+    Service, ServiceMode, SwarmMember, SwarmNode, Task,
 };
 use shared::wire::{Hello, Stamp};
 use uuid::Uuid;
@@ -32,6 +33,10 @@ struct Plan {
     connections: BTreeSet<(u8, u8, bool)>,
     /// Connections to the world.
     outside: BTreeSet<u8>,
+    /// Which of the swarm's tasks the host lists as a manager, by host and container, and whether they run; none where
+    /// it is a worker.
+    manages: Option<BTreeSet<(u8, u8, bool)>>,
+    is_member: bool,
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -40,8 +45,16 @@ fn plan() -> impl Strategy<Value = Plan> {
         [container.clone(), container.clone(), container],
         proptest::collection::btree_set((0u8..3, 0u8..3, any::<bool>()), 0..6),
         proptest::collection::btree_set(0u8..3, 0..3),
+        proptest::option::of(proptest::collection::btree_set((0u8..2, 0u8..3, any::<bool>()), 0..5)),
+        any::<bool>(),
     )
-        .prop_map(|(containers, connections, outside)| Plan { containers, connections, outside })
+        .prop_map(|(containers, connections, outside, manages, is_member)| Plan {
+            containers,
+            connections,
+            outside,
+            manages,
+            is_member,
+        })
 }
 
 fn address(host: u8, container: u8, overlay: bool) -> std::net::IpAddr {
@@ -51,6 +64,16 @@ fn address(host: u8, container: u8, overlay: bool) -> std::net::IpAddr {
 fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
     let mut report = Report::default();
     report.host.name = format!("h{n}");
+    let member = SwarmMember {
+        node: format!("n{n}").as_str().into(),
+        cluster: String::new(),
+        address: None,
+        state: "active".into(),
+        error: String::new(),
+        is_manager: plan.manages.is_some(),
+        managers: BTreeMap::new(),
+    };
+    report.host.engine = Some(Engine { swarm: plan.is_member.then_some(member), ..Engine::default() });
     report.host.local_networks = vec![format!("10.77.0.1{n}/24").parse().unwrap(), "172.18.0.1/16".parse().unwrap()];
     report.host.ephemeral_ports = Some((32768, 60999));
     report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, ..Namespace::default() });
@@ -77,6 +100,8 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
             name: format!("c{n}{c}"),
             hostname: format!("c{c}"),
             image_name: format!("image{c}:1"),
+            // The first is no service's.
+            labels: if c > 0 { swarm_labels(n, c) } else { BTreeMap::new() },
             state: if running { ContainerState::Running } else { ContainerState::Exited },
             namespace,
             endpoints: [("lan".into(), endpoint("lan-id", false)), ("mesh".into(), endpoint("mesh-id", true))].into(),
@@ -95,6 +120,25 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
             };
             report.processes.insert(ProcessId { pid: u32::from(c) + 10, start: 1 }, process);
         }
+    }
+    for (of_host, c, runs) in plan.manages.iter().flatten() {
+        let state = if *runs { "running" } else { "failed" };
+        let task = Task {
+            service: Some(format!("s{}", c % 2).as_str().into()),
+            node: Some(format!("n{of_host}").as_str().into()),
+            state: state.into(),
+            desired_state: "running".into(),
+            ..Task::default()
+        };
+        let service =
+            Service { name: format!("stack_s{}", c % 2), mode: ServiceMode::Replicated(2), ..Service::default() };
+        report.services.insert(task.service.clone().unwrap(), service);
+        // A node may be gone while its tasks are still listed.
+        if *runs {
+            let node = SwarmNode { hostname: format!("h{of_host}"), ..SwarmNode::default() };
+            report.swarm_nodes.insert(task.node.clone().unwrap(), node);
+        }
+        report.tasks.insert(format!("t{of_host}{c}").as_str().into(), task);
     }
     report.processes.insert(ProcessId { pid: 1, start: 1 }, Process { name: "init".into(), ..Process::default() });
     let mut put = |c: u8, local: std::net::SocketAddr, remote: std::net::SocketAddr, role, nat: Option<Tuple>| {
@@ -135,6 +179,17 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
         put(c, local, "203.0.113.9:443".parse().unwrap(), Role::Client, None);
     }
     report
+}
+
+fn swarm_labels(n: u8, c: u8) -> BTreeMap<String, String> {
+    let label = |key: &str, value: String| (format!("com.docker.swarm.{key}"), value);
+    [
+        label("service.id", format!("s{}", c % 2)),
+        label("service.name", format!("s{}", c % 2)),
+        label("task.id", format!("t{n}{c}")),
+        label("node.id", format!("n{n}")),
+    ]
+    .into()
 }
 
 fn hello(n: u8) -> Hello {
@@ -266,5 +321,6 @@ proptest! {
         lived.settle(later + WINDOW_MS + 10_000);
         prop_assert_eq!(lived.topology.graph.node_count(), 2, "the hosts themselves");
         prop_assert!(lived.topology.join.is_empty());
+        prop_assert!(lived.topology.held.is_empty());
     }
 }

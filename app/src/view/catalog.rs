@@ -15,10 +15,13 @@ pub enum Kind {
     ContainersByImage,
     Hosts,
     Networks,
+    SwarmServices,
+    SwarmTasks,
+    SwarmNodes,
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Processes,
         Self::ProcessesByName,
         Self::Containers,
@@ -26,6 +29,9 @@ impl Kind {
         Self::ContainersByImage,
         Self::Hosts,
         Self::Networks,
+        Self::SwarmServices,
+        Self::SwarmTasks,
+        Self::SwarmNodes,
     ];
 
     pub fn id(self) -> &'static str {
@@ -37,6 +43,9 @@ impl Kind {
             Self::ContainersByImage => "containers-by-image",
             Self::Hosts => "hosts",
             Self::Networks => "networks",
+            Self::SwarmServices => "swarm-services",
+            Self::SwarmTasks => "swarm-tasks",
+            Self::SwarmNodes => "swarm-nodes",
         }
     }
 
@@ -53,6 +62,9 @@ impl Kind {
             Self::ContainersByImage => "by image",
             Self::Hosts => "Hosts",
             Self::Networks => "Networks",
+            Self::SwarmServices => "Services",
+            Self::SwarmTasks => "tasks",
+            Self::SwarmNodes => "swarm nodes",
         }
     }
 
@@ -60,9 +72,13 @@ impl Kind {
         match self {
             Self::Processes => 1,
             Self::Containers => 2,
-            Self::Networks => 3,
+            Self::Networks | Self::SwarmServices => 3,
             Self::Hosts => 4,
-            Self::ProcessesByName | Self::ContainersByHostname | Self::ContainersByImage => 0,
+            Self::ProcessesByName
+            | Self::ContainersByHostname
+            | Self::ContainersByImage
+            | Self::SwarmTasks
+            | Self::SwarmNodes => 0,
         }
     }
 
@@ -70,16 +86,23 @@ impl Kind {
         match self {
             Self::Processes => &[Self::ProcessesByName],
             Self::Containers => &[Self::ContainersByHostname, Self::ContainersByImage],
+            Self::SwarmServices => &[Self::SwarmTasks],
+            Self::Hosts => &[Self::SwarmNodes],
             Self::ProcessesByName
             | Self::ContainersByHostname
             | Self::ContainersByImage
-            | Self::Hosts
-            | Self::Networks => &[],
+            | Self::Networks
+            | Self::SwarmTasks
+            | Self::SwarmNodes => &[],
         }
     }
 
     pub fn is_of_containers(self) -> bool {
         matches!(self, Self::Containers | Self::ContainersByHostname | Self::ContainersByImage)
+    }
+
+    pub fn is_of_swarm(self) -> bool {
+        matches!(self, Self::SwarmServices | Self::SwarmTasks | Self::SwarmNodes)
     }
 
     pub fn is_of_processes(self) -> bool {
@@ -157,6 +180,10 @@ fn groups(kind: Kind, filters: &[LabelFilter]) -> Vec<Group> {
         let values = [("show", "Show unconnected"), ("hide", "Hide unconnected")];
         return vec![group("unconnected", "hide", &values)];
     }
+    let pseudo = group("pseudo", "hide", &[("show", "Show uncontained"), ("hide", "Hide uncontained")]);
+    if matches!(kind, Kind::SwarmServices | Kind::SwarmTasks) {
+        return vec![pseudo];
+    }
     if !kind.is_of_containers() {
         return Vec::new();
     }
@@ -166,8 +193,7 @@ fn groups(kind: Kind, filters: &[LabelFilter]) -> Vec<Group> {
         system.values.push((filter_value(n, filter), filter.title.clone()));
     }
     let stopped = [("stopped", "Stopped containers"), ("running", "Running containers"), ("both", "Both")];
-    let pseudo = [("show", "Show uncontained"), ("hide", "Hide uncontained")];
-    vec![system, group("stopped", "running", &stopped), group("pseudo", "hide", &pseudo)]
+    vec![system, group("stopped", "running", &stopped), pseudo]
 }
 
 /// The option value of the n-th label filter.
@@ -183,7 +209,7 @@ pub fn list(filters: &[LabelFilter], mut stats: impl FnMut(Kind) -> Stats) -> Ve
     let mut info = |kind: Kind| TopologyInfo {
         name: kind.name().to_owned(),
         rank: kind.rank(),
-        hide_if_empty: kind.is_of_processes() || kind == Kind::Networks,
+        hide_if_empty: kind.is_of_processes() || kind.is_of_swarm() || kind == Kind::Networks,
         options: groups(kind, filters)
             .into_iter()
             .map(|group| OptionGroup {
@@ -196,7 +222,8 @@ pub fn list(filters: &[LabelFilter], mut stats: impl FnMut(Kind) -> Stats) -> Ve
         sub_topologies: Vec::new(),
         stats: stats(kind),
     };
-    let mut list: Vec<TopologyInfo> = [Kind::Containers, Kind::Hosts, Kind::Networks, Kind::Processes]
+    let top = [Kind::Containers, Kind::Hosts, Kind::Networks, Kind::Processes, Kind::SwarmServices];
+    let mut list: Vec<TopologyInfo> = top
         .into_iter()
         .map(|kind| {
             let sub_topologies = kind.children().iter().map(|child| info(*child)).collect();

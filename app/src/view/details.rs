@@ -93,6 +93,7 @@ fn children(
     }
     let mut containers = Vec::new();
     let mut processes = Vec::new();
+    let mut tasks = Vec::new();
     let mut images: BTreeMap<String, BTreeSet<NodeIndex>> = BTreeMap::new();
     for entity in &inside {
         let one = |kind| {
@@ -115,7 +116,8 @@ fn children(
                 }
             }
             Entity::Process(..) => processes.extend(one(Kind::Processes)),
-            Entity::Host(_) | Entity::Network(_) | Entity::Outside(_) => {}
+            Entity::Task(_) => tasks.extend(one(Kind::SwarmTasks)),
+            Entity::Host(_) | Entity::Network(_) | Entity::Service(_) | Entity::SwarmNode(_) | Entity::Outside(_) => {}
         }
     }
     let images: Vec<Summary> = images
@@ -137,6 +139,7 @@ fn children(
         columns,
     };
     let mut groups = vec![
+        group("swarm-tasks", "Tasks", tasks, vec![column("swarm_task_state", "State", "")]),
         group("containers", "Containers", containers, cpu_memory("docker_cpu_total_usage", "docker_memory_usage")),
         group("processes", "Processes", processes, process_columns),
         group("containers-by-image", "Container images", images, Vec::new()),
@@ -151,14 +154,14 @@ fn children(
 fn outermost(place: &Place) -> Entity {
     match place {
         Place::Single(entity) => entity.clone(),
-        Place::Group(_) | Place::Uncontained(_) => Entity::Outside(Outside::Inbound),
+        Place::Group(_) | Place::Uncontained(_) | Place::Unmanaged(_) => Entity::Outside(Outside::Inbound),
     }
 }
 
 fn collect(node: NodeIndex, entity: &Entity, topology: &Topology, inside: &mut BTreeSet<Entity>) {
     let direction = match entity {
         Entity::Network(_) => Direction::Incoming,
-        Entity::Host(_) | Entity::Container(..) | Entity::Process(..) | Entity::Outside(_) => Direction::Outgoing,
+        _ => Direction::Outgoing,
     };
     for edge in topology.graph.edges_directed(node, direction) {
         let belongs = match edge.weight() {

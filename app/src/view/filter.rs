@@ -2,7 +2,7 @@
 
 use shared::report::Container;
 
-use super::catalog::{Kind, Variant, filter_value};
+use super::catalog::{Variant, filter_value};
 use super::place::{Place, image_group};
 use crate::config::LabelFilter;
 use crate::store::Store;
@@ -27,22 +27,33 @@ pub fn judge<'a>(
     let always = Verdict { passes: true, needs_connection: false };
     match place {
         Place::Single(Entity::Outside(_)) => Verdict { passes: true, needs_connection: true },
-        Place::Uncontained(_) => Verdict { passes: variant.options.get("pseudo") == "show", needs_connection: true },
+        Place::Uncontained(_) | Place::Unmanaged(_) => {
+            Verdict { passes: variant.options.get("pseudo") == "show", needs_connection: true }
+        }
         Place::Single(_) | Place::Group(_) if variant.kind.is_of_processes() => {
             Verdict { passes: true, needs_connection: variant.options.get("unconnected") == "hide" }
         }
         Place::Single(_) | Place::Group(_) if variant.kind.is_of_containers() => {
             let mut containers = members.into_iter().filter_map(|node| match topology.graph.node_weight(*node)? {
                 Entity::Container(host, id) => store.hosts.get(host)?.report.containers.get(id),
-                Entity::Host(_) | Entity::Process(..) | Entity::Network(_) | Entity::Outside(_) => None,
+                _ => None,
             });
             let passes = containers.any(|container| passes(variant, filters, container));
             Verdict { passes, ..always }
         }
-        Place::Single(_) | Place::Group(_) => {
-            debug_assert!(matches!(variant.kind, Kind::Hosts | Kind::Networks));
-            always
+        // Dead containers tell of tasks and services that are past, old tasks of nodes that have left.
+        Place::Single(entity @ Entity::Task(id)) => {
+            let is_there = topology.task(store, id).is_some() || topology.has_running_container(store, entity);
+            Verdict { passes: is_there, ..always }
         }
+        Place::Single(entity @ Entity::Service(id)) => {
+            let is_there = topology.service(store, id).is_some() || topology.has_running_container(store, entity);
+            Verdict { passes: is_there, ..always }
+        }
+        Place::Single(Entity::SwarmNode(id)) => {
+            Verdict { passes: topology.swarm_node(store, id).is_some() || topology.is_member(id), ..always }
+        }
+        Place::Single(_) | Place::Group(_) => always,
     }
 }
 
@@ -93,6 +104,7 @@ fn is_system(container: &Container) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::Kind;
     use shared::report::ContainerState;
 
     fn container(name: &str, image: &str, label: (&str, &str), state: ContainerState) -> Container {

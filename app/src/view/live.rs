@@ -27,6 +27,8 @@ pub struct View {
     nodes: Slots<Node>,
     at_place: HashMap<Place, u32>,
     of_node: HashMap<NodeIndex, (Place, bool)>,
+    /// Those that stand at a place without making it be there: it may come after them, and go before them.
+    guests: HashMap<Place, HashSet<NodeIndex>>,
     /// Slots by the ids of the API, in the order in which these are listed.
     by_id: BTreeSet<(Arc<str>, u32)>,
     /// Slots of the nodes that are one thing, by that thing's index: what is measured is theirs.
@@ -104,6 +106,7 @@ impl View {
             nodes: Slots::default(),
             at_place: HashMap::default(),
             of_node: HashMap::default(),
+            guests: HashMap::default(),
             by_id: BTreeSet::new(),
             own_slot: Vec::new(),
             edges: Slots::default(),
@@ -153,12 +156,15 @@ impl View {
         let now = topology.graph.node_weight(node).and_then(|entity| place(self.variant.kind, entity, store));
         let before = self.of_node.get(&node).cloned();
         if before != now {
-            if let Some((old, true)) = &before {
-                self.leave(node, old);
+            match &before {
+                Some((old, true)) => self.leave(node, old, topology, edges),
+                Some((old, false)) => self.depart(node, old),
+                None => {}
             }
-            for direction in [Direction::Incoming, Direction::Outgoing] {
-                edges.extend(topology.graph.edges_directed(node, direction).map(|e| e.id()));
+            if let Some((place, false)) = &now {
+                self.guests.entry(place.clone()).or_default().insert(node);
             }
+            edges.extend(edges_of(node, topology));
             match &now {
                 Some(placed) => self.of_node.insert(node, placed.clone()),
                 None => self.of_node.remove(&node),
@@ -180,6 +186,7 @@ impl View {
                         verdict: Verdict { passes: false, needs_connection: false },
                         shown: false,
                     });
+                    edges.extend(self.guests.get(&place).into_iter().flatten().flat_map(|n| edges_of(*n, topology)));
                     self.at_place.insert(place, slot);
                     Some(slot)
                 }
@@ -200,9 +207,9 @@ impl View {
         }
     }
 
-    /// Edges that ended at a place that is empty now are among those that are merged again: they changed, or their ends
-    /// did.
-    fn leave(&mut self, node: NodeIndex, place: &Place) {
+    /// Edges that ended at a place that is empty now are merged again: those of its guests by this, the others because
+    /// they changed, or their ends did.
+    fn leave(&mut self, node: NodeIndex, place: &Place, topology: &Topology, edges: &mut HashSet<EdgeIndex>) {
         let Some(&slot) = self.at_place.get(place) else { return };
         let Some(at) = self.nodes.get_mut(slot) else { return };
         at.members.remove(&node);
@@ -215,6 +222,7 @@ impl View {
             return;
         }
         let was_shown = at.shown;
+        edges.extend(self.guests.get(place).into_iter().flatten().flat_map(|guest| edges_of(*guest, topology)));
         self.at_place.remove(place);
         self.by_id.remove(&(at.name.id.plain.clone(), slot));
         self.dirty.remove(&slot);
@@ -224,6 +232,15 @@ impl View {
             self.gone.push(slot);
         } else {
             self.nodes.release(slot);
+        }
+    }
+
+    fn depart(&mut self, guest: NodeIndex, place: &Place) {
+        if let Some(guests) = self.guests.get_mut(place) {
+            guests.remove(&guest);
+            if guests.is_empty() {
+                self.guests.remove(place);
+            }
         }
     }
 
@@ -489,6 +506,11 @@ impl View {
             targets.filter_map(|t| Some(self.nodes.get(t)?.name.id.plain.to_string())).collect();
         ids.into_iter().collect()
     }
+}
+
+fn edges_of(node: NodeIndex, topology: &Topology) -> impl Iterator<Item = EdgeIndex> {
+    let directions = [Direction::Incoming, Direction::Outgoing];
+    directions.into_iter().flat_map(move |direction| topology.graph.edges_directed(node, direction)).map(|e| e.id())
 }
 
 impl Name {

@@ -135,7 +135,7 @@ impl<'a> Gauges<'a> {
             Place::Single(Entity::Host(host)) => Self::host(store.hosts.get(host)?),
             Place::Single(Entity::Container(host, container)) => Self::container(store.hosts.get(host)?, container),
             Place::Single(Entity::Process(host, process)) => Self::process(store.hosts.get(host)?, *process),
-            Place::Single(Entity::Network(_) | Entity::Outside(_)) | Place::Group(_) | Place::Uncontained(_) => None,
+            Place::Single(_) | Place::Group(_) | Place::Uncontained(_) | Place::Unmanaged(_) => None,
         }
     }
 
@@ -195,7 +195,7 @@ pub fn values(place: &Place, store: &Store) -> Vec<f64> {
             metrics(host).and_then(|m| Some(listed(&container_values(m.containers.get(id)?))))
         }
         Entity::Process(host, id) => metrics(host).and_then(|m| Some(listed(&process_values(m.processes.get(id)?)))),
-        Entity::Network(_) | Entity::Outside(_) => None,
+        _ => None,
     };
     now.unwrap_or_default()
 }

@@ -1,10 +1,11 @@
 //! Where a thing stands in a view: which node of the view it is, or is part of.
 
-use shared::id::HostId;
+use shared::id::{ContainerId, HostId};
+use shared::report::SwarmMember;
 
 use super::Kind;
 use crate::store::Store;
-use crate::topology::{Entity, Outside};
+use crate::topology::{Entity, Outside, swarm};
 
 /// A node of a view, by what it is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +16,8 @@ pub enum Place {
     Group(String),
     /// Processes of a host that are in no container.
     Uncontained(HostId),
+    /// Containers of a host that belong to no service.
+    Unmanaged(HostId),
 }
 
 /// Where the ends of conversations of `entity` stand, and whether `entity` itself makes the node be there.
@@ -22,37 +25,63 @@ pub fn place(kind: Kind, entity: &Entity, store: &Store) -> Option<(Place, bool)
     if let Entity::Outside(_) = entity {
         return (kind != Kind::Networks).then(|| (Place::Single(entity.clone()), true));
     }
-    match kind {
-        Kind::Processes => match entity {
-            Entity::Process(..) => Some((Place::Single(entity.clone()), true)),
-            Entity::Host(_) | Entity::Container(..) | Entity::Network(_) | Entity::Outside(_) => None,
-        },
-        Kind::ProcessesByName => match entity {
-            Entity::Process(host, id) => {
-                let name = &store.hosts.get(host)?.report.processes.get(id)?.name;
-                Some((Place::Group(name.clone()), true))
-            }
-            Entity::Host(_) | Entity::Container(..) | Entity::Network(_) | Entity::Outside(_) => None,
-        },
-        Kind::Containers | Kind::ContainersByHostname | Kind::ContainersByImage => match entity {
+    match (kind, entity) {
+        (Kind::Processes, Entity::Process(..)) => Some((Place::Single(entity.clone()), true)),
+        (Kind::ProcessesByName, Entity::Process(host, id)) => {
+            let name = &store.hosts.get(host)?.report.processes.get(id)?.name;
+            Some((Place::Group(name.clone()), true))
+        }
+        (Kind::Containers | Kind::ContainersByHostname | Kind::ContainersByImage, _) => match entity {
             Entity::Container(..) => Some((container(kind, entity, store)?, true)),
             Entity::Process(host, id) => match &store.hosts.get(host)?.report.processes.get(id)?.container {
                 Some(inside) => Some((container(kind, &Entity::Container(*host, inside.clone()), store)?, false)),
                 None => Some((Place::Uncontained(*host), true)),
             },
             Entity::Host(host) => Some((Place::Uncontained(*host), false)),
-            Entity::Network(_) | Entity::Outside(_) => None,
+            _ => None,
         },
-        Kind::Hosts => match entity {
-            Entity::Host(host) => Some((Place::Single(Entity::Host(*host)), true)),
-            Entity::Process(host, _) | Entity::Container(host, _) => Some((Place::Single(Entity::Host(*host)), false)),
-            Entity::Network(_) | Entity::Outside(_) => None,
+        (Kind::Hosts, Entity::Host(host)) => Some((Place::Single(Entity::Host(*host)), true)),
+        (Kind::Hosts, Entity::Process(host, _) | Entity::Container(host, _)) => {
+            Some((Place::Single(Entity::Host(*host)), false))
+        }
+        (Kind::Networks, Entity::Network(_)) => Some((Place::Single(entity.clone()), true)),
+        (Kind::SwarmServices, Entity::Service(_))
+        | (Kind::SwarmTasks, Entity::Task(_))
+        | (Kind::SwarmNodes, Entity::SwarmNode(_)) => Some((Place::Single(entity.clone()), true)),
+        // Of a host that is in no swarm nothing is missed here.
+        (Kind::SwarmServices | Kind::SwarmTasks, _) => match entity {
+            Entity::Container(host, _) | Entity::Process(host, _) | Entity::Host(host)
+                if member(*host, store).is_none() =>
+            {
+                None
+            }
+            Entity::Container(host, id) => in_swarm(kind, *host, id, store),
+            Entity::Process(host, id) => match &store.hosts.get(host)?.report.processes.get(id)?.container {
+                Some(inside) => in_swarm(kind, *host, inside, store).map(|(place, _)| (place, false)),
+                None => Some((Place::Uncontained(*host), true)),
+            },
+            Entity::Host(host) => Some((Place::Uncontained(*host), false)),
+            _ => None,
         },
-        Kind::Networks => match entity {
-            Entity::Network(_) => Some((Place::Single(entity.clone()), true)),
-            Entity::Host(_) | Entity::Process(..) | Entity::Container(..) | Entity::Outside(_) => None,
-        },
+        (Kind::SwarmNodes, Entity::Host(host) | Entity::Process(host, _) | Entity::Container(host, _)) => {
+            Some((Place::Single(Entity::SwarmNode(member(*host, store)?.node.clone())), false))
+        }
+        _ => None,
     }
+}
+
+fn member(host: HostId, store: &Store) -> Option<&SwarmMember> {
+    store.hosts.get(&host)?.report.host.engine.as_ref()?.swarm.as_ref()
+}
+
+/// The service or task that a container belongs to; without one it is its host's own affair.
+fn in_swarm(kind: Kind, host: HostId, id: &ContainerId, store: &Store) -> Option<(Place, bool)> {
+    let record = store.hosts.get(&host)?.report.containers.get(id)?;
+    Some(match swarm::placed(record) {
+        Some(placed) if kind == Kind::SwarmTasks => (Place::Single(Entity::Task(placed.task)), false),
+        Some(placed) => (Place::Single(Entity::Service(placed.service)), false),
+        None => (Place::Unmanaged(host), true),
+    })
 }
 
 fn container(kind: Kind, entity: &Entity, store: &Store) -> Option<Place> {
@@ -64,9 +93,7 @@ fn container(kind: Kind, entity: &Entity, store: &Store) -> Option<Place> {
             let name = image_group(&record.image_name);
             (!name.is_empty()).then(|| Place::Group(name.to_owned()))
         }
-        Kind::Containers | Kind::Processes | Kind::ProcessesByName | Kind::Hosts | Kind::Networks => {
-            Some(Place::Single(entity.clone()))
-        }
+        _ => Some(Place::Single(entity.clone())),
     }
 }
 
@@ -100,11 +127,15 @@ pub fn api_id(kind: Kind, place: &Place, store: &Store) -> Option<String> {
         Place::Single(Entity::Process(host, id)) => format!("{};{}", name(host)?, id.pid),
         Place::Single(Entity::Container(_, id)) => format!("{id};<container>"),
         Place::Single(Entity::Network(key)) => key.api_id(),
+        Place::Single(Entity::Service(id)) => format!("{id};<swarm_service>"),
+        Place::Single(Entity::Task(id)) => format!("{id};<swarm_task>"),
+        Place::Single(Entity::SwarmNode(id)) => format!("{id};<swarm_node>"),
         Place::Single(Entity::Outside(Outside::Inbound)) => "in-theinternet".into(),
         Place::Single(Entity::Outside(Outside::Outbound)) => "out-theinternet".into(),
         Place::Group(group) if kind == Kind::ContainersByImage => format!("{group};<container_image>"),
         Place::Group(group) => group.clone(),
         Place::Uncontained(host) => format!("pseudo:uncontained:{}", name(host)?),
+        Place::Unmanaged(host) => format!("pseudo:unmanaged:{}", name(host)?),
     })
 }
 

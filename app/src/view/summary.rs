@@ -1,5 +1,7 @@
 //! A node of a view in words: everything but its metrics and its neighbours.
 
+mod swarm;
+
 use std::collections::BTreeSet;
 
 use petgraph::stable_graph::NodeIndex;
@@ -36,26 +38,36 @@ pub fn render(
             summary
         }
         Place::Single(Entity::Network(key)) => network_summary(store, topology, key),
+        Place::Single(Entity::Service(id)) => swarm::service_summary(store, topology, id),
+        Place::Single(Entity::Task(id)) => swarm::task_summary(store, topology, id),
+        Place::Single(Entity::SwarmNode(id)) => swarm::node_summary(store, topology, id),
         Place::Single(Entity::Outside(outside)) => outside_summary(*outside),
         Place::Group(name) => group_summary(kind, name, members, topology, store),
         Place::Uncontained(host) => {
-            let host = store.hosts.get(host)?;
-            Summary {
-                label: "Uncontained".into(),
-                label_minor: host.api_name.clone(),
-                rank: format!("uncontained:{}", host.api_name),
-                shape: "square".into(),
-                stack: true,
-                pseudo: true,
-                kind: "process".into(),
-                state: liveness(host).into(),
-                count: u32::try_from(members.len()).unwrap_or(u32::MAX),
-                ..Summary::default()
-            }
+            pseudo_summary(store.hosts.get(host)?, ("Uncontained", "square", "process"), members.len())
+        }
+        Place::Unmanaged(host) => {
+            pseudo_summary(store.hosts.get(host)?, ("Unmanaged", "hexagon", "container"), members.len())
         }
     };
     summary.id = id;
     Some(summary)
+}
+
+/// What of a host stands in no group of the view.
+fn pseudo_summary(host: &HostState, (label, shape, kind): (&str, &str, &str), count: usize) -> Summary {
+    Summary {
+        label: label.into(),
+        label_minor: host.api_name.clone(),
+        rank: format!("{}:{}", label.to_lowercase(), host.api_name),
+        shape: shape.into(),
+        stack: true,
+        pseudo: true,
+        kind: kind.into(),
+        state: liveness(host).into(),
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+        ..Summary::default()
+    }
 }
 
 fn liveness(host: &HostState) -> &'static str {
@@ -140,6 +152,7 @@ fn container_summary(host_id: HostId, host: &HostState, container: &Container) -
         _ => "",
     };
     let mut parents: Vec<Parent> = image_parent(container).into_iter().collect();
+    parents.extend(swarm::service_parent(container));
     parents.push(host_parent(host));
     Summary {
         label: container_label(container, ""),
@@ -219,9 +232,7 @@ fn group_summary(kind: Kind, name: &str, members: &BTreeSet<NodeIndex>, topology
     let (one, many, shape, thing) = match kind {
         Kind::ProcessesByName => ("process", "processes", "square", "process"),
         Kind::ContainersByImage => ("container", "containers", "hexagon", "image"),
-        Kind::Containers | Kind::ContainersByHostname | Kind::Processes | Kind::Hosts | Kind::Networks => {
-            ("container", "containers", "hexagon", "container")
-        }
+        _ => ("container", "containers", "hexagon", "container"),
     };
     let mut summary = Summary {
         label: name.into(),
@@ -237,7 +248,7 @@ fn group_summary(kind: Kind, name: &str, members: &BTreeSet<NodeIndex>, topology
         .iter()
         .filter_map(|node| match topology.graph.node_weight(*node)? {
             Entity::Process(host, _) | Entity::Container(host, _) | Entity::Host(host) => Some(*host),
-            Entity::Network(_) | Entity::Outside(_) => None,
+            _ => None,
         })
         .collect();
     let mut hosts: Vec<&HostState> = hosts.iter().filter_map(|h| store.hosts.get(h)).collect();
@@ -262,7 +273,7 @@ fn image_labels(members: &BTreeSet<NodeIndex>, topology: &Topology, store: &Stor
             let image = report.containers.get(id)?.image.as_ref()?;
             Some(report.images.get(image)?.labels.clone())
         }
-        Entity::Host(_) | Entity::Process(..) | Entity::Network(_) | Entity::Outside(_) => None,
+        _ => None,
     });
     labels.unwrap_or_default().into_iter().collect()
 }

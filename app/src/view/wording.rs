@@ -14,12 +14,12 @@ pub fn row(id: &str, label: &str, value: impl Into<String>, priority: f64) -> Ro
     Row { id: id.into(), label: label.into(), value: value.into(), priority: Some(priority), ..Row::default() }
 }
 
-fn typed(row: Row, data_type: &str) -> Row {
+pub fn typed(row: Row, data_type: &str) -> Row {
     Row { data_type: data_type.into(), ..row }
 }
 
 /// Rows without a value say nothing.
-fn present(rows: Vec<Row>) -> Vec<Row> {
+pub fn present(rows: Vec<Row>) -> Vec<Row> {
     rows.into_iter().filter(|row| !row.value.is_empty() || row.since.is_some()).collect()
 }
 
@@ -28,7 +28,7 @@ pub fn rfc3339(ms: u64) -> String {
     time.map(|t| t.to_string()).unwrap_or_default()
 }
 
-fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+pub fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 

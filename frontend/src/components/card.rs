@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use shared::view::{Children, Connections, Metric, Parent, Row, Summary, Table};
 
-use super::icon::{Icon, Warning};
+use super::icon::{self, Icon, Warning};
 use crate::app::Page;
 use crate::canvas::slot_of;
 use crate::text;
@@ -45,7 +45,7 @@ pub fn Card() -> impl IntoView {
                 <header>
                     {move || match title.get() {
                         Some((label, minor, kind, state)) => view! {
-                            <span class=format!("kind kind-{kind}")><Icon name=kind.clone()/></span>
+                            <span class=format!("kind kind-{kind}")><Icon name=icon::of_kind(&kind)/></span>
                             <div class="names">
                                 <h2 title=label.clone()>{text::shortened(text::base_name(&label), 40)}</h2>
                                 <p>{words(&kind, &minor, &state)}</p>
@@ -121,7 +121,7 @@ fn words(kind: &str, minor: &str, state: &str) -> String {
     }
     let place = match (kind, minor) {
         (_, "") => name,
-        ("container" | "process", minor) if !minor.contains("container") => format!("{name} on {minor}"),
+        ("container" | "process" | "task", minor) if !minor.contains("container") => format!("{name} on {minor}"),
         (_, minor) => minor.to_owned(),
     };
     if state.is_empty() { place } else { format!("{place}, {state}") }
@@ -131,12 +131,7 @@ fn words(kind: &str, minor: &str, state: &str) -> String {
 fn ParentChip(parent: Parent) -> impl IntoView {
     let page = expect_context::<Page>();
     let Parent { id, label, topology_id } = parent;
-    let icon = match topology_id.as_str() {
-        "hosts" => "host",
-        "containers-by-image" => "image",
-        "containers" => "container",
-        _ => "network",
-    };
+    let icon = icon::of_topology(&topology_id);
     let line = (topology_id == "networks").then(|| {
         let slot = slot_of(&label) + 1;
         view! { <span class=format!("line line-{slot}") style=format!("--line: var(--n-{slot})")></span> }

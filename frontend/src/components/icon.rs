@@ -31,6 +31,31 @@ pub fn Logo() -> impl IntoView {
     }
 }
 
+/// The icon of a node's kind.
+pub fn of_kind(kind: &str) -> &'static str {
+    match kind {
+        "container" => "container",
+        "host" | "node" => "host",
+        "image" => "image",
+        "network" => "network",
+        "outside" => "outside",
+        "service" | "task" => "service",
+        _ => "process",
+    }
+}
+
+/// The icon of a topology's nodes.
+pub fn of_topology(id: &str) -> &'static str {
+    match id {
+        "processes" => "process",
+        "containers" => "container",
+        "containers-by-image" => "image",
+        "hosts" | "swarm-nodes" => "host",
+        "swarm-services" | "swarm-tasks" => "service",
+        _ => "network",
+    }
+}
+
 fn path(name: &str) -> &'static str {
     match name {
         "container" => "M8 1.75l5.4 3.12v6.26L8 14.25l-5.4-3.12V4.87z",

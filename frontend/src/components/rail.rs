@@ -3,31 +3,32 @@
 use leptos::prelude::*;
 use shared::view::TopologyInfo;
 
-use super::icon::Icon;
+use super::icon::{self, Icon};
 use crate::app::Page;
 
 /// Groups of the rail, and which topologies stand in each; one that no group names stands under "More".
-const GROUPS: [(&str, &[&str]); 3] =
-    [("Workloads", &["processes", "containers"]), ("Networks", &["networks"]), ("Machines", &["hosts"])];
+const GROUPS: [(&str, &[&str]); 3] = [
+    ("Workloads", &["processes", "containers", "swarm-services"]),
+    ("Networks", &["networks"]),
+    ("Machines", &["hosts"]),
+];
 
 pub fn id_of(info: &TopologyInfo) -> String {
     info.url.rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-fn icon_of(id: &str) -> &'static str {
-    match id {
-        "processes" => "process",
-        "containers" => "container",
-        "hosts" => "host",
-        _ => "network",
-    }
 }
 
 #[component]
 pub fn Rail() -> impl IntoView {
     let page = expect_context::<Page>();
     let groups = move || {
-        let list = page.topologies.get();
+        let mut list = page.topologies.get();
+        // What most hosts have nothing of, such as services of a swarm, is offered where there is some.
+        let chosen = page.route.with(|route| route.topology.clone());
+        let is_offered = |t: &TopologyInfo| !t.hide_if_empty || t.stats.node_count > 0 || id_of(t) == chosen;
+        list.retain(|t| is_offered(t) || t.sub_topologies.iter().any(is_offered));
+        for topology in &mut list {
+            topology.sub_topologies.retain(is_offered);
+        }
         let mut groups: Vec<(&str, Vec<TopologyInfo>)> = Vec::new();
         for (name, ids) in GROUPS {
             let inside = ids.iter().filter_map(|id| list.iter().find(|t| id_of(t) == **id).cloned()).collect();
@@ -63,7 +64,7 @@ fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
         move || page.route.with(|route| route.topology == id)
     };
     let current = chosen.clone();
-    let icon = icon_of(&id);
+    let icon = icon::of_topology(&id);
     let title = format!("{} nodes, {} edges", info.stats.node_count, info.stats.edge_count);
     let go = move |_| {
         page.topologies_open.set(false);

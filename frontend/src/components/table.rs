@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use shared::view::Summary;
 
-use super::icon::Icon;
+use super::icon::{self, Icon};
 use crate::app::{Page, counted};
 use crate::text;
 
@@ -216,10 +216,7 @@ fn number(row: &RowData, column: &Column) -> f64 {
 fn cell(row: &RowData, column: &Column) -> AnyView {
     match column {
         Column::Name => {
-            let icon = match row.node.kind.as_str() {
-                "container" | "process" | "host" | "image" | "network" | "outside" => row.node.kind.clone(),
-                _ => "process".into(),
-            };
+            let icon = icon::of_kind(&row.node.kind);
             let state = row.node.state.clone();
             view! {
                 <td class="name">

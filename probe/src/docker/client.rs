@@ -8,15 +8,17 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::models::{EventMessageTypeEnum, SystemInfo, SystemVersion};
 use bollard::query_parameters::{
-    EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptions, ListNetworksOptions,
+    EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptions,
+    ListNetworksOptions, ListNodesOptions, ListServicesOptions, ListTasksOptions,
 };
 use futures_util::{Stream, StreamExt};
 use shared::id::{ContainerId, ImageId, NetworkId};
-use shared::report::{Container, Engine, Image, Network};
+use shared::report::{Container, Engine, Image, Network, SwarmMember};
 use tokio::time::timeout;
 
 use super::container::{self, Listed};
 use super::network;
+use super::swarm::{self, Cluster};
 use crate::config::DockerEndpoint;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -169,6 +171,24 @@ impl Client {
         Ok(listed.into_iter().filter_map(network::from_answer).collect())
     }
 
+    /// The engine's part in a swarm.
+    pub async fn swarm_member(&self) -> Result<Option<SwarmMember>, Error> {
+        let info = self.call("info", self.docker.info()).await?;
+        Ok(info.swarm.and_then(swarm::member))
+    }
+
+    /// What a manager knows of its swarm.
+    pub async fn cluster(&self) -> Result<Cluster, Error> {
+        let nodes = self.call("list of nodes", self.docker.list_nodes(None::<ListNodesOptions>)).await?;
+        let services = self.call("list of services", self.docker.list_services(None::<ListServicesOptions>)).await?;
+        let tasks = self.call("list of tasks", self.docker.list_tasks(None::<ListTasksOptions>)).await?;
+        Ok(Cluster {
+            nodes: nodes.into_iter().filter_map(swarm::node).collect(),
+            services: services.into_iter().filter_map(swarm::service).collect(),
+            tasks: swarm::tasks(tasks),
+        })
+    }
+
     pub fn events(&self) -> impl Stream<Item = Result<Event, Error>> + use<> {
         let kinds = ["container", "network", "image"].map(str::to_owned).to_vec();
         let filters = HashMap::from([("type", kinds)]);
@@ -218,6 +238,7 @@ fn engine(version: SystemVersion, info: SystemInfo) -> Engine {
         api_version: version.api_version.unwrap_or_default(),
         storage_driver: info.driver.unwrap_or_default(),
         cgroup_version: info.cgroup_version.map(|v| v.to_string()).unwrap_or_default(),
+        swarm: info.swarm.and_then(swarm::member),
         labels: labels
             .into_iter()
             .map(|label| match label.split_once('=') {

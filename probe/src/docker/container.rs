@@ -159,7 +159,7 @@ fn port(name: &str) -> Option<(u16, Protocol)> {
 }
 
 /// Milliseconds since the epoch of an RFC 3339 time; 0 for none, and for Go's zero time.
-fn milliseconds(time: Option<&str>) -> u64 {
+pub fn milliseconds(time: Option<&str>) -> u64 {
     let parsed = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
     parsed.and_then(|time| u64::try_from(time.as_millisecond()).ok()).unwrap_or(0)
 }

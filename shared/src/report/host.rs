@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::SwarmMember;
 use crate::addr::Subnet;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub struct Engine {
     pub cgroup_version: String,
     /// Engine labels, Docker Machine's `provider` among them.
     pub labels: BTreeMap<String, String>,
+    /// Its part in a swarm; none where it is in none.
+    pub swarm: Option<SwarmMember>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
