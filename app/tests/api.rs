@@ -151,6 +151,9 @@ async fn answers_are_packed_for_those_who_ask() {
 async fn every_route_of_the_api_is_described_and_every_described_one_is_there() {
     let app = app().await;
     let (_, described) = get(&app, "/api/openapi.json").await;
+    let named = &described["paths"]["/api/topology/{topology}"]["get"]["parameters"][0]["schema"]["enum"];
+    let all: Vec<&str> = scope::view::Kind::ALL.iter().map(|kind| kind.id()).collect();
+    assert_eq!(named, &serde_json::json!(all));
     let described = described["paths"].as_object().unwrap();
     for (path, methods) in described {
         let path = path.replace("{topology}", "containers").replace("{node}", "c0ffee;%3Ccontainer%3E");

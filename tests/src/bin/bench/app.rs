@@ -146,7 +146,7 @@ pub async fn measure(binary: &Path, figures: &mut Figures) {
     figures.add("app, metrics to browser: p99", percentile(samples, 0.99), "ms", 1500.0);
 
     let path = "/api/topology/containers";
-    let (plain, size) = gets(address, path, "identity", 120).await;
+    let (plain, size) = gets(address, path, "identity", 300).await;
     figures.add("GET /api/topology/containers: p99", plain, "ms", 50.0);
     figures.add("GET /api/topology/containers: size", size as f64 / 1e6, "MB", None);
     figures.add("GET /api/topology/containers, gzip: p99", gets(address, path, "gzip", 60).await.0, "ms", 200.0);
