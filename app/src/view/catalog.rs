@@ -63,8 +63,8 @@ impl Kind {
             Self::Hosts => "Hosts",
             Self::Networks => "Networks",
             Self::SwarmServices => "Services",
-            Self::SwarmTasks => "tasks",
-            Self::SwarmNodes => "swarm nodes",
+            Self::SwarmTasks => "Tasks",
+            Self::SwarmNodes => "Swarm nodes",
         }
     }
 

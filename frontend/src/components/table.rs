@@ -13,7 +13,8 @@ const ROWS_MAX: usize = 1000;
 #[derive(Clone, Debug, PartialEq)]
 enum Column {
     Name,
-    Minor,
+    /// What stands below a node's name, and what that is.
+    Minor(&'static str),
     Parent(&'static str, &'static str),
     /// Metric id, label, format.
     Metric(String, String, String),
@@ -24,7 +25,7 @@ impl Column {
     fn label(&self) -> String {
         match self {
             Self::Name => "Name".into(),
-            Self::Minor => "Host".into(),
+            Self::Minor(what) => (*what).into(),
             Self::Parent(_, label) => (*label).into(),
             Self::Metric(_, label, _) => label.clone(),
             Self::Connections => "Connections".into(),
@@ -165,7 +166,15 @@ pub fn Table() -> impl IntoView {
 fn columns_of(rows: &[RowData]) -> Vec<Column> {
     let mut columns = vec![Column::Name];
     if rows.iter().any(|row| !row.node.label_minor.is_empty()) {
-        columns.push(Column::Minor);
+        let what = rows.iter().find(|row| !row.node.pseudo).map_or("", |row| match row.node.kind.as_str() {
+            "service" => "Tasks",
+            "node" => "Role",
+            "network" => "Driver",
+            "container" | "process" if row.node.stack => "Members",
+            "image" => "Containers",
+            _ => "Host",
+        });
+        columns.push(Column::Minor(what));
     }
     let has = |topology: &str| rows.iter().any(|r| r.node.parents.iter().any(|p| p.topology_id == topology));
     for (topology, label) in [("containers", "Container"), ("containers-by-image", "Image")] {
@@ -196,7 +205,7 @@ fn default_sort(columns: &[Column]) -> (String, bool) {
 fn words(row: &RowData, column: &Column) -> String {
     match column {
         Column::Name => row.node.label.clone(),
-        Column::Minor => row.node.label_minor.clone(),
+        Column::Minor(_) => row.node.label_minor.clone(),
         Column::Parent(topology, _) => {
             let parent = row.node.parents.iter().find(|p| p.topology_id == *topology);
             parent.map(|p| p.label.clone()).unwrap_or_default()
@@ -209,7 +218,7 @@ fn number(row: &RowData, column: &Column) -> f64 {
     match column {
         Column::Metric(id, ..) => row.node.metrics.iter().find(|m| m.id == *id).map_or(-1.0, |m| m.value),
         Column::Connections => f64::from(row.connections),
-        Column::Name | Column::Minor | Column::Parent(..) => 0.0,
+        Column::Name | Column::Minor(_) | Column::Parent(..) => 0.0,
     }
 }
 
@@ -227,7 +236,7 @@ fn cell(row: &RowData, column: &Column) -> AnyView {
             }
             .into_any()
         }
-        Column::Minor | Column::Parent(..) => {
+        Column::Minor(_) | Column::Parent(..) => {
             let words = words(row, column);
             view! { <td class="minor" title=words.clone()>{text::shortened(&words, 34)}</td> }.into_any()
         }
