@@ -9,7 +9,7 @@ mod residents;
 pub mod scope;
 pub mod swarm;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::{HashMap, HashSet};
 use petgraph::Direction;
@@ -141,7 +141,7 @@ pub struct Topology {
     network_holders: HashMap<NetworkKey, BTreeSet<HostId>>,
     held: held::Held,
     /// Which node of its swarm each host is.
-    members: HashMap<HostId, SwarmNodeId>,
+    members: BTreeMap<HostId, SwarmNodeId>,
     pub join: Join,
     changed: Changed,
     /// Of the others no changes are noted: there are many, and each costs a look-up.
@@ -201,7 +201,12 @@ impl Topology {
         }
         for (network, record) in &changes.set {
             let key = NetworkKey::new(id, network, record.scope);
-            self.network_holders.entry(key.clone()).or_default().insert(id);
+            let holders = self.network_holders.entry(key.clone()).or_default();
+            let is_new = holders.is_empty();
+            holders.insert(id);
+            if is_new && let NetworkKey::Shared(_) = key {
+                self.touch_services();
+            }
             let node = self.add(Entity::Network(key.clone()));
             self.changed.nodes.insert(node);
             for container in host.report.containers.keys() {
@@ -220,6 +225,9 @@ impl Topology {
             }
             if empty {
                 self.network_holders.remove(key);
+                if let NetworkKey::Shared(_) = key {
+                    self.touch_services();
+                }
                 self.remove(&Entity::Network(key.clone()));
             }
         }

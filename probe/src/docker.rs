@@ -25,7 +25,7 @@ use crate::Config;
 use crate::state::Reading;
 use client::{Client, Error};
 use container::Listed;
-use swarm::Cluster;
+use swarm::{Cluster, Seen};
 
 const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -137,7 +137,7 @@ impl Session<'_> {
         info!(address = client.address(), containers = self.inventory.containers.len(), "container engine answers");
         let mut resync = interval(RESYNC_INTERVAL);
         let mut ping = interval(PING_INTERVAL);
-        let mut swarm = interval(SWARM_INTERVAL);
+        let mut swarm = Box::pin(client.swarm(SWARM_INTERVAL));
         resync.reset();
         let mut news = true;
         loop {
@@ -161,7 +161,7 @@ impl Session<'_> {
                     Some(count) => unread = count,
                     None => return Ok(()),
                 },
-                _ = swarm.tick() => news = self.read_swarm(&client).await?,
+                seen = swarm.next() => news = self.take_swarm(seen.ok_or(Error::EventsEnded)??),
                 _ = ping.tick() => {
                     client.ping().await?;
                     news = false;
@@ -196,20 +196,15 @@ impl Session<'_> {
 
     /// Whether anything is new. A manager that cannot tell of its swarm, as when most managers are gone, is no engine
     /// that fails: what was known stays, and the reason is said.
-    async fn read_swarm(&mut self, client: &Client) -> Result<bool, Error> {
-        let member = client.swarm_member().await?;
-        let is_manager = member.as_ref().is_some_and(|member| member.is_manager);
-        let (cluster, trouble) = match is_manager {
-            false => (Cluster::default(), None),
-            true => match client.cluster().await {
-                Ok(cluster) => (cluster, None),
-                Err(error) => (self.inventory.cluster.clone(), Some(error.to_string())),
-            },
+    fn take_swarm(&mut self, Seen { member, cluster }: Seen) -> bool {
+        let (cluster, trouble) = match cluster {
+            Ok(cluster) => (cluster, None),
+            Err(error) => (self.inventory.cluster.clone(), Some(error.to_string())),
         };
-        let Some(engine) = &mut self.inventory.engine else { return Ok(false) };
+        let Some(engine) = &mut self.inventory.engine else { return false };
         let news = engine.swarm != member || self.inventory.cluster != cluster || self.swarm_trouble != trouble;
         (engine.swarm, self.inventory.cluster, self.swarm_trouble) = (member, cluster, trouble);
-        Ok(news)
+        news
     }
 
     /// Asks about one container; gives 1 where the answer could not be read.

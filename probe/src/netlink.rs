@@ -146,6 +146,11 @@ const fn align(length: usize) -> usize {
     (length + 3) & !3
 }
 
+/// A number of the machine's own byte order, from the start of a value.
+pub fn number(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+}
+
 pub fn ip(bytes: &[u8]) -> Option<IpAddr> {
     match bytes.len() {
         4 => Some(IpAddr::V4(Ipv4Addr::from(*bytes.first_chunk::<4>()?))),

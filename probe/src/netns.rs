@@ -189,7 +189,7 @@ impl Namespaces {
 
 /// Whether an error says that a namespace went while it was looked at.
 pub fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT | libc::EINVAL))
+    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT))
 }
 
 /// Inodes and paths of the namespaces that are mounted in these directories. A file that is no mount, as one is left

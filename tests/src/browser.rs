@@ -1,7 +1,7 @@
 //! A real browser: Debian's Chromium, driven over WebDriver.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -89,6 +89,23 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        // A test that fails does not close its session, and the browser outlives its driver.
+        for pid in of_profile(&self.profile) {
+            let _ = Command::new("kill").args(["-KILL", &pid]).stderr(Stdio::null()).status();
+        }
         let _ = std::fs::remove_dir_all(&self.profile);
     }
+}
+
+/// The processes that were started with a profile, which is one browser's alone.
+fn of_profile(profile: &Path) -> Vec<String> {
+    let option = format!("--user-data-dir={}", profile.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if arguments.split(|byte| *byte == 0).any(|argument| argument == option.as_bytes()) {
+            found.extend(entry.file_name().to_str().map(str::to_owned));
+        }
+    }
+    found
 }

@@ -46,7 +46,7 @@ impl Censor {
 
 /// So much is written before it is sent on: each hand-over wakes a thread or two.
 const CHUNK: usize = 512 << 10;
-/// No node's JSON is much longer.
+/// Few pieces are longer; for the edges of one that talks to thousands the text grows.
 const SLACK: usize = 16 << 10;
 
 /// `{"nodes": {…}, "edges": […]}`, written while it is sent: a view of a fleet has tens of megabytes.

@@ -1,7 +1,7 @@
 //! Things that several hosts know of at once: a swarm's nodes, services and tasks. Managers list them, engines know them
 //! by the labels of their containers. A thing is there as long as anybody knows of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::HashMap;
 use shared::id::{ContainerId, HostId};
@@ -14,7 +14,7 @@ pub type Holder = (HostId, Option<ContainerId>);
 #[derive(Default)]
 pub struct Held {
     holders: HashMap<Entity, BTreeSet<Holder>>,
-    by_holder: HashMap<Holder, BTreeSet<Entity>>,
+    by_holder: BTreeMap<Holder, BTreeSet<Entity>>,
 }
 
 impl Held {
@@ -50,7 +50,9 @@ impl Held {
 
     /// All holders that are of a host.
     pub fn of_host(&self, host: HostId) -> Vec<Holder> {
-        self.by_holder.keys().filter(|(id, _)| *id == host).cloned().collect()
+        // A host's tables come before its containers.
+        let from = self.by_holder.range((host, None)..);
+        from.map(|(holder, _)| holder).take_while(|(id, _)| *id == host).cloned().collect()
     }
 
     /// Hosts that list it, in the order of their ids.

@@ -33,15 +33,12 @@ pub fn placed(container: &Container) -> Option<Placed> {
 
 impl Topology {
     pub(super) fn apply_swarm(&mut self, id: HostId, host: &HostState, change: &Delta) {
-        let Delta { swarm_nodes, services, tasks, networks, .. } = change;
+        let Delta { swarm_nodes, services, tasks, host: facts, .. } = change;
         if !(swarm_nodes.is_empty() && services.is_empty() && tasks.is_empty()) {
             self.renew_listed(id, host);
         }
-        if !networks.is_empty() {
-            // Services name the networks that they are in.
-            let named = |entity: &&Entity| matches!(entity, Entity::Service(_));
-            let services: Vec<Entity> = self.held.all().filter(named).cloned().collect();
-            services.iter().for_each(|service| self.touch(service));
+        if facts.is_none() {
+            return;
         }
         let member = host.report.host.engine.as_ref().and_then(|engine| engine.swarm.as_ref()).map(|m| m.node.clone());
         if self.members.get(&id) != member.as_ref() {
@@ -86,9 +83,8 @@ impl Topology {
         let Some(placed) = placed else { return };
         let container = Entity::Container(id, container.clone());
         self.place_task(&placed.task, Some(&placed.service), placed.node.as_ref());
-        self.runs(&Entity::Task(placed.task.clone()), &container);
+        self.runs(&Entity::Task(placed.task), &container);
         self.touch(&container);
-        self.touch(&Entity::Task(placed.task));
     }
 
     /// What a holder knows of, instead of what it knew of before.
@@ -139,16 +135,20 @@ impl Topology {
         let Some(node) = self.node(entity) else { return };
         self.changed.nodes.insert(node);
         let is_swarm = |entity: &Entity| matches!(entity, Entity::Service(_) | Entity::Task(_) | Entity::SwarmNode(_));
-        let mut near = vec![(node, 0)];
-        while let Some((at, steps)) = near.pop() {
-            let others = self.graph.neighbors_undirected(at).filter(|other| is_swarm(&self.graph[*other]));
-            let others: Vec<_> = others.collect();
-            self.changed.nodes.extend(others.iter().copied());
-            // From a container its task, from that its service and node.
-            if steps == 0 && matches!(entity, Entity::Container(..)) {
-                near.extend(others.into_iter().map(|other| (other, 1)));
-            }
+        let others = self.graph.neighbors_undirected(node).filter(|other| is_swarm(&self.graph[*other]));
+        let others: Vec<_> = others.collect();
+        self.changed.nodes.extend(others.iter().copied());
+        if let Entity::Container(..) = entity {
+            let tasks: Vec<Entity> = others.iter().map(|other| self.graph[*other].clone()).collect();
+            tasks.iter().for_each(|task| self.touch(task));
         }
+    }
+
+    /// Services name the networks that they are in.
+    pub(super) fn touch_services(&mut self) {
+        let services = self.held.all().filter(|entity| matches!(entity, Entity::Service(_)));
+        let services: Vec<_> = services.filter_map(|service| self.node(service)).collect();
+        self.changed.nodes.extend(services);
     }
 
     fn place_task(&mut self, task: &TaskId, service: Option<&ServiceId>, node: Option<&SwarmNodeId>) {
@@ -233,9 +233,9 @@ impl Topology {
         self.containers_of(store, entity).iter().any(|container| container.state.is_running())
     }
 
-    /// Whether a host with a probe is that node.
-    pub fn is_member(&self, id: &SwarmNodeId) -> bool {
-        self.members.values().any(|node| node == id)
+    /// The host with a probe that is that node.
+    pub fn host_of(&self, id: &SwarmNodeId) -> Option<HostId> {
+        self.members.iter().find(|(_, node)| *node == id).map(|(host, _)| *host)
     }
 
     /// What a thing runs itself, in the order of identity.

@@ -51,7 +51,7 @@ pub fn judge<'a>(
             Verdict { passes: is_there, ..always }
         }
         Place::Single(Entity::SwarmNode(id)) => {
-            Verdict { passes: topology.swarm_node(store, id).is_some() || topology.is_member(id), ..always }
+            Verdict { passes: topology.swarm_node(store, id).is_some() || topology.host_of(id).is_some(), ..always }
         }
         Place::Single(_) | Place::Group(_) => always,
     }

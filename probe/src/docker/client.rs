@@ -11,14 +11,14 @@ use bollard::query_parameters::{
     EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptions,
     ListNetworksOptions, ListNodesOptions, ListServicesOptions, ListTasksOptions,
 };
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use shared::id::{ContainerId, ImageId, NetworkId};
-use shared::report::{Container, Engine, Image, Network, SwarmMember};
-use tokio::time::timeout;
+use shared::report::{Container, Engine, Image, Network};
+use tokio::time::{interval, timeout};
 
 use super::container::{self, Listed};
 use super::network;
-use super::swarm::{self, Cluster};
+use super::swarm::{self, Cluster, Seen};
 use crate::config::DockerEndpoint;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -171,14 +171,27 @@ impl Client {
         Ok(listed.into_iter().filter_map(network::from_answer).collect())
     }
 
-    /// The engine's part in a swarm.
-    pub async fn swarm_member(&self) -> Result<Option<SwarmMember>, Error> {
+    /// The swarm, read again and again. A stream, so that a manager that is slow to answer for its swarm holds up
+    /// nothing else that is asked of the engine.
+    pub fn swarm(&self, every: Duration) -> impl Stream<Item = Result<Seen, Error>> {
+        stream::unfold(interval(every), move |mut ticks| async move {
+            ticks.tick().await;
+            Some((self.read_swarm().await, ticks))
+        })
+    }
+
+    async fn read_swarm(&self) -> Result<Seen, Error> {
         let info = self.call("info", self.docker.info()).await?;
-        Ok(info.swarm.and_then(swarm::member))
+        let member = info.swarm.and_then(swarm::member);
+        let cluster = match member.as_ref().is_some_and(|member| member.is_manager) {
+            true => self.cluster().await,
+            false => Ok(Cluster::default()),
+        };
+        Ok(Seen { member, cluster })
     }
 
     /// What a manager knows of its swarm.
-    pub async fn cluster(&self) -> Result<Cluster, Error> {
+    async fn cluster(&self) -> Result<Cluster, Error> {
         let nodes = self.call("list of nodes", self.docker.list_nodes(None::<ListNodesOptions>)).await?;
         let services = self.call("list of services", self.docker.list_services(None::<ListServicesOptions>)).await?;
         let tasks = self.call("list of tasks", self.docker.list_tasks(None::<ListTasksOptions>)).await?;

@@ -17,6 +17,12 @@ pub struct Cluster {
     pub tasks: BTreeMap<TaskId, Task>,
 }
 
+/// One reading: the engine's own part, and what it knows of the whole, or why it does not tell.
+pub struct Seen {
+    pub member: Option<SwarmMember>,
+    pub cluster: Result<Cluster, super::client::Error>,
+}
+
 /// None where the engine is in no swarm.
 pub fn member(info: models::SwarmInfo) -> Option<SwarmMember> {
     let state = info.local_node_state.filter(|s| !matches!(s, LocalNodeState::INACTIVE | LocalNodeState::EMPTY))?;

@@ -4,7 +4,7 @@ use std::io;
 
 use shared::addr::Subnet;
 
-use crate::netlink::{Attributes, Family, NLM_F_DUMP, Socket, ip};
+use crate::netlink::{Attributes, Family, NLM_F_DUMP, Socket, ip, number};
 
 const RTM_GETADDR: u16 = 22;
 const RTM_NEWADDR: u16 = 20;
@@ -42,7 +42,7 @@ pub fn subnets() -> io::Result<Vec<Subnet>> {
 /// `struct ifaddrmsg`, then attributes. On point-to-point links IFA_ADDRESS is the peer's, IFA_LOCAL one's own.
 fn parse(payload: &[u8]) -> Option<(u32, Subnet)> {
     let prefix = *payload.get(1)?;
-    let index = u32::from_ne_bytes(*payload.get(4..)?.first_chunk()?);
+    let index = number(payload.get(4..)?)?;
     let (mut address, mut local) = (None, None);
     for (kind, value) in Attributes(payload.get(8..)?) {
         match kind {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use shared::report::{Link, Vxlan};
 
-use crate::netlink::{Attributes, NLM_F_DUMP, Socket, ip};
+use crate::netlink::{Attributes, NLM_F_DUMP, Socket, ip, number};
 
 const RTM_GETLINK: u16 = 18;
 pub const RTM_NEWLINK: u16 = 16;
@@ -72,10 +72,6 @@ fn u16_of(value: &[u8]) -> Option<u16> {
     Some(u16::from_ne_bytes(*value.first_chunk()?))
 }
 
-fn u32_of(value: &[u8]) -> Option<u32> {
-    Some(u32::from_ne_bytes(*value.first_chunk()?))
-}
-
 fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
 }
@@ -91,18 +87,18 @@ pub fn hardware_address(value: &[u8]) -> String {
 /// `struct ifinfomsg`, then attributes.
 fn parse(payload: &[u8]) -> Option<Interface> {
     let hardware = u16_of(payload.get(2..)?)?;
-    let index = u32_of(payload.get(4..)?)?;
-    let flags = u32_of(payload.get(8..)?)?;
+    let index = number(payload.get(4..)?)?;
+    let flags = number(payload.get(8..)?)?;
     let mut link = Link { up: flags & IFF_UP != 0, running: flags & IFF_RUNNING != 0, ..Link::default() };
     let (mut lower, mut lower_in, mut counters) = (None, None, Counters::default());
     for (kind, value) in Attributes(payload.get(16..)?) {
         match kind {
             IFLA_ADDRESS => link.mac = hardware_address(value),
             IFLA_IFNAME => link.name = text(value),
-            IFLA_MTU => link.mtu = u32_of(value)?,
-            IFLA_LINK => lower = u32_of(value).filter(|index| *index != 0),
-            IFLA_MASTER => link.master = u32_of(value),
-            IFLA_LINK_NETNSID => lower_in = u32_of(value).map(u32::cast_signed),
+            IFLA_MTU => link.mtu = number(value)?,
+            IFLA_LINK => lower = number(value).filter(|index| *index != 0),
+            IFLA_MASTER => link.master = number(value),
+            IFLA_LINK_NETNSID => lower_in = number(value).map(u32::cast_signed),
             IFLA_LINKINFO => {
                 let mut data = None;
                 for (kind, value) in Attributes(value) {
@@ -133,8 +129,8 @@ fn vxlan(data: &[u8]) -> Option<Vxlan> {
     let (mut vni, mut port, mut local, mut underlay) = (None, 0, None::<IpAddr>, None);
     for (kind, value) in Attributes(data) {
         match kind {
-            IFLA_VXLAN_ID => vni = u32_of(value),
-            IFLA_VXLAN_LINK => underlay = u32_of(value).filter(|index| *index != 0),
+            IFLA_VXLAN_ID => vni = number(value),
+            IFLA_VXLAN_LINK => underlay = number(value).filter(|index| *index != 0),
             IFLA_VXLAN_LOCAL | IFLA_VXLAN_LOCAL6 => local = ip(value).filter(|address| !address.is_unspecified()),
             // In the order of the network.
             IFLA_VXLAN_PORT => port = u16::from_be_bytes(*value.first_chunk()?),

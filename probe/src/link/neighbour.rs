@@ -5,7 +5,7 @@ use std::io;
 use shared::report::{Neighbour, NeighbourState};
 
 use super::interface::hardware_address;
-use crate::netlink::{Attributes, NLM_F_DUMP, Socket, ip};
+use crate::netlink::{Attributes, NLM_F_DUMP, Socket, ip, number};
 
 const RTM_GETNEIGH: u16 = 30;
 const RTM_NEWNEIGH: u16 = 28;
@@ -41,7 +41,7 @@ pub fn all(link: &mut Socket, most: usize) -> io::Result<(Vec<Neighbour>, usize)
 /// `struct ndmsg`, then attributes.
 fn parse(payload: &[u8]) -> Option<Neighbour> {
     let (header, attributes) = payload.split_at_checked(12)?;
-    let link = u32::from_ne_bytes(*header.get(4..)?.first_chunk()?);
+    let link = number(header.get(4..)?)?;
     let state = u16::from_ne_bytes([header[8], header[9]]);
     if state & NUD_NOARP != 0 {
         return None;

@@ -28,6 +28,12 @@ pub fn candidates(interfaces: &BTreeMap<LinkKey, Interface>) -> BTreeMap<LinkKey
     found
 }
 
+/// Pairs of which both ends say the same. Where one end is out of sight, a link elsewhere may look like it by chance; its
+/// own other end is another then.
+pub fn agreed(peers: BTreeMap<LinkKey, LinkKey>) -> BTreeMap<LinkKey, LinkKey> {
+    peers.iter().filter(|(key, other)| peers.get(other) == Some(key)).map(|(key, other)| (*key, *other)).collect()
+}
+
 /// Whether the link has another end, instead of something below it.
 fn is_pair(interface: &Interface) -> bool {
     matches!(interface.link.kind.as_str(), "veth" | "netkit" | "vxcan")
@@ -68,6 +74,13 @@ mod tests {
         assert_eq!(found[&key(3, 2)], [key(1, 11)]);
         assert_eq!(found[&key(1, 20)], [key(1, 21)]);
         assert_eq!(found[&key(3, 7)], []);
+    }
+
+    #[test]
+    fn a_link_whose_other_end_is_out_of_sight_takes_none_that_is_anothers() {
+        let (uplink, eth, veth) = (key(1, 3), key(2, 7), key(3, 3));
+        let claims = BTreeMap::from([(uplink, eth), (eth, veth), (veth, eth)]);
+        assert_eq!(agreed(claims), BTreeMap::from([(eth, veth), (veth, eth)]));
     }
 
     #[test]

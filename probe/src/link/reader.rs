@@ -12,7 +12,7 @@ use super::monitor::Monitor;
 use super::{address, interface, neighbour, peer, route};
 use crate::collector::{Closed, Outlet, degraded, failed, ok};
 use crate::host::per_second;
-use crate::netlink::{Attributes, Family, Socket, attribute};
+use crate::netlink::{Attributes, Family, Socket, attribute, number};
 use crate::netns::{Namespaces, is_gone};
 use crate::state::Reading;
 
@@ -25,11 +25,11 @@ const NETNSA_NSID: u16 = 1;
 const NETNSA_FD: u16 = 3;
 
 pub struct Reader {
-    monitor: Option<Monitor>,
+    monitor: io::Result<Monitor>,
     links: BTreeMap<LinkKey, Link>,
     paths: BTreeMap<NetNsId, Paths>,
     counters: BTreeMap<LinkKey, (f64, Counters)>,
-    /// Other ends that were told apart by asking the kernel.
+    /// The other ends as they were last: nobody is asked twice.
     peers: BTreeMap<LinkKey, LinkKey>,
 }
 
@@ -43,7 +43,7 @@ impl Reader {
     /// Listens in the namespace of the calling thread, but reads nothing yet.
     pub fn open() -> Self {
         Self {
-            monitor: Monitor::open().ok(),
+            monitor: Monitor::open(),
             links: BTreeMap::new(),
             paths: BTreeMap::new(),
             counters: BTreeMap::new(),
@@ -53,7 +53,7 @@ impl Reader {
 
     /// Whether the kernel said that something changed since the last call.
     pub fn heard_of_changes(&mut self) -> bool {
-        self.monitor.as_mut().is_some_and(Monitor::heard)
+        self.monitor.as_mut().is_ok_and(Monitor::heard)
     }
 
     pub fn read(&mut self, namespaces: &Namespaces, at_s: f64, outlet: &mut Outlet) -> Result<(), Closed> {
@@ -81,7 +81,12 @@ impl Reader {
                 namespaces.left_out
             )),
             None => {
-                ok(format!("{} links in {read} network namespace{}", links.len(), if read == 1 { "" } else { "s" }))
+                let plural = if read == 1 { "" } else { "s" };
+                let late = match &self.monitor {
+                    Ok(_) => String::new(),
+                    Err(error) => format!("; the kernel does not say when they change ({error}), so that is seen late"),
+                };
+                ok(format!("{} links in {read} network namespace{plural}{late}", links.len()))
             }
             Some(error) if read == 0 => failed(format!("no namespace can be read: {error}")),
             Some(error) => degraded(format!(
@@ -111,6 +116,7 @@ impl Reader {
             };
             peers.extend(found.map(|other| (key, other)));
         }
+        let peers = peer::agreed(peers);
         let link = |(key, interface): (&LinkKey, &Interface)| {
             // Below it, and in the same namespace as far as is known.
             let lower = interface.lower.filter(|_| interface.lower_in.is_none() && !peers.contains_key(key));
@@ -174,17 +180,17 @@ fn told_apart(key: LinkKey, others: &[LinkKey], interface: &Interface, namespace
         let Some(there) = namespaces.inode(other.namespace).and_then(|inode| namespaces.open(inode).ok()) else {
             return false;
         };
-        let number = namespaces.visit(here, || {
+        let called = namespaces.visit(here, || {
             let mut request = vec![0; 4];
             attribute(&mut request, NETNSA_FD, |b| b.extend(there.as_raw_fd().to_ne_bytes()));
-            let mut number = None;
+            let mut answer = None;
             Socket::open(Family::Route)?.request(RTM_GETNSID, 0, &request, |_, payload| {
                 let found = Attributes(payload.get(4..).unwrap_or_default()).find(|(kind, _)| *kind == NETNSA_NSID);
-                number = found.and_then(|(_, value)| value.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes)));
+                answer = found.and_then(|(_, value)| number(value)).map(u32::cast_signed);
             })?;
-            Ok(number)
+            Ok(answer)
         });
-        number.ok().flatten() == Some(wanted)
+        called.ok().flatten() == Some(wanted)
     })
 }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use shared::addr::Subnet;
 use shared::report::{Route, RouteKind};
 
-use crate::netlink::{Attributes, NLM_F_DUMP, Socket, ip};
+use crate::netlink::{Attributes, NLM_F_DUMP, Socket, ip, number};
 
 const RTM_GETROUTE: u16 = 26;
 const RTM_NEWROUTE: u16 = 24;
@@ -67,7 +67,6 @@ fn parse(payload: &[u8]) -> Vec<Route> {
         AF_INET6 => Ipv6Addr::UNSPECIFIED.into(),
         _ => return Vec::new(),
     };
-    let number = |value: &[u8]| value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
     let to = Subnet { address: any, prefix: header[1] };
     let mut route = Route { to, via: None, link: None, source: None, metric: 0, table: header[4].into(), kind };
     let mut ways = Vec::new();

@@ -188,11 +188,7 @@ pub fn task_summary(store: &Store, topology: &Topology, id: &TaskId) -> Summary 
 
 pub fn node_summary(store: &Store, topology: &Topology, id: &SwarmNodeId) -> Summary {
     let record = topology.swarm_node(store, id).cloned().unwrap_or_default();
-    let member = |host: &&crate::store::HostState| {
-        let swarm = host.report.host.engine.as_ref().and_then(|engine| engine.swarm.as_ref());
-        swarm.is_some_and(|member| member.node == *id)
-    };
-    let host = store.hosts.values().find(member);
+    let host = topology.host_of(id).and_then(|host| store.hosts.get(&host));
     let (tasks, _) = running(topology, store, &Entity::SwarmNode(id.clone()));
     let name = match host {
         Some(host) if record.hostname.is_empty() => host.api_name.clone(),
