@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::HashMap;
+use shared::delta::Delta;
 use shared::id::{HostId, InstanceId};
 use shared::view::{AppStatus, CollectorReport, Details, ProbeStatus, Stats, Status, TopologyInfo};
 use shared::wire::{Hello, Snapshot, Update};
@@ -16,6 +17,7 @@ use tracing::info;
 
 use crate::clock::{Now, steady_ms, wall_ms};
 use crate::config::Config;
+use crate::diagnose::Diagnosis;
 use crate::metrics::Counters;
 use crate::store::{Refusal, Session, Store};
 use crate::stream::{Stream, Subscription};
@@ -63,6 +65,7 @@ impl Engine {
             counters,
             store: Store::default(),
             topology: Topology::default(),
+            diagnosis: Diagnosis::default(),
             views: HashMap::default(),
             last_gist: 0,
         };
@@ -120,6 +123,7 @@ pub struct Core {
     counters: Arc<Counters>,
     pub store: Store,
     pub topology: Topology,
+    pub diagnosis: Diagnosis,
     views: HashMap<Variant, Watched>,
     /// Of what readers were told last of the probes.
     last_gist: u64,
@@ -186,17 +190,22 @@ impl Core {
             Order::Snapshot(host, session, message, reply) => {
                 let Snapshot { sequence, at, report } = *message;
                 let result = self.store.snapshot(host, session, sequence, at, report, now);
-                let _ = reply.send(result.map(|change| self.topology.apply(&self.store, host, &change, now)));
+                let _ = reply.send(result.map(|change| self.apply(host, &change, now)));
             }
             Order::Update(host, session, message, reply) => {
                 let Update { sequence, at, delta } = *message;
                 let result = self.store.update(host, session, sequence, at, delta, now);
-                let _ = reply.send(result.map(|change| self.topology.apply(&self.store, host, &change, now)));
+                let _ = reply.send(result.map(|change| self.apply(host, &change, now)));
             }
             Order::Close(host, session) => {
                 self.store.close(host, session);
             }
         }
+    }
+
+    fn apply(&mut self, host: HostId, change: &Delta, now: u64) {
+        self.topology.apply(&self.store, host, change, now);
+        self.diagnosis.note(&self.store, host, change);
     }
 
     fn tick(&mut self) {
@@ -207,13 +216,18 @@ impl Core {
                 info!(%host, name = state.api_name, state = state.liveness.name(), "host");
             }
             self.topology.liveness_changed(&self.store, host, now);
+            self.diagnosis.liveness_changed(&self.store, host);
         }
         for host in forgotten {
             info!(%host, "host forgotten");
             self.store.hosts.remove(&host);
             self.topology.forget(&self.store, host, now);
+            self.diagnosis.liveness_changed(&self.store, host);
         }
         self.topology.tick(&self.store, self.config.patience.window_ms, now);
+        if self.diagnosis.pass(&self.store, &self.topology, Now::read()) {
+            self.topology.mark(self.diagnosis.health());
+        }
         let gist = self.gist();
         if gist != self.last_gist {
             let status = self.status();
@@ -273,7 +287,7 @@ impl Core {
     pub fn details(&mut self, variant: &Variant, id: &str) -> Option<Details> {
         self.watched(variant);
         let view = &self.views.get(variant)?.view;
-        details::details(view, id, &self.topology, &mut self.store, Now::read())
+        details::details(view, id, &self.topology, &mut self.store, &self.diagnosis, Now::read())
     }
 
     pub fn topologies(&mut self, pairs: &[(String, String)]) -> Vec<TopologyInfo> {
@@ -315,6 +329,7 @@ impl Core {
                 hostname: self.config.hostname.clone(),
                 version: crate::VERSION.into(),
             },
+            findings: self.diagnosis.count(),
             probes: probes.collect(),
         }
     }
@@ -323,6 +338,7 @@ impl Core {
     fn gist(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (Now::read().set_by_ms() / 1000).hash(&mut hasher);
+        self.diagnosis.count().hash(&mut hasher);
         for (id, host) in &self.store.hosts {
             (id, &host.api_name, &host.scope_version, host.liveness.name()).hash(&mut hasher);
             (host.clock_offset_ms / 1000).hash(&mut hasher);

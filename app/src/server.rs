@@ -51,6 +51,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/api/report", get(report::whole).post(report::gone))
         .route("/api/probes", get(api::probes))
         .route("/api/status", get(api::status))
+        .route("/api/findings", get(api::findings))
         .route("/api/openapi.json", get(api::openapi))
         .route("/metrics", get(api::metrics))
         .route("/healthz", get(api::health))

@@ -8,6 +8,7 @@ pub mod join;
 mod residents;
 pub mod scope;
 pub mod swarm;
+pub mod weave;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,9 +18,10 @@ use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableGraph};
 use petgraph::visit::EdgeRef;
 use shared::addr::Protocol;
 use shared::delta::{Changes, Delta};
-use shared::id::{ContainerId, HostId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId};
+use shared::id::{ContainerId, HostId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId, WeavePeerId};
 use shared::report::{self, Evidence, NetworkScope};
 
+use crate::diagnose::Severity;
 use crate::store::{HostState, Store};
 use join::Join;
 
@@ -33,6 +35,7 @@ pub enum Entity {
     Service(ServiceId),
     Task(TaskId),
     SwarmNode(SwarmNodeId),
+    WeavePeer(WeavePeerId),
     /// Beyond all known networks.
     Outside(Outside),
 }
@@ -140,10 +143,14 @@ pub struct Topology {
     /// On how many hosts a shared network is known.
     network_holders: HashMap<NetworkKey, BTreeSet<HostId>>,
     held: held::Held,
+    /// Connections of Weave's peers among themselves, with the hosts whose routers tell of them.
+    peerings: BTreeMap<weave::Peering, BTreeSet<HostId>>,
     /// Which node of its swarm each host is.
     members: BTreeMap<HostId, SwarmNodeId>,
     pub join: Join,
     changed: Changed,
+    /// What is worst of things that something is wrong with.
+    health: BTreeMap<Entity, Severity>,
     /// Of the others no changes are noted: there are many, and each costs a look-up.
     pub followed: Followed,
 }
@@ -151,6 +158,20 @@ pub struct Topology {
 impl Topology {
     pub fn node(&self, entity: &Entity) -> Option<NodeIndex> {
         self.index.get(entity).copied()
+    }
+
+    /// Something may be wrong with other things than before.
+    pub fn mark(&mut self, health: BTreeMap<&Entity, Severity>) {
+        let differs = |entity: &Entity| health.get(entity) != self.health.get(entity);
+        let all = health.keys().copied().chain(self.health.keys());
+        let nodes: Vec<NodeIndex> =
+            all.filter(|entity| differs(entity)).filter_map(|entity| self.node(entity)).collect();
+        self.changed.nodes.extend(nodes);
+        self.health = health.into_iter().map(|(entity, severity)| (entity.clone(), severity)).collect();
+    }
+
+    pub fn health(&self, entity: &Entity) -> Option<Severity> {
+        self.health.get(entity).copied()
     }
 
     pub fn take_changed(&mut self) -> Changed {
@@ -174,6 +195,11 @@ impl Topology {
             self.changed.nodes.insert(host_node);
         }
         self.apply_networks(id, host, networks);
+        for (network, _) in &change.overlays.set {
+            let key = host.report.networks.get(network).map(|record| NetworkKey::new(id, network, record.scope));
+            let node = key.and_then(|key| self.node(&Entity::Network(key)));
+            self.changed.nodes.extend(node);
+        }
         self.apply_containers(id, host, host_node, containers);
         if !images.is_empty() {
             // Names of images stand in the rows of containers.

@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use shared::view::{Details, TopologyInfo};
+use shared::view::{self, Details, Finding, TopologyInfo};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use crate::components::{card::Card, chrome, help::Help, rail::Rail, table::Table};
+use crate::components::{card::Card, chrome, findings::Findings, help::Help, rail::Rail, table::Table};
 use crate::connection::{self, Connection, Link, now_ms};
 use crate::layout::{self, Layout};
 use crate::model::{Model, Taken};
@@ -39,6 +39,7 @@ pub struct Page {
     pub values: RwSignal<u64>,
     pub topologies: RwSignal<Vec<TopologyInfo>>,
     pub details: RwSignal<Option<Details>>,
+    pub findings: RwSignal<Vec<Finding>>,
     /// The selected node is not there any more: its card shows its last values.
     pub gone: RwSignal<bool>,
     pub hovered: RwSignal<Option<u32>>,
@@ -64,6 +65,7 @@ impl Page {
             values: RwSignal::new(0),
             topologies: RwSignal::new(Vec::new()),
             details: RwSignal::new(None),
+            findings: RwSignal::new(Vec::new()),
             gone: RwSignal::new(false),
             hovered: RwSignal::new(None),
             help: RwSignal::new(false),
@@ -185,6 +187,15 @@ impl Page {
         });
     }
 
+    fn read_findings(&self) {
+        let page = *self;
+        spawn_local(async move {
+            if let Ok(answer) = connection::get::<view::Findings>("api/findings").await {
+                page.findings.set(answer.findings);
+            }
+        });
+    }
+
     fn read_details(&self) {
         let page = *self;
         let route = page.route.get_untracked();
@@ -267,6 +278,15 @@ fn App() -> impl IntoView {
         },
         std::time::Duration::from_millis(3000),
     );
+    // The stream says when they differ; the app may be another one than before.
+    let revision = Memo::new(move |_| {
+        page.values.track();
+        page.model.with_value(|model| (model.status.app.id.clone(), model.status.findings))
+    });
+    Effect::new(move |_| {
+        revision.track();
+        page.read_findings();
+    });
     for event in ["popstate", "hashchange"] {
         on_window(event, move |_: web_sys::Event| {
             let hash = web_sys::window().and_then(|w| w.location().hash().ok()).unwrap_or_default();
@@ -291,8 +311,9 @@ fn App() -> impl IntoView {
                     {move || match page.route.with(|route| route.mode) {
                         Mode::Graph => canvas::Graph().into_any(),
                         Mode::Table => Table().into_any(),
+                        Mode::Findings => Findings().into_any(),
                     }}
-                    <chrome::Empty/>
+                    <Show when=move || page.route.with(|route| route.mode != Mode::Findings)><chrome::Empty/></Show>
                     <chrome::Banner/>
                     <Card/>
                 </div>
@@ -352,6 +373,8 @@ fn close_last(page: Page) {
         page.topologies_open.set(false);
     } else if page.route.with_untracked(|route| route.selected.is_some()) {
         page.select(None);
+    } else if page.route.with_untracked(|route| route.mode == Mode::Findings) {
+        page.go(|route| route.mode = Mode::Graph);
     } else {
         page.adjust(|route| route.search.clear());
     }
@@ -371,6 +394,10 @@ pub fn counted(topology: &str, count: usize) -> String {
         "containers-by-image" => ("image", "images"),
         "hosts" => ("host", "hosts"),
         "networks" => ("network", "networks"),
+        "swarm-services" => ("service", "services"),
+        "swarm-tasks" => ("task", "tasks"),
+        "swarm-nodes" => ("Swarm node", "Swarm nodes"),
+        "weave" => ("Weave peer", "Weave peers"),
         _ => ("node", "nodes"),
     };
     text::plural(count, one, many)

@@ -2,6 +2,7 @@
 
 pub mod card;
 pub mod chrome;
+pub mod findings;
 pub mod help;
 pub mod icon;
 pub mod rail;

@@ -61,6 +61,9 @@ pub fn graph(
         if picked || drawing.hovered == Some(*slot) {
             ring(g, theme, node, *p, picked);
         }
+        if !node.health.is_empty() {
+            finding(g, theme, node, *p, camera.zoom);
+        }
     }
     g.set_global_alpha(1.0);
     labels(g, theme, model.nodes.iter(), at, drawing, camera, size);
@@ -331,6 +334,49 @@ fn cpu_fill(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
         g.set_fill_style_str(&theme.text);
         let _ = g.fill_text(&format!("{:.0}%", metric.value), p.x, p.y + 0.5);
     }
+}
+
+/// Something is wrong with it: an octagon with a cross or a triangle with a bang, never smaller than 12 pixels.
+fn finding(g: &Context, theme: &Theme, node: &Summary, p: Point, zoom: f64) {
+    let r = 7.5f64.max(6.0 / zoom.max(0.01)).min(RADIUS * 2.0);
+    let (x, y) = (p.x + RADIUS * 0.72, p.y - RADIUS * 0.72);
+    let failing = node.health == "failing";
+    let corners: Vec<Point> = match failing {
+        true => (0..8)
+            .map(|n| TAU * (f64::from(n) + 0.5) / 8.0)
+            .map(|a| Point { x: x + a.cos() * r, y: y + a.sin() * r })
+            .collect(),
+        false => {
+            [(0.0, -1.05), (1.05, 0.8), (-1.05, 0.8)].map(|(dx, dy)| Point { x: x + dx * r, y: y + dy * r }).to_vec()
+        }
+    };
+    g.begin_path();
+    rounded(g, &corners, r * 0.2);
+    // A moat of the canvas' colour, so that it is told from whatever is below.
+    g.set_line_join("round");
+    g.set_stroke_style_str(&theme.canvas);
+    g.set_line_width(r * 0.55);
+    g.stroke();
+    g.set_fill_style_str(if failing { &theme.bad } else { &theme.warn });
+    g.fill();
+    g.set_stroke_style_str(if failing { &theme.on_bad } else { &theme.on_warn });
+    g.set_line_width(r * 0.24);
+    g.set_line_cap("round");
+    g.begin_path();
+    if failing {
+        let d = r * 0.33;
+        for (from, to) in [((-d, -d), (d, d)), ((d, -d), (-d, d))] {
+            g.move_to(x + from.0, y + from.1);
+            g.line_to(x + to.0, y + to.1);
+        }
+    } else {
+        g.move_to(x, y - r * 0.35);
+        g.line_to(x, y + r * 0.15);
+        g.move_to(x, y + r * 0.5);
+        g.line_to(x, y + r * 0.52);
+    }
+    g.stroke();
+    g.set_line_cap("butt");
 }
 
 fn ring(g: &Context, theme: &Theme, node: &Summary, p: Point, picked: bool) {

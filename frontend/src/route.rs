@@ -10,6 +10,8 @@ pub enum Mode {
     #[default]
     Graph,
     Table,
+    /// What is wrong, instead of a topology.
+    Findings,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Route {
     pub options: BTreeMap<String, String>,
     pub mode: Mode,
     pub selected: Option<String>,
+    /// The finding that is shown in full.
+    pub finding: Option<String>,
     pub search: String,
 }
 
@@ -28,6 +32,7 @@ impl Default for Route {
             options: BTreeMap::new(),
             mode: Mode::Graph,
             selected: None,
+            finding: None,
             search: String::new(),
         }
     }
@@ -48,7 +53,9 @@ impl Route {
             let (name, value) = (decode(name), decode(value));
             match name.as_str() {
                 "mode" if value == "table" => route.mode = Mode::Table,
+                "mode" if value == "findings" => route.mode = Mode::Findings,
                 "mode" => {}
+                "finding" => route.finding = Some(value).filter(|v| !v.is_empty()),
                 "node" => route.selected = Some(value).filter(|v| !v.is_empty()),
                 "q" => route.search = value,
                 _ => {
@@ -61,8 +68,13 @@ impl Route {
 
     pub fn hash(&self) -> String {
         let mut pairs: Vec<String> = Vec::new();
-        if self.mode == Mode::Table {
-            pairs.push("mode=table".into());
+        match self.mode {
+            Mode::Graph => {}
+            Mode::Table => pairs.push("mode=table".into()),
+            Mode::Findings => {
+                pairs.push("mode=findings".into());
+                pairs.extend(self.finding.as_ref().map(|finding| format!("finding={}", encode(finding))));
+            }
         }
         if let Some(node) = &self.selected {
             pairs.push(format!("node={}", encode(node)));

@@ -16,7 +16,9 @@ pub struct Theme {
     pub metric: String,
     pub metric_line: String,
     pub bad: String,
+    pub on_bad: String,
     pub warn: String,
+    pub on_warn: String,
     pub font: String,
     /// Fill and stroke, by kind.
     kinds: Vec<(&'static str, String, String)>,
@@ -48,7 +50,9 @@ impl Theme {
             metric: token("--c-metric"),
             metric_line: token("--c-metric-line"),
             bad: token("--h-bad"),
+            on_bad: token("--h-on-bad"),
             warn: token("--h-warn"),
+            on_warn: token("--h-on-warn"),
             font: token("--font-ui"),
             kinds: KINDS
                 .iter()
@@ -62,7 +66,7 @@ impl Theme {
     pub fn kind(&self, kind: &str) -> (&str, &str) {
         let like = match kind {
             "task" => "service",
-            "node" => "host",
+            "node" | "peer" => "host",
             kind => kind,
         };
         let found = self.kinds.iter().find(|(name, ..)| *name == like).or_else(|| self.kinds.last());

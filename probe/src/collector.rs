@@ -1,6 +1,7 @@
 //! What every reader of the kernel has in common: a way to the state's owner, and a word on how it fares.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use shared::report::{Collector, CollectorState, CollectorStatus};
 use tokio::sync::mpsc;
@@ -41,13 +42,19 @@ impl Outlet {
 }
 
 pub fn ok(message: String) -> CollectorStatus {
-    CollectorStatus { state: CollectorState::Ok, message, dropped: 0 }
+    CollectorStatus { state: CollectorState::Ok, message, ..CollectorStatus::default() }
 }
 
 pub fn degraded(message: String) -> CollectorStatus {
-    CollectorStatus { state: CollectorState::Degraded, message, dropped: 0 }
+    CollectorStatus { state: CollectorState::Degraded, message, ..CollectorStatus::default() }
 }
 
 pub fn failed(message: String) -> CollectorStatus {
-    CollectorStatus { state: CollectorState::Failed, message, dropped: 0 }
+    CollectorStatus { state: CollectorState::Failed, message, ..CollectorStatus::default() }
+}
+
+/// Milliseconds since the epoch, as the host's clock has it.
+pub fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

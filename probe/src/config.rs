@@ -31,6 +31,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// None turns the container engine's collector off.
     pub docker: Option<DockerEndpoint>,
+    /// `host:port` of the Weave router's API; none for where one usually is.
+    pub weave: Option<String>,
     /// Samples go out this often; events and connections do not wait for it.
     pub publish_interval: Duration,
     pub omit_command_arguments: bool,

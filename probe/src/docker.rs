@@ -7,6 +7,7 @@
 pub mod client;
 pub mod container;
 pub mod network;
+pub mod overlay;
 pub mod swarm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,20 +16,21 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use shared::id::{ContainerId, ImageId, NetworkId};
-use shared::report::{Collector, CollectorState, CollectorStatus, Container, Engine, Image, Network};
+use shared::report::{Collector, CollectorState, CollectorStatus, Container, Engine, Image, Network, Overlay, Trouble};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::Config;
+use crate::collector::wall_ms;
 use crate::state::Reading;
 use client::{Client, Error};
 use container::Listed;
 use swarm::{Cluster, Seen};
 
 const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// A swarm tells of its tasks by no event.
 const SWARM_INTERVAL: Duration = Duration::from_secs(4);
 const RETRY_MIN: Duration = Duration::from_millis(500);
@@ -68,21 +70,21 @@ pub struct Inventory {
     pub containers: BTreeMap<ContainerId, Container>,
     pub images: BTreeMap<ImageId, Image>,
     pub networks: BTreeMap<NetworkId, Network>,
+    pub overlays: BTreeMap<NetworkId, Overlay>,
     pub cluster: Cluster,
 }
 
 pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Reading>, stop: CancellationToken) {
-    let report = |state, message: String| {
-        let status = CollectorStatus { state, message, dropped: 0 };
-        readings.send(Reading::Status(Collector::Docker, status))
-    };
+    let report = |status| readings.send(Reading::Status(Collector::Docker, status));
     let Some(endpoint) = config.docker.clone() else {
-        let _ = report(CollectorState::Off, "turned off by --no-docker".into()).await;
+        let message = "turned off by --no-docker".into();
+        let _ = report(CollectorStatus { state: CollectorState::Off, message, ..CollectorStatus::default() }).await;
         return;
     };
     let mut inventory = Inventory::default();
     let mut retry = RETRY_MIN;
     let mut last_error = String::new();
+    let mut answered_ms = 0;
     loop {
         let mut session = Session {
             config: &config,
@@ -90,6 +92,7 @@ pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Readin
             watched: &watched,
             inventory: &mut inventory,
             swarm_trouble: None,
+            answered_ms: &mut answered_ms,
         };
         let started = Instant::now();
         let result = tokio::select! {
@@ -105,7 +108,8 @@ pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Readin
             warn!(%error, "container engine");
             last_error.clone_from(&message);
         }
-        if report(CollectorState::Failed, message).await.is_err() {
+        let (state, trouble) = (CollectorState::Failed, error.trouble());
+        if report(CollectorStatus { state, message, trouble, answered_ms, dropped: 0 }).await.is_err() {
             return;
         }
         tokio::select! {
@@ -124,6 +128,7 @@ struct Session<'a> {
     inventory: &'a mut Inventory,
     /// Why the manager does not tell of its swarm, in its own words.
     swarm_trouble: Option<String>,
+    answered_ms: &'a mut u64,
 }
 
 impl Session<'_> {
@@ -145,6 +150,7 @@ impl Session<'_> {
                 return Ok(());
             }
             news = true;
+            *self.answered_ms = wall_ms();
             tokio::select! {
                 event = events.next() => {
                     let first = event.ok_or(Error::EventsEnded)??;
@@ -196,14 +202,18 @@ impl Session<'_> {
 
     /// Whether anything is new. A manager that cannot tell of its swarm, as when most managers are gone, is no engine
     /// that fails: what was known stays, and the reason is said.
-    fn take_swarm(&mut self, Seen { member, cluster }: Seen) -> bool {
+    fn take_swarm(&mut self, Seen { overlays, member, cluster }: Seen) -> bool {
         let (cluster, trouble) = match cluster {
             Ok(cluster) => (cluster, None),
             Err(error) => (self.inventory.cluster.clone(), Some(error.to_string())),
         };
         let Some(engine) = &mut self.inventory.engine else { return false };
-        let news = engine.swarm != member || self.inventory.cluster != cluster || self.swarm_trouble != trouble;
-        (engine.swarm, self.inventory.cluster, self.swarm_trouble) = (member, cluster, trouble);
+        let news = engine.swarm != member
+            || self.inventory.overlays != overlays
+            || self.inventory.cluster != cluster
+            || self.swarm_trouble != trouble;
+        (engine.swarm, self.inventory.overlays) = (member, overlays);
+        (self.inventory.cluster, self.swarm_trouble) = (cluster, trouble);
         news
     }
 
@@ -244,7 +254,7 @@ impl Session<'_> {
 
     /// False where nobody listens any more.
     async fn publish(&mut self, client: &Client, unread: u64) -> bool {
-        let Inventory { engine, containers, images, networks, cluster } = &mut *self.inventory;
+        let Inventory { engine, containers, images, networks, overlays, cluster } = &mut *self.inventory;
         network::name_by_id(networks, containers);
         network::attach(networks, containers);
         self.watched.replace(containers);
@@ -261,12 +271,17 @@ impl Session<'_> {
                 format!("{name} at {address}: {unread} answers about containers could not be read"),
             ),
         };
-        let status = CollectorStatus { state, message, dropped: unread };
+        let trouble = match self.swarm_trouble {
+            Some(_) => Trouble::Confused,
+            None => Trouble::None,
+        };
+        let status = CollectorStatus { state, message, trouble, answered_ms: 0, dropped: unread };
         let inventory = Inventory {
             engine: engine.clone(),
             containers: containers.clone(),
             images: used,
             networks: networks.clone(),
+            overlays: overlays.clone(),
             cluster: cluster.clone(),
         };
         self.readings.send(Reading::Status(Collector::Docker, status)).await.is_ok()

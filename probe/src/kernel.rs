@@ -29,7 +29,8 @@ const SCAN_REST: u32 = 60;
 const LINKS_REST: u32 = 150;
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 const SOCKETS_INTERVAL: Duration = Duration::from_millis(250);
-const LINKS_INTERVAL: Duration = Duration::from_secs(5);
+/// What changes where no link of the host leads to is not told by the kernel, such as an overlay's forwarding entries.
+const LINKS_INTERVAL: Duration = Duration::from_secs(2);
 /// The kernel says that links change; several do when a container starts.
 const LINKS_SETTLE: Duration = Duration::from_millis(200);
 const INTERVAL_MAX: Duration = Duration::from_secs(5);
@@ -103,8 +104,9 @@ impl Kernel {
                 let before = Instant::now();
                 let at_s = self.started.elapsed().as_secs_f64();
                 sent = self.links.read(&self.namespaces, at_s, &mut self.outlet);
-                links_rest_until = before + (before.elapsed() * LINKS_REST).min(LINKS_INTERVAL);
-                next_links = before + LINKS_INTERVAL;
+                let rest = (before.elapsed() * LINKS_REST).min(INTERVAL_MAX);
+                links_rest_until = before + rest;
+                next_links = before + rest.max(LINKS_INTERVAL);
             }
             if sent.is_err() {
                 return;

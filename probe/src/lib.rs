@@ -1,6 +1,6 @@
 //! The probe: watches one host and streams what it sees to every app it is pointed at.
 //!
-//! Data walks one way. `kernel` (a thread of its own, because it enters network namespaces) and `docker` read their
+//! Data walks one way. `kernel` (a thread of its own, because it enters network namespaces) and `docker` and `weave` read their
 //! sources and send typed readings; `state` is the single owner of the host's report; `publisher` sends each app what
 //! changed. A source that fails becomes a status in the report, never a dead probe.
 
@@ -20,6 +20,7 @@ pub mod publisher;
 pub mod socket;
 pub mod state;
 pub mod target;
+pub mod weave;
 
 use std::sync::Arc;
 
@@ -44,7 +45,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> std::io::Result<()>
 
     let kernel = kernel::spawn(config.clone(), containers.clone(), readings.clone(), stop.clone())?;
     let tasks = TaskTracker::new();
-    tasks.spawn(docker::run(config.clone(), containers, readings, stop.clone()).instrument(info_span!("docker")));
+    let docker = docker::run(config.clone(), containers, readings.clone(), stop.clone());
+    tasks.spawn(docker.instrument(info_span!("docker")));
+    tasks.spawn(weave::run(config.clone(), readings, stop.clone()).instrument(info_span!("weave")));
     tasks.spawn(state::run(inbox, reports, stop.clone()).instrument(info_span!("state")));
     tasks.spawn(target::run(config, identity, latest, stop.clone()).instrument(info_span!("targets")));
     tasks.close();

@@ -1,6 +1,7 @@
 //! Links, routes and neighbours of every network namespace, as the kernel has them.
 
 pub mod address;
+pub mod forwarding;
 pub mod interface;
 mod monitor;
 pub mod neighbour;

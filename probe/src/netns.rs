@@ -5,6 +5,7 @@
 mod home;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -166,7 +167,7 @@ impl Namespaces {
         let mut result = Err(io::Error::from_raw_os_error(libc::ESRCH));
         let Some(home) = &self.home else { return result };
         for way in self.ways(inode) {
-            result = home.visit(&way, &read);
+            result = opened(&way, inode).and_then(|there| home.visit(there, &read));
             if result.is_ok() {
                 break;
             }
@@ -175,15 +176,24 @@ impl Namespaces {
     }
 
     /// A descriptor of the namespace, to be closed before anybody could miss what it keeps alive.
-    pub fn open(&self, inode: u64) -> io::Result<std::fs::File> {
+    pub fn open(&self, inode: u64) -> io::Result<File> {
         let mut result = Err(io::Error::from_raw_os_error(libc::ESRCH));
         for way in self.ways(inode) {
-            result = std::fs::File::open(way);
+            result = opened(&way, inode);
             if result.is_ok() {
                 break;
             }
         }
         result
+    }
+}
+
+/// The way may since lead to another namespace, or to a file that nothing is mounted on.
+fn opened(way: &Path, inode: u64) -> io::Result<File> {
+    let file = File::open(way)?;
+    match file.metadata()?.ino() == inode {
+        true => Ok(file),
+        false => Err(io::Error::from_raw_os_error(libc::ESRCH)),
     }
 }
 
@@ -213,6 +223,15 @@ fn mounts(directories: &[PathBuf]) -> Vec<(u64, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_way_that_leads_elsewhere_since_is_one_into_a_namespace_that_is_gone() {
+        let own = procfs::bracketed(&std::fs::read_link("/proc/self/ns/net").unwrap()).unwrap();
+        let way = Path::new("/proc/self/ns/net");
+        assert!(opened(way, own).is_ok());
+        assert!(is_gone(&opened(way, own + 1).unwrap_err()));
+        assert!(is_gone(&opened(Path::new("/proc/self/status"), own).unwrap_err()));
+    }
 
     #[test]
     fn a_file_that_is_no_namespace_is_none() {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::Report;
-use shared::id::{ConnectionId, ContainerId, NetNsId, ProcessId};
+use shared::id::{ConnectionId, ContainerId, NetNsId, ProcessId, WeavePeerId};
 use shared::report::{
     Collector, CollectorStatus, Connection, ContainerMetrics, Host, HostMetrics, Link, LinkKey, LinkMetrics, Listener,
-    ListenerKey, Namespace, Paths, Process, ProcessMetrics,
+    ListenerKey, Namespace, Paths, Process, ProcessMetrics, WeaveRouter,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ pub enum Reading {
     Links(BTreeMap<LinkKey, Link>, BTreeMap<NetNsId, Paths>),
     LinkMetrics(BTreeMap<LinkKey, LinkMetrics>),
     Engine(Box<Inventory>),
+    Weave(BTreeMap<WeavePeerId, WeaveRouter>),
 }
 
 pub async fn run(mut inbox: mpsc::Receiver<Reading>, reports: watch::Sender<Arc<Report>>, stop: CancellationToken) {
@@ -77,12 +78,14 @@ fn take(report: &mut Report, reading: Reading) {
         }
         Reading::Links(links, paths) => (report.links, report.paths) = (links, paths),
         Reading::LinkMetrics(metrics) => report.metrics.links = metrics,
+        Reading::Weave(routers) => report.weave = routers,
         Reading::Engine(inventory) => {
-            let Inventory { engine, containers, images, networks, cluster } = *inventory;
+            let Inventory { engine, containers, images, networks, overlays, cluster } = *inventory;
             report.host.engine = engine;
             report.containers = containers;
             report.images = images;
             report.networks = networks;
+            report.overlays = overlays;
             let Cluster { nodes, services, tasks } = cluster;
             (report.swarm_nodes, report.services, report.tasks) = (nodes, services, tasks);
             attribute(report);

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Report;
-use crate::id::{ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId};
+use crate::id::{
+    ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId, WeavePeerId,
+};
 use crate::report::{
     Collector, CollectorStatus, Connection, Container, ContainerMetrics, Flow, FlowKey, Host, HostMetrics, Image, Link,
-    LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Paths, Process, ProcessMetrics, Service,
-    SwarmNode, Task,
+    LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Overlay, Paths, Process, ProcessMetrics,
+    Service, SwarmNode, Task, WeaveRouter,
 };
 
 /// Changes of one table. Records travel whole: they rarely change, and a record that is half known helps nobody.
@@ -80,11 +82,15 @@ pub struct Delta {
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub networks: Changes<NetworkId, Network>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub overlays: Changes<NetworkId, Overlay>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
     pub swarm_nodes: Changes<SwarmNodeId, SwarmNode>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub services: Changes<ServiceId, Service>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub tasks: Changes<TaskId, Task>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub weave: Changes<WeavePeerId, WeaveRouter>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub namespaces: Changes<NetNsId, Namespace>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
@@ -135,9 +141,11 @@ impl Delta {
             containers,
             images,
             networks,
+            overlays,
             swarm_nodes,
             services,
             tasks,
+            weave,
             namespaces,
             links,
             paths,
@@ -152,9 +160,11 @@ impl Delta {
             && containers.is_empty()
             && images.is_empty()
             && networks.is_empty()
+            && overlays.is_empty()
             && swarm_nodes.is_empty()
             && services.is_empty()
             && tasks.is_empty()
+            && weave.is_empty()
             && namespaces.is_empty()
             && links.is_empty()
             && paths.is_empty()
@@ -176,9 +186,11 @@ pub fn between(old: &Report, new: &Report) -> Delta {
         containers: Changes::between(&old.containers, &new.containers),
         images: Changes::between(&old.images, &new.images),
         networks: Changes::between(&old.networks, &new.networks),
+        overlays: Changes::between(&old.overlays, &new.overlays),
         swarm_nodes: Changes::between(&old.swarm_nodes, &new.swarm_nodes),
         services: Changes::between(&old.services, &new.services),
         tasks: Changes::between(&old.tasks, &new.tasks),
+        weave: Changes::between(&old.weave, &new.weave),
         namespaces: Changes::between(&old.namespaces, &new.namespaces),
         links: Changes::between(&old.links, &new.links),
         paths: Changes::between(&old.paths, &new.paths),
@@ -202,9 +214,11 @@ pub fn apply(delta: &Delta, report: &mut Report) {
         containers,
         images,
         networks,
+        overlays,
         swarm_nodes,
         services,
         tasks,
+        weave,
         namespaces,
         links,
         paths,
@@ -221,9 +235,11 @@ pub fn apply(delta: &Delta, report: &mut Report) {
     containers.apply(&mut report.containers);
     images.apply(&mut report.images);
     networks.apply(&mut report.networks);
+    overlays.apply(&mut report.overlays);
     swarm_nodes.apply(&mut report.swarm_nodes);
     services.apply(&mut report.services);
     tasks.apply(&mut report.tasks);
+    weave.apply(&mut report.weave);
     namespaces.apply(&mut report.namespaces);
     links.apply(&mut report.links);
     paths.apply(&mut report.paths);

@@ -56,6 +56,10 @@ macro_rules! text_id {
 }
 
 text_id!(
+    /// A Weave router's name, which has the form of a hardware address.
+    WeavePeerId
+);
+text_id!(
     /// Docker's container id, 64 hex digits.
     ContainerId
 );

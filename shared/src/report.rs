@@ -9,23 +9,29 @@ pub mod container;
 pub mod host;
 pub mod link;
 pub mod network;
+pub mod overlay;
 pub mod process;
 pub mod swarm;
+pub mod weave;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use collector::{Collector, CollectorState, CollectorStatus};
+pub use collector::{Collector, CollectorState, CollectorStatus, Trouble};
 pub use connection::{Connection, Evidence, Flow, FlowKey, Listener, ListenerKey, Role};
 pub use container::{Container, ContainerMetrics, ContainerState, Endpoint, Health, Image, PortMapping};
 pub use host::{Engine, Host, HostMetrics};
-pub use link::{Link, LinkKey, LinkMetrics, Neighbour, NeighbourState, Paths, Route, RouteKind, Vxlan};
+pub use link::{Forwarding, Link, LinkKey, LinkMetrics, Neighbour, NeighbourState, Paths, Route, RouteKind, Vxlan};
 pub use network::{Namespace, Network, NetworkScope};
+pub use overlay::{Overlay, OverlayMember};
 pub use process::{Process, ProcessMetrics};
 pub use swarm::{Service, ServiceMode, ServicePort, SwarmManager, SwarmMember, SwarmNode, Task};
+pub use weave::{WeaveConnection, WeaveDns, WeaveIpam, WeaveIpamStatus, WeaveName, WeaveOwner, WeavePeer, WeaveRouter};
 
-use crate::id::{ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId};
+use crate::id::{
+    ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId, WeavePeerId,
+};
 
 /// The whole of one host at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,10 +43,14 @@ pub struct Report {
     pub containers: BTreeMap<ContainerId, Container>,
     pub images: BTreeMap<ImageId, Image>,
     pub networks: BTreeMap<NetworkId, Network>,
+    /// What the engine believes of the overlay networks that it has a part in.
+    pub overlays: BTreeMap<NetworkId, Overlay>,
     /// Of the swarm, where the engine manages one.
     pub swarm_nodes: BTreeMap<SwarmNodeId, SwarmNode>,
     pub services: BTreeMap<ServiceId, Service>,
     pub tasks: BTreeMap<TaskId, Task>,
+    /// The host's Weave router, under its own name.
+    pub weave: BTreeMap<WeavePeerId, WeaveRouter>,
     pub namespaces: BTreeMap<NetNsId, Namespace>,
     pub links: BTreeMap<LinkKey, Link>,
     pub paths: BTreeMap<NetNsId, Paths>,

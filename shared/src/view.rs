@@ -31,6 +31,9 @@ pub struct Summary {
     /// `paused`, `stopped`, `stale`, `down`; empty while all is well.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub state: String,
+    /// `failing` or `warning` where a finding is open about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub health: String,
     /// Members of a group.
     #[serde(skip_serializing_if = "is_zero")]
     pub count: u32,
@@ -203,6 +206,9 @@ pub struct Details {
     pub children: Vec<Children>,
     #[serde(default)]
     pub connections: Vec<Connections>,
+    /// Open ones about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 /// Something that can be done to a node. No probe offers any yet.
@@ -323,11 +329,61 @@ pub struct StreamEdge {
     pub direction: String,
 }
 
+/// Something that is wrong, with what each side says of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Finding {
+    /// The same for the same fault at the same place, whenever it is seen.
+    pub id: String,
+    pub kind: String,
+    /// `failing` or `warning`.
+    pub severity: String,
+    /// `open`, or `cleared` for a while after it ended.
+    pub state: String,
+    pub subject: Parent,
+    /// The name of the host that it is on; empty where it is on no one host.
+    pub host: String,
+    pub summary: String,
+    pub evidence: Vec<Evidence>,
+    /// What usually mends it.
+    pub advice: String,
+    /// Id of the finding that it follows from.
+    pub because: Option<String>,
+    /// RFC 3339, by the app's clock.
+    pub first_seen: String,
+    pub last_seen: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evidence {
+    pub source: String,
+    pub says: String,
+}
+
+/// The answer of `/api/findings`: what is open first, of that what is worst.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Findings {
+    pub findings: Vec<Finding>,
+}
+
+/// Open findings that do not follow from others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FindingCount {
+    pub failing: u32,
+    pub warning: u32,
+    /// Differs where any finding does.
+    pub revision: u64,
+}
+
 /// How much of the truth the app sees.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Status {
     pub app: AppStatus,
+    pub findings: FindingCount,
     pub probes: Vec<ProbeStatus>,
 }
 

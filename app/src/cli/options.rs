@@ -28,6 +28,9 @@ pub struct Options {
     /// Do not ask a container engine
     #[arg(long, env = "SCOPE_NO_DOCKER", conflicts_with = "docker")]
     pub no_docker: bool,
+    /// The Weave router's API, HOST:PORT [default: 127.0.0.1:6784, if one is there]
+    #[arg(long, value_name = "ADDRESS", env = "SCOPE_WEAVE")]
+    pub weave: Option<String>,
     /// How often samples are sent; containers and connections do not wait for it
     #[arg(long, value_name = "TIME", env = "SCOPE_PUBLISH_INTERVAL", default_value = "1s", value_parser = duration)]
     pub publish_interval: Duration,
@@ -162,6 +165,7 @@ impl Options {
                 (Some(address), false) => Some(DockerEndpoint::At(address.clone())),
                 (None, false) => Some(DockerEndpoint::Default),
             },
+            weave: self.weave.clone(),
             publish_interval: self.publish_interval,
             omit_command_arguments: self.omit_cmd_args,
             read_environment: self.env_vars,

@@ -4,12 +4,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::view::{Details, Status, TopologyInfo};
+use shared::view::{Details, Findings, Status, TopologyInfo};
 
 use super::body::{self, Censor};
 use super::error::Error;
 use super::{Context, Shared};
-use crate::clock::wall_ms;
+use crate::clock::{Now, wall_ms};
 use crate::view::wording::rfc3339;
 use crate::view::{Kind, Variant};
 
@@ -111,6 +111,17 @@ pub async fn probes(State(context): Shared, Query(pairs): Pairs) -> Result<Json<
 
 pub async fn status(State(context): Shared) -> Result<Json<Status>, Error> {
     Ok(Json(context.engine.ask(|core| core.status()).await?))
+}
+
+/// What is wrong, first what is worst. `?state=open` leaves out what was cleared.
+pub async fn findings(State(context): Shared, Query(pairs): Pairs) -> Result<Json<Findings>, Error> {
+    let state = pairs.into_iter().find(|(name, _)| name == "state").map(|(_, value)| value);
+    if let Some(other) = state.as_deref().filter(|state| !matches!(*state, "open" | "cleared")) {
+        return Err(Error::Bad(format!("state is one of open, cleared, not '{other}'")));
+    }
+    let mut findings = context.engine.ask(|core| core.diagnosis.findings(Now::read())).await?;
+    findings.retain(|finding| state.as_ref().is_none_or(|state| finding.state == *state));
+    Ok(Json(Findings { findings }))
 }
 
 pub async fn metrics(State(context): Shared) -> Result<Response, Error> {

@@ -33,9 +33,12 @@ pub fn placed(container: &Container) -> Option<Placed> {
 
 impl Topology {
     pub(super) fn apply_swarm(&mut self, id: HostId, host: &HostState, change: &Delta) {
-        let Delta { swarm_nodes, services, tasks, host: facts, .. } = change;
-        if !(swarm_nodes.is_empty() && services.is_empty() && tasks.is_empty()) {
+        let Delta { swarm_nodes, services, tasks, weave, host: facts, .. } = change;
+        if !(swarm_nodes.is_empty() && services.is_empty() && tasks.is_empty() && weave.is_empty()) {
             self.renew_listed(id, host);
+        }
+        if !weave.is_empty() {
+            self.renew_mesh(id, Some(host));
         }
         if facts.is_none() {
             return;
@@ -65,7 +68,9 @@ impl Topology {
         });
         let services = report.services.keys().map(|id| Entity::Service(id.clone()));
         let nodes = report.swarm_nodes.keys().map(|id| Entity::SwarmNode(id.clone()));
-        let wanted: BTreeSet<Entity> = of_tasks.chain(services).chain(nodes).collect();
+        let peers = report.weave.values().flat_map(|router| router.peers.keys());
+        let peers = peers.chain(report.weave.keys()).map(|id| Entity::WeavePeer(id.clone()));
+        let wanted: BTreeSet<Entity> = of_tasks.chain(services).chain(nodes).chain(peers).collect();
         self.renew(&holder, wanted);
         for (task, record) in &report.tasks {
             self.place_task(task, record.service.as_ref(), record.node.as_ref());
@@ -114,6 +119,7 @@ impl Topology {
     }
 
     pub(super) fn forget_swarm(&mut self, host: HostId) {
+        self.renew_mesh(host, None);
         for holder in self.held.of_host(host) {
             self.release_all(&holder);
         }
@@ -203,15 +209,30 @@ impl Topology {
         self.listed(store, &Entity::SwarmNode(id.clone()), |host| host.report.swarm_nodes.get(id))
     }
 
+    /// As `swarm_node`, with the host whose word it is.
+    pub fn swarm_node_by<'a>(&self, store: &'a Store, id: &SwarmNodeId) -> Option<(&'a HostState, &'a SwarmNode)> {
+        let host = self.best_lister(store, &Entity::SwarmNode(id.clone()))?;
+        Some((host, host.report.swarm_nodes.get(id)?))
+    }
+
+    /// All services, tasks and nodes that anybody knows of.
+    pub fn swarm_entities(&self) -> impl Iterator<Item = &Entity> {
+        self.held.all()
+    }
+
     fn listed<'a, T>(
         &self,
         store: &'a Store,
         entity: &Entity,
         of: impl Fn(&'a HostState) -> Option<&'a T>,
     ) -> Option<&'a T> {
+        of(self.best_lister(store, entity)?)
+    }
+
+    /// Of those who list a thing, one who is live, if any is.
+    fn best_lister<'a>(&self, store: &'a Store, entity: &Entity) -> Option<&'a HostState> {
         let hosts = self.held.listed_by(entity).filter_map(|id| store.hosts.get(&id));
-        let best = hosts.min_by_key(|host| (host.liveness != Liveness::Live, host.liveness == Liveness::Down))?;
-        of(best)
+        hosts.min_by_key(|host| (host.liveness != Liveness::Live, host.liveness == Liveness::Down))
     }
 
     /// The containers of a service, a node or a task that are on hosts with a probe.

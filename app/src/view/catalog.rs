@@ -18,10 +18,11 @@ pub enum Kind {
     SwarmServices,
     SwarmTasks,
     SwarmNodes,
+    Weave,
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Processes,
         Self::ProcessesByName,
         Self::Containers,
@@ -32,6 +33,7 @@ impl Kind {
         Self::SwarmServices,
         Self::SwarmTasks,
         Self::SwarmNodes,
+        Self::Weave,
     ];
 
     pub fn id(self) -> &'static str {
@@ -46,6 +48,7 @@ impl Kind {
             Self::SwarmServices => "swarm-services",
             Self::SwarmTasks => "swarm-tasks",
             Self::SwarmNodes => "swarm-nodes",
+            Self::Weave => "weave",
         }
     }
 
@@ -65,6 +68,7 @@ impl Kind {
             Self::SwarmServices => "Services",
             Self::SwarmTasks => "Tasks",
             Self::SwarmNodes => "Swarm nodes",
+            Self::Weave => "Weave Net",
         }
     }
 
@@ -78,7 +82,8 @@ impl Kind {
             | Self::ContainersByHostname
             | Self::ContainersByImage
             | Self::SwarmTasks
-            | Self::SwarmNodes => 0,
+            | Self::SwarmNodes
+            | Self::Weave => 0,
         }
     }
 
@@ -87,13 +92,14 @@ impl Kind {
             Self::Processes => &[Self::ProcessesByName],
             Self::Containers => &[Self::ContainersByHostname, Self::ContainersByImage],
             Self::SwarmServices => &[Self::SwarmTasks],
-            Self::Hosts => &[Self::SwarmNodes],
+            Self::Hosts => &[Self::SwarmNodes, Self::Weave],
             Self::ProcessesByName
             | Self::ContainersByHostname
             | Self::ContainersByImage
             | Self::Networks
             | Self::SwarmTasks
-            | Self::SwarmNodes => &[],
+            | Self::SwarmNodes
+            | Self::Weave => &[],
         }
     }
 
@@ -209,7 +215,7 @@ pub fn list(filters: &[LabelFilter], mut stats: impl FnMut(Kind) -> Stats) -> Ve
     let mut info = |kind: Kind| TopologyInfo {
         name: kind.name().to_owned(),
         rank: kind.rank(),
-        hide_if_empty: kind.is_of_processes() || kind.is_of_swarm() || kind == Kind::Networks,
+        hide_if_empty: kind.is_of_processes() || kind.is_of_swarm() || matches!(kind, Kind::Networks | Kind::Weave),
         options: groups(kind, filters)
             .into_iter()
             .map(|group| OptionGroup {

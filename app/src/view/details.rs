@@ -13,11 +13,19 @@ use super::live::View;
 use super::place::{Place, image_group};
 use super::{measure, summary, wording};
 use crate::clock::Now;
+use crate::diagnose::Diagnosis;
 use crate::store::Store;
 use crate::topology::{Edge, Entity, Outside, Topology};
 
 /// None where the view has no such node.
-pub fn details(view: &View, id: &str, topology: &Topology, store: &mut Store, now: Now) -> Option<Details> {
+pub fn details(
+    view: &View,
+    id: &str,
+    topology: &Topology,
+    store: &mut Store,
+    diagnosis: &Diagnosis,
+    now: Now,
+) -> Option<Details> {
     let slot = view.find(id)?;
     let (place, members) = view.place_at(slot)?;
     if let Place::Single(Entity::Process(host, process)) = place
@@ -28,7 +36,7 @@ pub fn details(view: &View, id: &str, topology: &Topology, store: &mut Store, no
     let store = &*store;
     let mut summary = summary::render(view.variant.kind, place, members, topology, store)?;
     summary.metrics = measure::sampled(place, store, now);
-    summary.tables.extend(tables(place, store));
+    summary.tables.extend(tables(place, topology, store));
     summary.adjacency = view.neighbours(slot);
     tell_time(&mut summary, now.wall_ms);
     let mut children = children(view.variant.kind, place, members, topology, store);
@@ -40,11 +48,15 @@ pub fn details(view: &View, id: &str, topology: &Topology, store: &mut Store, no
         controls: Vec::new(),
         children,
         connections: connections(view, slot, (place, members), topology),
+        findings: match place {
+            Place::Single(entity) => diagnosis.of(entity, now),
+            Place::Group(_) | Place::Uncontained(_) | Place::Unmanaged(_) => Vec::new(),
+        },
     })
 }
 
 /// What lists have no room for.
-fn tables(place: &Place, store: &Store) -> Vec<Table> {
+fn tables(place: &Place, topology: &Topology, store: &Store) -> Vec<Table> {
     let mut tables = Vec::new();
     match place {
         Place::Single(Entity::Container(host, id)) => {
@@ -58,6 +70,14 @@ fn tables(place: &Place, store: &Store) -> Vec<Table> {
             let Some(host) = store.hosts.get(host) else { return tables };
             let own = host.report.namespaces.iter().find(|(_, namespace)| namespace.is_host);
             tables.extend(own.into_iter().flat_map(|(id, _)| wording::links::tables(host, *id)));
+        }
+        Place::Single(Entity::Network(key)) => {
+            let holders: Vec<_> = topology.network_holders(key).collect();
+            tables.extend(wording::networks::tables(store, key, &holders));
+        }
+        Place::Single(Entity::WeavePeer(id)) => {
+            let router = topology.weave_router(store, id);
+            tables.extend(router.into_iter().flat_map(|(_, router)| summary::weave::more_tables(router)));
         }
         _ => {}
     }
@@ -117,7 +137,12 @@ fn children(
             }
             Entity::Process(..) => processes.extend(one(Kind::Processes)),
             Entity::Task(_) => tasks.extend(one(Kind::SwarmTasks)),
-            Entity::Host(_) | Entity::Network(_) | Entity::Service(_) | Entity::SwarmNode(_) | Entity::Outside(_) => {}
+            Entity::Host(_)
+            | Entity::Network(_)
+            | Entity::Service(_)
+            | Entity::SwarmNode(_)
+            | Entity::WeavePeer(_)
+            | Entity::Outside(_) => {}
         }
     }
     let images: Vec<Summary> = images

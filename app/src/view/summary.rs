@@ -1,6 +1,7 @@
 //! A node of a view in words: everything but its metrics and its neighbours.
 
 mod swarm;
+pub mod weave;
 
 use std::collections::BTreeSet;
 
@@ -12,8 +13,9 @@ use shared::view::{Parent, Summary};
 use super::Kind;
 use super::place::{Place, api_id, image_group};
 use super::wording::{
-    container_rows, container_tables, host_rows, network_rows, parent, plural, process_rows, properties, row,
+    container_rows, container_tables, host_rows, networks, parent, plural, process_rows, properties, row,
 };
+use crate::diagnose::Severity;
 use crate::store::{HostState, Liveness, Store};
 use crate::topology::{Entity, NetworkKey, Outside, Topology};
 
@@ -41,6 +43,7 @@ pub fn render(
         Place::Single(Entity::Service(id)) => swarm::service_summary(store, topology, id),
         Place::Single(Entity::Task(id)) => swarm::task_summary(store, topology, id),
         Place::Single(Entity::SwarmNode(id)) => swarm::node_summary(store, topology, id),
+        Place::Single(Entity::WeavePeer(id)) => weave::peer_summary(store, topology, id)?,
         Place::Single(Entity::Outside(outside)) => outside_summary(*outside),
         Place::Group(name) => group_summary(kind, name, members, topology, store),
         Place::Uncontained(host) => {
@@ -51,6 +54,9 @@ pub fn render(
         }
     };
     summary.id = id;
+    if let Place::Single(entity) = place {
+        summary.health = topology.health(entity).map(Severity::name).unwrap_or_default().into();
+    }
     Some(summary)
 }
 
@@ -200,7 +206,7 @@ fn network_summary(store: &Store, topology: &Topology, key: &NetworkKey) -> Summ
         rank: record.map(|r| r.driver.clone()).unwrap_or_default(),
         shape: "cylinder".into(),
         kind: "network".into(),
-        metadata: network_rows(store, key, &holders),
+        metadata: networks::rows(store, key, &holders),
         parents: hosts.into_iter().map(host_parent).collect(),
         tables: vec![properties(
             "network_labels_",

@@ -1,14 +1,14 @@
 //! Labels, rows and tables of records: the words that a reader sees.
 
 pub mod links;
+pub mod networks;
 
-use shared::id::{ContainerId, HostId, ProcessId};
-use shared::report::{Container, ContainerState, Health, NetworkScope};
+use shared::id::{ContainerId, ProcessId};
+use shared::report::{Container, ContainerState, Health};
 use shared::view::{Parent, Row, Table, TableRow};
 
 use super::place::{image_group, image_tag};
-use crate::store::{HostState, Store};
-use crate::topology::NetworkKey;
+use crate::store::HostState;
 
 pub fn row(id: &str, label: &str, value: impl Into<String>, priority: f64) -> Row {
     Row { id: id.into(), label: label.into(), value: value.into(), priority: Some(priority), ..Row::default() }
@@ -231,32 +231,6 @@ fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, String)> 
 
 fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
-}
-
-pub fn network_rows(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<Row> {
-    let records = holders.iter().filter_map(|h| store.hosts.get(h)?.report.networks.get(key.id()));
-    let Some(record) = records.clone().next() else { return Vec::new() };
-    let scope = match record.scope {
-        NetworkScope::Local => "local",
-        NetworkScope::Global => "global",
-        NetworkScope::Swarm => "swarm",
-        NetworkScope::Unknown => "unknown",
-    };
-    let members: usize = records.map(|r| r.attached.len()).sum();
-    let mut hosts: Vec<String> = holders.iter().filter_map(|h| Some(store.hosts.get(h)?.api_name.clone())).collect();
-    // Ids of hosts are random: readers are given an order that they can see.
-    hosts.sort();
-    let flags = [(record.internal, "internal"), (record.attachable, "attachable"), (record.ingress, "ingress")];
-    present(vec![
-        row("network_driver", "Driver", record.driver.as_str(), 1.0),
-        row("network_scope", "Scope", scope, 2.0),
-        row("network_subnets", "Subnets", joined(&record.subnets), 3.0),
-        row("network_gateways", "Gateways", joined(&record.gateways), 4.0),
-        row("network_flags", "Options", joined(flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name)), 5.0),
-        typed(row("container", "# Containers", members.to_string(), 6.0), "number"),
-        row("network_hosts", "Hosts", joined(hosts), 7.0),
-        Row { truncate: 12, ..row("network_id", "ID", key.id().to_string(), 8.0) },
-    ])
 }
 
 pub fn parent(id: String, label: &str, topology: &str) -> Parent {

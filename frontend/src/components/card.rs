@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use shared::view::{Children, Connections, Metric, Parent, Row, Summary, Table};
 
+use super::findings;
 use super::icon::{self, Icon, Warning};
 use crate::app::Page;
 use crate::canvas::slot_of;
@@ -30,6 +31,7 @@ pub fn Card() -> impl IntoView {
         Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.children.clone()).unwrap_or_default()));
     let sides =
         Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.connections.clone()).unwrap_or_default()));
+    let found = Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.findings.clone()).unwrap_or_default()));
     let title = Memo::new(move |_| {
         summary.with(|s| s.as_ref().map(|s| (s.label.clone(), s.label_minor.clone(), s.kind.clone(), s.state.clone())))
     });
@@ -76,6 +78,7 @@ pub fn Card() -> impl IntoView {
                         {move || parents.get().into_iter().map(|parent| view! { <ParentChip parent/> }).collect_view()}
                     </div>
                 </Show>
+                {move || view! { <findings::OfNode findings=found.get()/> }}
                 <Show when=move || metrics.with(|list| !list.is_empty())>
                     <section class="metrics">
                         <h3>"Status"<span class="aside">"last 60 s"</span></h3>

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use shared::view::{OptionGroup, ProbeStatus, TopologyInfo};
 
+use super::findings;
 use super::icon::{Icon, Logo, Warning};
 use super::rail::id_of;
 use crate::app::{Page, counted};
@@ -50,6 +51,7 @@ pub fn Header() -> impl IntoView {
                 <kbd>"/"</kbd>
             </label>
             <div class="space"></div>
+            <findings::Button/>
             <div class="live" class:lost=move || !page.is_live()>
                 <span class="dot"></span>
                 {move || match page.link.get() {
@@ -68,7 +70,9 @@ pub fn Header() -> impl IntoView {
 #[component]
 pub fn ViewBar() -> impl IntoView {
     let page = expect_context::<Page>();
+    let is_findings = move || page.route.with(|route| route.mode == Mode::Findings);
     let title = move || match current(page) {
+        _ if is_findings() => "Findings".into(),
         Some(info) if info.name.starts_with("by ") => {
             let parent = page.topologies.with(|list| {
                 list.iter().find(|t| t.sub_topologies.iter().any(|s| s.url == info.url)).map(|t| t.name.clone())
@@ -90,7 +94,7 @@ pub fn ViewBar() -> impl IntoView {
                     <Icon name="table"/>"Table"
                 </button>
             </div>
-            {move || current(page).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
+            {move || current(page).filter(|_| !is_findings()).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
                 view! { <Choice group/> }
             }).collect_view()}
         </div>

@@ -20,6 +20,21 @@ pub fn Warning() -> impl IntoView {
     }
 }
 
+/// The mark of a finding: an octagon with a cross, or a triangle with a bang.
+#[component]
+pub fn Glyph(#[prop(into)] severity: String) -> impl IntoView {
+    match severity.as_str() {
+        "failing" => view! {
+            <svg class="glyph" viewBox="0 0 14 14" role="img" aria-label="failing">
+                <path class="bad" d="M4.4 1h5.2L13 4.4v5.2L9.6 13H4.4L1 9.6V4.4z"/>
+                <path class="on-bad" d="M5 5l4 4M9 5l-4 4"/>
+            </svg>
+        }
+        .into_any(),
+        _ => Warning().into_any(),
+    }
+}
+
 #[component]
 pub fn Logo() -> impl IntoView {
     view! {
@@ -35,7 +50,7 @@ pub fn Logo() -> impl IntoView {
 pub fn of_kind(kind: &str) -> &'static str {
     match kind {
         "container" => "container",
-        "host" | "node" => "host",
+        "host" | "node" | "peer" => "host",
         "image" => "image",
         "network" => "network",
         "outside" => "outside",
@@ -50,7 +65,7 @@ pub fn of_topology(id: &str) -> &'static str {
         "processes" => "process",
         "containers" => "container",
         "containers-by-image" => "image",
-        "hosts" | "swarm-nodes" => "host",
+        "hosts" | "swarm-nodes" | "weave" => "host",
         "swarm-services" | "swarm-tasks" => "service",
         _ => "network",
     }

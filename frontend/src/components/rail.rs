@@ -5,6 +5,7 @@ use shared::view::TopologyInfo;
 
 use super::icon::{self, Icon};
 use crate::app::Page;
+use crate::route::Mode;
 
 /// Groups of the rail, and which topologies stand in each; one that no group names stands under "More".
 const GROUPS: [(&str, &[&str]); 3] = [
@@ -72,6 +73,9 @@ fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
             if route.topology != id {
                 route.topology.clone_from(&id);
                 route.selected = None;
+            }
+            if route.mode == Mode::Findings {
+                route.mode = Mode::Graph;
             }
         });
     };

@@ -8,20 +8,26 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::models::{EventMessageTypeEnum, SystemInfo, SystemVersion};
 use bollard::query_parameters::{
-    EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptions,
-    ListNetworksOptions, ListNodesOptions, ListServicesOptions, ListTasksOptions,
+    EventsOptionsBuilder, InspectContainerOptions, InspectNetworkOptionsBuilder, ListContainersOptionsBuilder,
+    ListImagesOptions, ListNetworksOptions, ListNetworksOptionsBuilder, ListNodesOptions, ListServicesOptions,
+    ListTasksOptions,
 };
 use futures_util::{Stream, StreamExt, stream};
 use shared::id::{ContainerId, ImageId, NetworkId};
-use shared::report::{Container, Engine, Image, Network};
-use tokio::time::{interval, timeout};
+use shared::report::{Container, Engine, Image, Network, Overlay, Trouble};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::debug;
 
 use super::container::{self, Listed};
-use super::network;
 use super::swarm::{self, Cluster, Seen};
+use super::{network, overlay};
 use crate::config::DockerEndpoint;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Of the question that costs the engine nothing.
+const PING_PATIENCE: Duration = Duration::from_secs(4);
+/// What takes long is asked for as much less often.
+const REST: u32 = 20;
 /// Where engines listen unless told otherwise, in the order in which they are tried.
 const SOCKETS: [&str; 3] = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"];
 
@@ -31,12 +37,32 @@ pub enum Error {
     Absent,
     #[error("'{0}' is no engine's address; use unix:///PATH or tcp://HOST:PORT")]
     Address(String),
-    #[error("{address}: no answer to {what} within {} s", PATIENCE.as_secs())]
-    TimedOut { address: String, what: &'static str },
+    #[error("{address}: no answer to {what} within {seconds} s")]
+    TimedOut { address: String, what: &'static str, seconds: u64 },
     #[error("{address}: {what}: {}", cause(source))]
     Refused { address: String, what: &'static str, source: bollard::errors::Error },
     #[error("the engine ended its event stream")]
     EventsEnded,
+}
+
+impl Error {
+    /// In what way the engine fails.
+    pub fn trouble(&self) -> Trouble {
+        use bollard::errors::Error as Source;
+        match self {
+            Self::Absent => Trouble::Absent,
+            Self::Address(_) => Trouble::Unknown,
+            Self::TimedOut { .. } => Trouble::Silent,
+            Self::EventsEnded => Trouble::Unreachable,
+            Self::Refused { source, .. } => match source {
+                Source::DockerResponseServerError { .. }
+                | Source::JsonDataError { .. }
+                | Source::JsonSerdeError { .. }
+                | Source::APIVersionParseError { .. } => Trouble::Confused,
+                _ => Trouble::Unreachable,
+            },
+        }
+    }
 }
 
 /// The innermost reason, which is what somebody can act upon: "Permission denied", not "client error".
@@ -52,7 +78,7 @@ fn failure(address: &str, what: &'static str, source: bollard::errors::Error) ->
     let address = address.to_owned();
     match source {
         // The library's own patience may end a moment before ours.
-        bollard::errors::Error::RequestTimeoutError => Error::TimedOut { address, what },
+        bollard::errors::Error::RequestTimeoutError => Error::TimedOut { address, what, seconds: PATIENCE.as_secs() },
         source => Error::Refused { address, what, source },
     }
 }
@@ -111,7 +137,7 @@ impl Client {
         let docker = docker.map_err(|source| failure(&address, "connect", source))?;
         let docker = match timeout(PATIENCE, docker.negotiate_version()).await {
             Ok(docker) => docker.map_err(|source| failure(&address, "version", source))?,
-            Err(_) => return Err(Error::TimedOut { address, what: "version" }),
+            Err(_) => return Err(Error::TimedOut { address, what: "version", seconds: PATIENCE.as_secs() }),
         };
         Ok(Self { docker, address })
     }
@@ -125,15 +151,24 @@ impl Client {
         what: &'static str,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, Error> {
-        match timeout(PATIENCE, call).await {
+        self.call_within(PATIENCE, what, call).await
+    }
+
+    async fn call_within<T>(
+        &self,
+        patience: Duration,
+        what: &'static str,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, Error> {
+        match timeout(patience, call).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(failure(&self.address, what, source)),
-            Err(_) => Err(Error::TimedOut { address: self.address.clone(), what }),
+            Err(_) => Err(Error::TimedOut { address: self.address.clone(), what, seconds: patience.as_secs() }),
         }
     }
 
     pub async fn ping(&self) -> Result<(), Error> {
-        self.call("ping", self.docker.ping()).await.map(|_| ())
+        self.call_within(PING_PATIENCE, "ping", self.docker.ping()).await.map(|_| ())
     }
 
     pub async fn engine(&self) -> Result<Engine, Error> {
@@ -171,12 +206,14 @@ impl Client {
         Ok(listed.into_iter().filter_map(network::from_answer).collect())
     }
 
-    /// The swarm, read again and again. A stream, so that a manager that is slow to answer for its swarm holds up
-    /// nothing else that is asked of the engine.
+    /// The swarm and the overlays, read again and again. A stream, so that a manager that is slow to answer for its
+    /// swarm holds up nothing else that is asked of the engine.
     pub fn swarm(&self, every: Duration) -> impl Stream<Item = Result<Seen, Error>> {
-        stream::unfold(interval(every), move |mut ticks| async move {
-            ticks.tick().await;
-            Some((self.read_swarm().await, ticks))
+        stream::unfold(Duration::ZERO, move |rest| async move {
+            sleep(rest).await;
+            let started = Instant::now();
+            let seen = self.read_swarm().await;
+            Some((seen, every.max(started.elapsed() * REST).saturating_sub(started.elapsed())))
         })
     }
 
@@ -187,7 +224,25 @@ impl Client {
             true => self.cluster().await,
             false => Ok(Cluster::default()),
         };
-        Ok(Seen { member, cluster })
+        let overlays = self.overlays().await?;
+        Ok(Seen { overlays, member, cluster })
+    }
+
+    async fn overlays(&self) -> Result<BTreeMap<NetworkId, Overlay>, Error> {
+        let filters = HashMap::from([("driver", vec!["overlay".to_owned()])]);
+        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let listed = self.call("list of overlays", self.docker.list_networks(Some(options))).await?;
+        let mut overlays = BTreeMap::new();
+        for id in listed.into_iter().filter_map(|network| network.id) {
+            let verbose = InspectNetworkOptionsBuilder::default().verbose(true).build();
+            match self.call("inspect of an overlay", self.docker.inspect_network(&id, Some(verbose))).await {
+                Ok(answer) => overlays.extend(overlay::from_answer(answer).map(|overlay| (id.into(), overlay))),
+                Err(error @ Error::TimedOut { .. }) => return Err(error),
+                // Gone since it was listed, or its gossip is not up yet.
+                Err(error) => debug!(network = id, %error, "overlay not read"),
+            }
+        }
+        Ok(overlays)
     }
 
     /// What a manager knows of its swarm.

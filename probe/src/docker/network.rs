@@ -6,6 +6,9 @@ use shared::addr::Subnet;
 use shared::id::{ContainerId, NetworkId};
 use shared::report::{Container, Network, NetworkScope};
 
+/// Beside those under `com.docker.network.`.
+const OPTIONS: [&str; 6] = ["encrypted", "parent", "macvlan_mode", "ipvlan_mode", "mtu", "vlan"];
+
 pub fn from_answer(answer: bollard::models::Network) -> Option<(NetworkId, Network)> {
     let pools = answer.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
     let network = Network {
@@ -24,9 +27,15 @@ pub fn from_answer(answer: bollard::models::Network) -> Option<(NetworkId, Netwo
         attachable: answer.attachable.unwrap_or(false),
         ingress: answer.ingress.unwrap_or(false),
         labels: answer.labels.unwrap_or_default().into_iter().collect(),
+        options: answer.options.unwrap_or_default().into_iter().filter(|(key, _)| is_told(key)).collect(),
         attached: BTreeMap::new(),
     };
     Some((answer.id?.into(), network))
+}
+
+/// Options of the drivers that everybody has. A plugin's may hold what is nobody's business.
+fn is_told(option: &str) -> bool {
+    option.starts_with("com.docker.network.") || OPTIONS.contains(&option)
 }
 
 /// Some engines (Podman 4) give a network's name where its id belongs.
@@ -74,7 +83,7 @@ mod tests {
             let named = |name: &str| networks.values().find(|n| n.name == name).unwrap();
             let mesh = named("mesh");
             assert_eq!((mesh.driver.as_str(), mesh.scope, mesh.attachable), ("overlay", NetworkScope::Swarm, true));
-            assert_eq!(mesh.subnets.len(), 1);
+            assert_eq!((mesh.subnets.len(), mesh.vnis().len(), mesh.is_encrypted()), (1, 1, false));
             assert!(named("back").internal && named("ingress").ingress);
             assert_eq!((named("bridge").driver.as_str(), named("bridge").scope), ("bridge", NetworkScope::Local));
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bollard::models::{self, EndpointPortConfigProtocolEnum, EndpointPortConfigPublishModeEnum, LocalNodeState};
 use shared::addr::Protocol;
-use shared::id::{ServiceId, SwarmNodeId, TaskId};
-use shared::report::{Service, ServiceMode, ServicePort, SwarmManager, SwarmMember, SwarmNode, Task};
+use shared::id::{NetworkId, ServiceId, SwarmNodeId, TaskId};
+use shared::report::{Overlay, Service, ServiceMode, ServicePort, SwarmManager, SwarmMember, SwarmNode, Task};
 
 use super::container::milliseconds;
 
@@ -17,8 +17,10 @@ pub struct Cluster {
     pub tasks: BTreeMap<TaskId, Task>,
 }
 
-/// One reading: the engine's own part, and what it knows of the whole, or why it does not tell.
+/// One reading: the engine's own part, what it believes of the overlays that it has a part in, and what it knows of the
+/// whole, or why it does not tell.
 pub struct Seen {
+    pub overlays: BTreeMap<NetworkId, Overlay>,
     pub member: Option<SwarmMember>,
     pub cluster: Result<Cluster, super::client::Error>,
 }

@@ -9,16 +9,18 @@ use shared::report::{Collector, Link, LinkKey, LinkMetrics, Paths};
 
 use super::interface::{Counters, Interface};
 use super::monitor::Monitor;
-use super::{address, interface, neighbour, peer, route};
+use super::{address, forwarding, interface, neighbour, peer, route};
 use crate::collector::{Closed, Outlet, degraded, failed, ok};
 use crate::host::per_second;
 use crate::netlink::{Attributes, Family, Socket, attribute, number};
 use crate::netns::{Namespaces, is_gone};
 use crate::state::Reading;
 
-/// More routes or neighbours of one namespace are counted, not kept.
+/// More routes, neighbours or forwarding entries of one namespace are counted, not kept.
 const ROUTES_MAX: usize = 200;
 const NEIGHBOURS_MAX: usize = 200;
+/// Of overlays that forward: every member on another host has one, and is one neighbour.
+const FORWARDING_MAX: usize = 2000;
 
 const RTM_GETNSID: u16 = 90;
 const NETNSA_NSID: u16 = 1;
@@ -160,13 +162,22 @@ fn table() -> io::Result<Table> {
         }
     }
     let (routes, routes_left_out) = route::all(&mut socket, ROUTES_MAX)?;
-    let (neighbours, neighbours_left_out) = neighbour::all(&mut socket, NEIGHBOURS_MAX)?;
+    let forwards = interfaces.iter().any(|interface| interface.link.vxlan.is_some());
+    let neighbours_max = if forwards { FORWARDING_MAX } else { NEIGHBOURS_MAX };
+    let (neighbours, neighbours_left_out) = neighbour::all(&mut socket, neighbours_max)?;
+    let is_switch = forwards || interfaces.iter().any(|interface| interface.link.kind == "bridge");
+    let (forwarding, forwarding_left_out) = match is_switch {
+        true => forwarding::all(&mut socket, FORWARDING_MAX)?,
+        false => (Vec::new(), 0),
+    };
     let left_out = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let paths = Paths {
         routes,
         neighbours,
+        forwarding,
         routes_left_out: left_out(routes_left_out),
         neighbours_left_out: left_out(neighbours_left_out),
+        forwarding_left_out: left_out(forwarding_left_out),
     };
     Ok(Table { interfaces, paths })
 }

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -18,15 +17,14 @@ impl Home {
         Ok(Self { namespace: File::open("/proc/thread-self/ns/net")? })
     }
 
-    /// Runs `read` inside the namespace that `link` (such as /proc/pid/ns/net) names, and comes back.
+    /// Runs `read` inside a namespace, and comes back. The descriptor is closed as soon as the thread is inside.
     ///
     /// # Errors
     /// Where the namespace is gone or may not be entered, and whatever `read` gives.
     ///
     /// # Panics
     /// Where the thread cannot come back: everything it reads from then on would be of the wrong namespace.
-    pub fn visit<T>(&self, link: &Path, read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let there = File::open(link)?;
+    pub fn visit<T>(&self, there: File, read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         move_into_link_name_space(there.as_fd(), Some(LinkNameSpaceType::Network))?;
         drop(there);
         let result = read();

@@ -10,6 +10,7 @@ pub enum Collector {
     Conntrack,
     Link,
     Docker,
+    Weave,
     #[serde(other)]
     Unknown,
 }
@@ -23,6 +24,7 @@ impl Collector {
             Self::Conntrack => "conntrack",
             Self::Link => "link",
             Self::Docker => "docker",
+            Self::Weave => "weave",
             Self::Unknown => "unknown",
         }
     }
@@ -34,6 +36,11 @@ pub struct CollectorStatus {
     pub state: CollectorState,
     /// What it sees, or why it sees less: `sock_diag in 12 namespaces`, `no Docker Engine at /run/docker.sock`.
     pub message: String,
+    /// In what way it failed.
+    pub trouble: Trouble,
+    /// When its source answered last, by the host's clock, milliseconds since the epoch; 0 where it never did or where
+    /// that is not kept.
+    pub answered_ms: u64,
     /// Records that were dropped or could not be read since the probe started.
     pub dropped: u64,
 }
@@ -66,4 +73,22 @@ impl CollectorState {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// Why a source that is asked for answers gives none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trouble {
+    #[default]
+    None,
+    /// Nobody is there.
+    Absent,
+    /// Refuses the connection, or ends it.
+    Unreachable,
+    /// Takes the question and does not answer.
+    Silent,
+    /// Answers what cannot be read, or with an error.
+    Confused,
+    #[serde(other)]
+    Unknown,
 }

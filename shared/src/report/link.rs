@@ -68,9 +68,12 @@ pub struct Paths {
     /// But for those to the namespace's own addresses.
     pub routes: Vec<Route>,
     pub neighbours: Vec<Neighbour>,
+    /// But for the own addresses of its links.
+    pub forwarding: Vec<Forwarding>,
     /// How many more there are than are reported.
     pub routes_left_out: u32,
     pub neighbours_left_out: u32,
+    pub forwarding_left_out: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,4 +153,19 @@ impl NeighbourState {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// An entry of a bridge's or vxlan device's forwarding database (FDB): behind what a hardware address is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarding {
+    /// All zeros for whatever has no entry of its own.
+    pub mac: String,
+    /// Index of the port or vxlan device.
+    pub link: u32,
+    /// VTEP that a vxlan device sends to.
+    #[serde(default)]
+    pub vtep: Option<IpAddr>,
+    /// Seen by the kernel itself, not entered by anybody.
+    #[serde(default)]
+    pub is_learned: bool,
 }

@@ -20,8 +20,23 @@ pub struct Network {
     pub attachable: bool,
     pub ingress: bool,
     pub labels: BTreeMap<String, String>,
+    /// The driver's, in its own words: `encrypted`, `com.docker.network.bridge.name`, `parent`.
+    pub options: BTreeMap<String, String>,
     /// Who is attached on this engine, with the addresses there.
     pub attached: BTreeMap<ContainerId, Vec<IpAddr>>,
+}
+
+impl Network {
+    /// VXLAN network identifiers, one for each subnet.
+    pub fn vnis(&self) -> Vec<u32> {
+        let list = self.options.get("com.docker.network.driver.overlay.vxlanid_list");
+        list.into_iter().flat_map(|list| list.split(',')).filter_map(|vni| vni.trim().parse().ok()).collect()
+    }
+
+    pub fn is_encrypted(&self) -> bool {
+        // Given at all is given, as the driver has it.
+        self.options.get("encrypted").is_some_and(|value| value != "false")
+    }
 }
 
 /// How far a network reaches, as the engine says.

@@ -33,7 +33,7 @@ pub fn tables(host: &HostState, namespace: NetNsId) -> Vec<Table> {
     tables
 }
 
-fn paths_tables(host: &HostState, namespace: NetNsId, paths: &Paths) -> [Table; 2] {
+fn paths_tables(host: &HostState, namespace: NetNsId, paths: &Paths) -> [Table; 3] {
     let link_name = |index: Option<u32>| match index {
         None => String::new(),
         Some(index) => link_name(host, LinkKey { namespace, index }),
@@ -76,13 +76,21 @@ fn paths_tables(host: &HostState, namespace: NetNsId, paths: &Paths) -> [Table; 
     });
     let neighbour_columns =
         [("address", "Address", "ip"), ("mac", "MAC", ""), ("link", "Interface", ""), ("state", "State", "")];
+    let forwarding = paths.forwarding.iter().map(|entry| {
+        let link = link_name(Some(entry.link));
+        let id = format!("{}%{link}%{}", entry.mac, joined(entry.vtep));
+        let how = if entry.is_learned { "learned" } else { "" };
+        (id, vec![("mac", entry.mac.clone()), ("link", link), ("vtep", joined(entry.vtep)), ("how", how.into())])
+    });
+    let forwarding_columns = [("mac", "MAC", ""), ("link", "Behind", ""), ("vtep", "VTEP", "ip"), ("how", "State", "")];
     [
         table("routes", "Routes", &route_columns, routes, paths.routes_left_out),
         table("neighbours", "Neighbours", &neighbour_columns, neighbours, paths.neighbours_left_out),
+        table("forwarding", "Forwarding", &forwarding_columns, forwarding, paths.forwarding_left_out),
     ]
 }
 
-fn table(
+pub fn table(
     id: &str,
     label: &str,
     columns: &[(&str, &str, &str)],
@@ -264,8 +272,7 @@ mod tests {
             link: 2,
             state: NeighbourState::Learned,
         };
-        let paths =
-            Paths { routes: vec![route], neighbours: vec![neighbour], routes_left_out: 3, neighbours_left_out: 0 };
+        let paths = Paths { routes: vec![route], neighbours: vec![neighbour], routes_left_out: 3, ..Paths::default() };
         report.paths.insert(WEB, paths);
         report
     }

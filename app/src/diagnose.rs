@@ -1,0 +1,274 @@
+//! What is wrong: where the daemons' word and the kernel's differ, and where a daemon does not do its part.
+//!
+//! An audit is a pure function of what is known now; it names what it suspects. Each is made again when what it reads
+//! changed: a host by itself, an overlay on one host, the swarms. The ledger decides what becomes a finding, because a
+//! difference that ends by itself is none.
+
+mod device;
+mod endpoint;
+mod engine;
+mod ledger;
+pub mod overlay;
+mod subnet;
+mod swarm;
+mod weave;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::delta::Delta;
+use shared::id::{HostId, NetNsId, NetworkId};
+use shared::report::{Collector, CollectorState};
+use shared::view::{Finding, FindingCount};
+
+use crate::clock::Now;
+use crate::store::{HostState, Liveness, Store};
+use crate::topology::{Entity, Topology};
+use ledger::Ledger;
+
+/// Control plane and kernel are read every few seconds, each by itself: what differs for so long was read anew on both
+/// sides. Milliseconds.
+const TWO_PASSES_MS: u64 = 4_500;
+/// Long enough for an engine that is restarted, or a device that is being made.
+const A_MOMENT_MS: u64 = 2_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    Warning,
+    Failing,
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+/// What one side says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// `Docker on h1`, `kernel of h1`.
+    pub source: String,
+    pub says: String,
+}
+
+/// What looks wrong at the moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suspicion {
+    /// The same for the same fault at the same place, whenever it is seen.
+    pub id: String,
+    pub kind: &'static str,
+    pub severity: Severity,
+    pub subject: Entity,
+    /// Where it is; none where it is of no one host.
+    pub host: Option<HostId>,
+    pub summary: String,
+    pub evidence: Vec<Evidence>,
+    /// What usually mends it.
+    pub advice: &'static str,
+    /// Ids of what it may follow from, the likeliest first.
+    pub because: Vec<String>,
+    /// For how long it must be seen before it counts.
+    pub patience_ms: u64,
+}
+
+impl Suspicion {
+    fn new(id: String, kind: &'static str, subject: Entity, summary: String) -> Self {
+        Self {
+            id,
+            kind,
+            severity: Severity::Failing,
+            subject,
+            host: None,
+            summary,
+            evidence: Vec::new(),
+            advice: "",
+            because: Vec::new(),
+            patience_ms: TWO_PASSES_MS,
+        }
+    }
+
+    fn on(self, host: HostId) -> Self {
+        Self { host: Some(host), ..self }
+    }
+
+    fn says(mut self, source: impl Into<String>, says: impl Into<String>) -> Self {
+        self.evidence.push(Evidence { source: source.into(), says: says.into() });
+        self
+    }
+
+    fn warns(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
+    }
+
+    fn advise(self, advice: &'static str) -> Self {
+        Self { advice, ..self }
+    }
+
+    fn because(mut self, causes: impl IntoIterator<Item = String>) -> Self {
+        self.because.extend(causes);
+        self
+    }
+
+    fn after(self, patience_ms: u64) -> Self {
+        Self { patience_ms, ..self }
+    }
+}
+
+#[derive(Default)]
+pub struct Diagnosis {
+    /// What is to be looked at again.
+    hosts: BTreeSet<HostId>,
+    overlays: BTreeSet<(HostId, NetworkId)>,
+    swarms: bool,
+    /// What each audit said last.
+    by_host: BTreeMap<HostId, Vec<Suspicion>>,
+    by_overlay: BTreeMap<(HostId, NetworkId), Vec<Suspicion>>,
+    by_swarms: Vec<Suspicion>,
+    dead: swarm::Dead,
+    ledger: Ledger,
+}
+
+impl Diagnosis {
+    /// A host's report changed. The store already holds the new one.
+    pub fn note(&mut self, store: &Store, id: HostId, change: &Delta) {
+        let Delta { host, collectors, containers, networks, overlays, namespaces, links, paths, weave, .. } = change;
+        let is_rewired = !(networks.is_empty() && namespaces.is_empty() && links.is_empty());
+        if host.is_some() || !collectors.is_empty() || !containers.is_empty() || !weave.is_empty() || is_rewired {
+            self.hosts.insert(id);
+        }
+        let Delta { swarm_nodes, services, tasks, .. } = change;
+        self.swarms |= host.is_some() || !collectors.is_empty();
+        self.swarms |= !(swarm_nodes.is_empty() && services.is_empty() && tasks.is_empty());
+        let Some(state) = store.hosts.get(&id) else { return };
+        if is_rewired || host.is_some() || !collectors.is_empty() {
+            self.overlays.extend(state.report.overlays.keys().map(|network| (id, network.clone())));
+        }
+        let changed = overlays.set.iter().map(|(network, _)| network).chain(&overlays.removed);
+        self.overlays.extend(changed.map(|network| (id, network.clone())));
+        for (namespace, _) in &paths.set {
+            let network = overlay_of(state, *namespace);
+            self.overlays.extend(network.map(|network| (id, network)));
+        }
+    }
+
+    /// A host fell silent, spoke again or was forgotten.
+    pub fn liveness_changed(&mut self, store: &Store, id: HostId) {
+        self.hosts.insert(id);
+        self.swarms = true;
+        let networks = store.hosts.get(&id).into_iter().flat_map(|host| host.report.overlays.keys());
+        self.overlays.extend(networks.map(|network| (id, network.clone())));
+        let before = self.by_overlay.keys().filter(|(host, _)| *host == id);
+        self.overlays.extend(before.cloned());
+    }
+
+    /// Looks again where something changed; true where findings came, went or read differently.
+    pub fn pass(&mut self, store: &Store, topology: &Topology, now: Now) -> bool {
+        if std::mem::take(&mut self.swarms) {
+            self.by_swarms = swarm::audit(store, topology);
+            let dead = swarm::dead(store, topology);
+            if dead != self.dead {
+                self.dead = dead;
+                let all = store.hosts.iter().flat_map(|(id, h)| h.report.overlays.keys().map(|n| (*id, n.clone())));
+                self.overlays.extend(all);
+            }
+        }
+        for id in std::mem::take(&mut self.hosts) {
+            let found = match trusted(store, id) {
+                Some(host) => audit_host(id, host),
+                None => Vec::new(),
+            };
+            replace(&mut self.by_host, id, found);
+        }
+        for (id, network) in std::mem::take(&mut self.overlays) {
+            let found = match trusted(store, id) {
+                Some(host) => overlay::audit(id, host, &network, &self.dead),
+                None => Vec::new(),
+            };
+            replace(&mut self.by_overlay, (id, network), found);
+        }
+        let found = self.by_host.values().chain(self.by_overlay.values()).flatten().chain(&self.by_swarms);
+        let news = self.ledger.take(found, now);
+        if news {
+            self.ledger.name(store, topology);
+        }
+        news
+    }
+
+    /// All that is open, and what was cleared lately: first what is worst.
+    pub fn findings(&self, now: Now) -> Vec<Finding> {
+        self.ledger.findings(now)
+    }
+
+    /// Of one thing, those that are open.
+    pub fn of(&self, subject: &Entity, now: Now) -> Vec<Finding> {
+        self.ledger.of(subject, now)
+    }
+
+    pub fn count(&self) -> FindingCount {
+        self.ledger.count()
+    }
+
+    /// What is worst of each thing with an open finding.
+    pub fn health(&self) -> BTreeMap<&Entity, Severity> {
+        self.ledger.health()
+    }
+}
+
+fn replace<K: Ord>(table: &mut BTreeMap<K, Vec<Suspicion>>, key: K, found: Vec<Suspicion>) {
+    if found.is_empty() {
+        table.remove(&key);
+    } else {
+        table.insert(key, found);
+    }
+}
+
+/// Of a host that is silent nothing new is known: what was so may be so no more.
+fn trusted(store: &Store, id: HostId) -> Option<&HostState> {
+    store.hosts.get(&id).filter(|host| host.liveness == Liveness::Live)
+}
+
+fn audit_host(id: HostId, host: &HostState) -> Vec<Suspicion> {
+    let mut found = engine::audit(id, host);
+    found.extend(subnet::audit(id, host));
+    found.extend(weave::audit(id, host));
+    // An engine that does not answer told of what was, and the kernel tells of what is.
+    if engine_answers(host) && sees_links(host) {
+        found.extend(endpoint::audit(id, host));
+        found.extend(device::audit(id, host));
+    }
+    found
+}
+
+fn state(host: &HostState, collector: Collector) -> CollectorState {
+    host.report.collectors.get(&collector).map_or(CollectorState::Starting, |status| status.state)
+}
+
+fn engine_answers(host: &HostState) -> bool {
+    matches!(state(host, Collector::Docker), CollectorState::Ok | CollectorState::Degraded)
+}
+
+fn sees_links(host: &HostState) -> bool {
+    state(host, Collector::Link) == CollectorState::Ok
+}
+
+/// The overlay network whose namespace it is: Docker mounts that under a number and the start of the network's id.
+fn overlay_of(host: &HostState, namespace: NetNsId) -> Option<NetworkId> {
+    let name = &host.report.namespaces.get(&namespace)?.name;
+    let (_, start) = name.split_once('-').filter(|(_, start)| start.len() >= 8)?;
+    host.report.networks.keys().find(|id| id.0.starts_with(start)).cloned()
+}
+
+/// The namespace in which an overlay network's bridge and vxlan device are; none where no container is attached here.
+fn sandbox(host: &HostState, network: &NetworkId) -> Option<NetNsId> {
+    let is_of =
+        |name: &str| name.split_once('-').is_some_and(|(_, start)| start.len() >= 8 && network.0.starts_with(start));
+    host.report.namespaces.iter().find(|(_, namespace)| is_of(&namespace.name)).map(|(id, _)| *id)
+}
+
+fn network_name(host: &HostState, network: &NetworkId) -> String {
+    let name = host.report.networks.get(network).map(|record| record.name.clone());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| network.0.chars().take(12).collect())
+}

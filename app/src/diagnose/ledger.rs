@@ -1,0 +1,264 @@
+//! What becomes a finding: what is suspected for long enough. An open one is cleared as soon as nobody suspects it any
+//! more, and stays known for a while.
+
+use std::collections::BTreeMap;
+
+use shared::view::{self, Finding, FindingCount};
+
+use super::{Severity, Suspicion};
+use crate::clock::Now;
+use crate::store::Store;
+use crate::topology::{Entity, Topology};
+use crate::view::place::{Place, api_id};
+use crate::view::wording::rfc3339;
+use crate::view::{Kind, summary};
+
+/// What was cleared is told for so long, milliseconds, and so much of it at most.
+const CLEARED_FOR_MS: u64 = 3_600_000;
+const CLEARED_MAX: usize = 200;
+
+#[derive(Default)]
+pub struct Ledger {
+    /// By id: since when it is suspected.
+    suspected: BTreeMap<String, u64>,
+    open: BTreeMap<String, Entry>,
+    cleared: BTreeMap<String, Entry>,
+    revision: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    what: Suspicion,
+    because: Option<String>,
+    /// By the app's steady clock.
+    first_ms: u64,
+    last_ms: u64,
+    /// As its subject was called and its host, for when they are gone.
+    named: Option<(view::Parent, String)>,
+}
+
+impl Ledger {
+    /// Takes what is suspected now; true where an answer would read differently.
+    pub fn take<'a>(&mut self, found: impl Iterator<Item = &'a Suspicion>, now: Now) -> bool {
+        let now_ms = now.steady_ms;
+        let found: BTreeMap<&str, &Suspicion> = found.map(|suspicion| (&*suspicion.id, suspicion)).collect();
+        let mut news = false;
+        self.suspected.retain(|id, _| found.contains_key(id.as_str()));
+        let gone: Vec<String> = self.open.keys().filter(|id| !found.contains_key(id.as_str())).cloned().collect();
+        for id in gone {
+            if let Some(entry) = self.open.remove(&id) {
+                self.cleared.insert(id, Entry { last_ms: now_ms, ..entry });
+                news = true;
+            }
+        }
+        // Causes before what follows from them, so that neither is told without the other.
+        let mut waiting: Vec<&Suspicion> = found.values().copied().collect();
+        waiting.sort_by_key(|suspicion| !suspicion.because.is_empty());
+        for suspicion in waiting {
+            let because =
+                suspicion.because.iter().find(|cause| found.contains_key(cause.as_str()) && **cause != suspicion.id);
+            if let Some(entry) = self.open.get_mut(&suspicion.id) {
+                entry.last_ms = now_ms;
+                let because = because.filter(|cause| self.suspected.contains_key(*cause)).cloned();
+                if entry.what != *suspicion || entry.because != because {
+                    (entry.what, entry.because) = (suspicion.clone(), because);
+                    news = true;
+                }
+                continue;
+            }
+            let since = *self.suspected.entry(suspicion.id.clone()).or_insert(now_ms);
+            let cause_is_told = because.is_none_or(|cause| self.open.contains_key(cause));
+            if now_ms.saturating_sub(since) >= suspicion.patience_ms && cause_is_told {
+                self.cleared.remove(&suspicion.id);
+                let entry = Entry {
+                    what: suspicion.clone(),
+                    because: because.cloned(),
+                    first_ms: since,
+                    last_ms: now_ms,
+                    named: None,
+                };
+                self.open.insert(suspicion.id.clone(), entry);
+                news = true;
+            }
+        }
+        let before = self.cleared.len();
+        self.cleared.retain(|_, entry| now_ms.saturating_sub(entry.last_ms) < CLEARED_FOR_MS);
+        while self.cleared.len() > CLEARED_MAX {
+            let oldest = self.cleared.iter().min_by_key(|(_, entry)| entry.last_ms).map(|(id, _)| id.clone());
+            oldest.and_then(|id| self.cleared.remove(&id));
+        }
+        news |= before != self.cleared.len();
+        self.revision += u64::from(news);
+        news
+    }
+
+    /// Keeps how things are called, for when they are gone. To be called when `take` had news.
+    pub fn name(&mut self, store: &Store, topology: &Topology) {
+        for entry in self.open.values_mut() {
+            if let Some(named) = named(&entry.what, store, topology) {
+                entry.named = Some(named);
+            }
+        }
+    }
+
+    pub fn findings(&self, now: Now) -> Vec<Finding> {
+        let open = self.open.values().map(|entry| finding(entry, true, now));
+        let cleared = self.cleared.values().map(|entry| finding(entry, false, now));
+        let mut all: Vec<(bool, Severity, Finding)> = open.chain(cleared).collect();
+        // What follows from another comes after those that nothing explains.
+        all.sort_by(|(a_open, a_severity, a), (b_open, b_severity, b)| {
+            let order = |open: bool, severity, finding: &Finding| {
+                (!open, finding.because.is_some(), std::cmp::Reverse(severity))
+            };
+            let ids = (&a.first_seen, &a.id).cmp(&(&b.first_seen, &b.id));
+            order(*a_open, *a_severity, a).cmp(&order(*b_open, *b_severity, b)).then(ids)
+        });
+        all.into_iter().map(|(_, _, finding)| finding).collect()
+    }
+
+    pub fn count(&self) -> FindingCount {
+        let of = |severity| {
+            let alone = self.open.values().filter(|e| e.because.is_none() && e.what.severity == severity);
+            u32::try_from(alone.count()).unwrap_or(u32::MAX)
+        };
+        FindingCount { failing: of(Severity::Failing), warning: of(Severity::Warning), revision: self.revision }
+    }
+
+    pub fn health(&self) -> BTreeMap<&Entity, Severity> {
+        let mut health = BTreeMap::new();
+        for Entry { what, .. } in self.open.values() {
+            let worst = health.entry(&what.subject).or_insert(what.severity);
+            *worst = (*worst).max(what.severity);
+        }
+        health
+    }
+
+    /// Of one thing, those that are open.
+    pub fn of(&self, subject: &Entity, now: Now) -> Vec<Finding> {
+        let open = self.open.values().filter(|entry| entry.what.subject == *subject);
+        open.map(|entry| finding(entry, true, now).2).collect()
+    }
+}
+
+fn named(what: &Suspicion, store: &Store, topology: &Topology) -> Option<(view::Parent, String)> {
+    let kind = match &what.subject {
+        Entity::Host(_) => Kind::Hosts,
+        Entity::Process(..) => Kind::Processes,
+        Entity::Network(_) => Kind::Networks,
+        Entity::Service(_) => Kind::SwarmServices,
+        Entity::Task(_) => Kind::SwarmTasks,
+        Entity::SwarmNode(_) => Kind::SwarmNodes,
+        Entity::WeavePeer(_) => Kind::Weave,
+        Entity::Container(..) | Entity::Outside(_) => Kind::Containers,
+    };
+    let place = Place::Single(what.subject.clone());
+    let label = summary::render(kind, &place, &std::collections::BTreeSet::new(), topology, store)?.label;
+    let host = what.host.and_then(|id| store.hosts.get(&id)).map(|host| host.api_name.clone());
+    let subject = view::Parent { id: api_id(kind, &place, store)?, label, topology_id: kind.id().into() };
+    Some((subject, host.unwrap_or_default()))
+}
+
+fn finding(entry: &Entry, is_open: bool, now: Now) -> (bool, Severity, Finding) {
+    let Entry { what, because, first_ms, last_ms, named } = entry;
+    let (subject, host) = named.clone().unwrap_or_default();
+    let finding = Finding {
+        id: what.id.clone(),
+        kind: what.kind.into(),
+        severity: what.severity.name().into(),
+        state: if is_open { "open".into() } else { "cleared".into() },
+        subject,
+        host,
+        summary: what.summary.clone(),
+        evidence: what
+            .evidence
+            .iter()
+            .map(|evidence| view::Evidence { source: evidence.source.clone(), says: evidence.says.clone() })
+            .collect(),
+        advice: what.advice.into(),
+        because: because.clone(),
+        first_seen: rfc3339(now.to_wall(*first_ms)),
+        last_seen: rfc3339(now.to_wall(*last_ms)),
+    };
+    (is_open, what.severity, finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::Outside;
+
+    fn suspicion(id: &str, because: &[&str]) -> Suspicion {
+        let because = because.iter().map(|cause| (*cause).to_owned());
+        let what = Suspicion::new(id.into(), "test", Entity::Outside(Outside::Inbound), id.to_uppercase());
+        what.because(because).after(1_000)
+    }
+
+    fn at(steady_ms: u64) -> Now {
+        Now { steady_ms, wall_ms: steady_ms }
+    }
+
+    fn open(ledger: &Ledger) -> Vec<(String, Option<String>)> {
+        let all = ledger.findings(at(0)).into_iter().filter(|f| f.state == "open");
+        all.map(|finding| (finding.id, finding.because)).collect()
+    }
+
+    #[test]
+    fn what_ends_before_its_time_is_no_finding() {
+        let mut ledger = Ledger::default();
+        let brief = [suspicion("a", &[])];
+        assert!(!ledger.take(brief.iter(), at(0)));
+        assert!(!ledger.take(brief.iter(), at(999)));
+        assert!(!ledger.take([].iter(), at(1_000)));
+        assert!(!ledger.take(brief.iter(), at(1_001)), "the time counts anew");
+        assert!(ledger.findings(at(1_001)).is_empty());
+    }
+
+    #[test]
+    fn what_lasts_is_open_until_nobody_suspects_it() {
+        let mut ledger = Ledger::default();
+        let lasting = [suspicion("a", &[])];
+        ledger.take(lasting.iter(), at(0));
+        assert!(ledger.take(lasting.iter(), at(1_000)));
+        assert!(!ledger.take(lasting.iter(), at(2_000)), "no news while it stays the same");
+        assert_eq!((ledger.count().failing, ledger.count().warning), (1, 0));
+        assert!(ledger.take([].iter(), at(3_000)));
+        assert_eq!(ledger.count().failing, 0);
+        let told = ledger.findings(at(3_000));
+        assert_eq!((told.len(), told[0].state.as_str()), (1, "cleared"));
+        assert_eq!(
+            (told[0].first_seen.as_str(), told[0].last_seen.as_str()),
+            ("1970-01-01T00:00:00Z", "1970-01-01T00:00:03Z")
+        );
+        assert!(ledger.take([].iter(), at(3_000 + CLEARED_FOR_MS)), "and is forgotten at last");
+        assert!(ledger.findings(at(0)).is_empty());
+    }
+
+    #[test]
+    fn what_follows_from_another_hangs_under_it_and_is_not_counted() {
+        let mut ledger = Ledger::default();
+        let first = [suspicion("b", &["unknown", "c"])];
+        ledger.take(first.iter(), at(0));
+        let both = [suspicion("b", &["unknown", "c"]), suspicion("c", &[])];
+        ledger.take(both.iter(), at(900));
+        ledger.take(both.iter(), at(1_100));
+        assert!(open(&ledger).is_empty(), "it waits for its cause, which is suspected for less than its time");
+        ledger.take(both.iter(), at(1_900));
+        assert_eq!(open(&ledger), [("c".into(), None), ("b".into(), Some("c".into()))]);
+        assert_eq!(ledger.count().failing, 1);
+        ledger.take(first.iter(), at(2_000));
+        assert_eq!(open(&ledger), [("b".into(), None)], "it stands by itself when the cause is mended");
+    }
+
+    #[test]
+    fn what_was_cleared_is_not_kept_without_bound() {
+        let mut ledger = Ledger::default();
+        for n in 0..CLEARED_MAX as u64 + 50 {
+            let one = [suspicion(&format!("{n:04}"), &[]).after(0)];
+            ledger.take(one.iter(), at(n));
+        }
+        ledger.take([].iter(), at(1_000));
+        let told = ledger.findings(at(1_000));
+        assert_eq!(told.len(), CLEARED_MAX);
+        assert!(told.iter().all(|finding| finding.id.as_str() >= "0050"), "the oldest go first");
+    }
+}

@@ -1,0 +1,148 @@
+//! A Weave router's word on its mesh: connections that do not come about, and addresses that nobody can give.
+
+use shared::id::HostId;
+use shared::report::{Collector, CollectorState, Trouble, WeaveConnection, WeaveIpamStatus};
+
+use super::{A_MOMENT_MS, Suspicion};
+use crate::store::HostState;
+use crate::topology::Entity;
+
+/// A connection may be tried once or twice before it is there, milliseconds.
+const TRIED_FOR_MS: u64 = 4_000;
+
+pub fn audit(id: HostId, host: &HostState) -> Vec<Suspicion> {
+    let mut found: Vec<Suspicion> = answers(id, host).into_iter().collect();
+    if !found.is_empty() {
+        return found;
+    }
+    for (name, router) in &host.report.weave {
+        let subject = || Entity::WeavePeer(name.clone());
+        let here = &host.api_name;
+        let connection_id =
+            |connection: &WeaveConnection| format!("weave-connection:{}:{}", name.0, connection.address);
+        for connection in router.connections.iter().filter(|connection| is_wrong(connection)) {
+            let WeaveConnection { address, state, info, .. } = connection;
+            let (kind, summary) = match fault(info) {
+                Fault::Password => {
+                    ("weave-wrong-password", format!("Weave on {here} and {address} have different passwords"))
+                }
+                Fault::Encryption => {
+                    ("weave-encryption-differs", format!("Weave on {here} and {address} differ on encryption"))
+                }
+                Fault::Other if state == "pending" => {
+                    ("weave-connection-pending", format!("Weave on {here} hears {address} over TCP only, not over UDP"))
+                }
+                Fault::Other => ("weave-connection-failed", format!("Weave on {here} does not reach {address}")),
+            };
+            let way = if connection.outbound { "to" } else { "from" };
+            let suspicion = Suspicion::new(connection_id(connection), kind, subject(), summary);
+            found.push(
+                suspicion
+                    .on(id)
+                    .after(TRIED_FOR_MS)
+                    .says(format!("Weave on {here}"), format!("connection {way} {address} is {state}: {info}"))
+                    .advise(match fault(info) {
+                        Fault::Password | Fault::Encryption => {
+                            "Launch all routers with the same password, or all without: WEAVE_PASSWORD or --password."
+                        }
+                        Fault::Other => {
+                            "6783/tcp and 6783-6784/udp must pass between the hosts. A peer that is gone for good: weave forget."
+                        }
+                    }),
+            );
+        }
+        let because = || router.connections.iter().filter(|connection| is_wrong(connection)).map(connection_id);
+        match router.ipam.status {
+            WeaveIpamStatus::AwaitingConsensus | WeaveIpamStatus::Priming => {
+                let text = format!("weave-ipam-consensus:{}", name.0);
+                let summary = format!("Weave on {here} cannot give addresses: {}", router.ipam.status.name());
+                let says = format!("{}, {} peers are known", router.ipam.status.name(), router.peers.len());
+                let suspicion = Suspicion::new(text, "weave-ipam-without-consensus", subject(), summary);
+                found.push(
+                    suspicion
+                        .on(id)
+                        .after(TRIED_FOR_MS)
+                        .because(because())
+                        .says(format!("Weave on {here}"), says)
+                        .advise("Most of the peers that were named at launch must be up once. If there are fewer: weave launch --ipalloc-init consensus=N."),
+                );
+            }
+            _ => {}
+        }
+        let lost: Vec<String> = router
+            .ipam
+            .owners
+            .iter()
+            .filter(|(_, owner)| !owner.is_reachable)
+            .map(|(peer, owner)| {
+                let called = if owner.nickname.is_empty() { peer.to_string() } else { owner.nickname.clone() };
+                format!("{called} owns {} addresses and is not reachable", owner.addresses)
+            })
+            .collect();
+        if !lost.is_empty() {
+            let text = format!("weave-ipam-owners:{}", name.0);
+            let summary = match lost.len() {
+                1 => format!("Weave on {here} does not reach an owner of addresses"),
+                more => format!("Weave on {here} does not reach {more} owners of addresses"),
+            };
+            let suspicion = Suspicion::new(text, "weave-ipam-owner-unreachable", subject(), summary);
+            found.push(
+                suspicion
+                    .warns()
+                    .on(id)
+                    .after(TRIED_FOR_MS)
+                    .because(because())
+                    .says(format!("Weave on {here}"), lost.join("\n"))
+                    .advise(
+                        "Their addresses cannot be given to others. If such a peer is gone for good: weave rmpeer.",
+                    ),
+            );
+        }
+    }
+    found
+}
+
+fn answers(id: HostId, host: &HostState) -> Option<Suspicion> {
+    let status = host.report.collectors.get(&Collector::Weave)?;
+    if status.state != CollectorState::Failed {
+        return None;
+    }
+    let here = &host.api_name;
+    let summary = match status.trouble {
+        Trouble::Silent => format!("Weave on {here} does not answer"),
+        Trouble::Confused => format!("Weave on {here} answers what cannot be read"),
+        _ => format!("Weave on {here} is down"),
+    };
+    let last = match status.answered_ms {
+        0 => "it never answered this probe".to_owned(),
+        at => format!("it answered last at {}", crate::view::wording::rfc3339(at)),
+    };
+    let subject = host.report.weave.keys().next().map_or(Entity::Host(id), |name| Entity::WeavePeer(name.clone()));
+    let suspicion = Suspicion::new(format!("weave-router:{id}"), "weave-router-down", subject, summary);
+    Some(
+        suspicion
+            .on(id)
+            .after(A_MOMENT_MS)
+            .says(format!("probe on {here}"), format!("{}\n{last}", status.message))
+            .advise("Start it again with weave launch; its log is that of the container weave."),
+    )
+}
+
+fn is_wrong(connection: &WeaveConnection) -> bool {
+    // Routers are told all hosts of a mesh, and their own among them.
+    connection.state != "established" && !connection.info.contains("connect to ourself")
+}
+
+enum Fault {
+    Password,
+    Encryption,
+    Other,
+}
+
+fn fault(info: &str) -> Fault {
+    match () {
+        () if info.contains("decrypt") => Fault::Password,
+        () if info.contains("encrypted connection") || info.contains("password") => Fault::Encryption,
+        () => Fault::Other,
+    }
+}

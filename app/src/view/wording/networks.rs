@@ -1,0 +1,187 @@
+//! A network in words: what it is made of, who is in it on which host, and how what is in it gets out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use foldhash::HashSet;
+use shared::id::HostId;
+use shared::report::{Network, NetworkScope};
+use shared::view::{Row, Table};
+
+use super::links::table;
+use super::{joined, present, row, typed};
+use crate::store::{HostState, Store};
+use crate::topology::NetworkKey;
+
+/// Somebody in a network.
+#[derive(Default)]
+struct Member {
+    name: String,
+    mac: String,
+    /// The name of its host, or the address under which the others reach that.
+    host: String,
+    is_probed: bool,
+}
+
+pub fn rows(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<Row> {
+    let records = holders.iter().filter_map(|h| store.hosts.get(h)?.report.networks.get(key.id()));
+    let Some(record) = records.clone().next() else { return Vec::new() };
+    let scope = match record.scope {
+        NetworkScope::Local => "local",
+        NetworkScope::Global => "global",
+        NetworkScope::Swarm => "swarm",
+        NetworkScope::Unknown => "unknown",
+    };
+    let probed: usize = records.map(|r| r.attached.len()).sum();
+    // What one engine has heard is what all have, or soon will: lists need not ask each.
+    let hosts = || holders.iter().filter_map(|id| store.hosts.get(id));
+    let elsewhere = hosts().find_map(|host| host.report.overlays.get(key.id())).map_or(0, |overlay| {
+        let here = addresses(hosts());
+        overlay.members.values().filter(|member| member.vtep.is_some_and(|vtep| !here.contains(&vtep))).count()
+    });
+    let mut hosts: Vec<String> = holders.iter().filter_map(|h| Some(store.hosts.get(h)?.api_name.clone())).collect();
+    // Ids of hosts are random: readers are given an order that they can see.
+    hosts.sort();
+    let flags = [
+        (record.internal, "internal"),
+        (record.attachable, "attachable"),
+        (record.ingress, "ingress"),
+        (record.is_encrypted(), "encrypted"),
+    ];
+    present(vec![
+        row("network_driver", "Driver", record.driver.as_str(), 1.0),
+        row("network_scope", "Scope", scope, 2.0),
+        row("network_subnets", "Subnets", joined(&record.subnets), 3.0),
+        row("network_gateways", "Gateways", joined(&record.gateways), 4.0),
+        row("network_flags", "Options", joined(flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name)), 5.0),
+        row("network_way_out", "Way out", way_out(record), 5.5),
+        typed(row("container", "# Containers", (probed + elsewhere).to_string(), 6.0), "number"),
+        row(
+            "network_unprobed",
+            "On hosts without a probe",
+            if elsewhere > 0 { elsewhere.to_string() } else { String::new() },
+            6.5,
+        ),
+        row("network_hosts", "Hosts", joined(hosts), 7.0),
+        row("network_vni", "VNI", joined(record.vnis()), 7.5),
+        Row { truncate: 12, ..row("network_id", "ID", key.id().to_string(), 8.0) },
+    ])
+}
+
+/// How what is in it reaches what is in no network of containers.
+fn way_out(network: &Network) -> &'static str {
+    let masquerade = network.options.get("com.docker.network.bridge.enable_ip_masquerade").map(String::as_str);
+    match network.driver.as_str() {
+        _ if network.internal => "none, it is internal",
+        "bridge" if masquerade == Some("false") => "routed by each host",
+        "bridge" => "NAT on its host",
+        "overlay" if network.ingress => "none, it brings in what is published",
+        "overlay" => "NAT on each host, through docker_gwbridge",
+        "macvlan" | "ipvlan" => "none needed, it is the hosts' own network",
+        "host" => "the host's own",
+        "null" => "none",
+        _ => "",
+    }
+}
+
+/// Who is in it: on hosts with a probe as these say, elsewhere as the engines have heard.
+fn members(store: &Store, key: &NetworkKey, holders: &[HostId]) -> BTreeMap<IpAddr, Member> {
+    let hosts: Vec<&HostState> = holders.iter().filter_map(|id| store.hosts.get(id)).collect();
+    let mut members = BTreeMap::new();
+    for host in &hosts {
+        let Some(network) = host.report.networks.get(key.id()) else { continue };
+        for (id, addresses) in &network.attached {
+            let Some(container) = host.report.containers.get(id) else { continue };
+            let endpoint = container.endpoints.values().find(|endpoint| endpoint.network.as_ref() == Some(key.id()));
+            for address in addresses {
+                let member = Member {
+                    name: container.name.clone(),
+                    mac: endpoint.map(|endpoint| endpoint.mac.clone()).unwrap_or_default(),
+                    host: host.api_name.clone(),
+                    is_probed: true,
+                };
+                members.insert(*address, member);
+            }
+        }
+    }
+    let here = addresses(hosts.iter().copied());
+    for overlay in hosts.iter().filter_map(|host| host.report.overlays.get(key.id())) {
+        for (address, member) in &overlay.members {
+            // Where there is a probe, that knows better.
+            let elsewhere = member.vtep.is_none_or(|vtep| !here.contains(&vtep));
+            if elsewhere && !members.contains_key(address) {
+                let host = member.vtep.map(|vtep| vtep.to_string()).unwrap_or_default();
+                let member = Member { name: member.name.clone(), mac: member.mac.clone(), host, is_probed: false };
+                members.insert(*address, member);
+            }
+        }
+    }
+    members
+}
+
+/// The hosts' own.
+fn addresses<'a>(hosts: impl Iterator<Item = &'a HostState>) -> HashSet<IpAddr> {
+    hosts.flat_map(|host| &host.report.host.local_networks).map(|network| network.address).collect()
+}
+
+/// For details: lists have no room for them.
+pub fn tables(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<Table> {
+    let members = members(store, key, holders).into_iter().map(|(address, member)| {
+        let probe = if member.is_probed { "" } else { "none there" };
+        let entries = vec![
+            ("name", member.name),
+            ("address", address.to_string()),
+            ("mac", member.mac),
+            ("host", member.host),
+            ("probe", probe.to_owned()),
+        ];
+        (address.to_string(), entries)
+    });
+    let columns = [
+        ("name", "Name", ""),
+        ("address", "Address", "ip"),
+        ("host", "Host", ""),
+        ("mac", "MAC", ""),
+        ("probe", "Probe", ""),
+    ];
+    let mut tables = vec![table("network_members", "Members", &columns, members, 0)];
+    let hosts: Vec<&HostState> = holders.iter().filter_map(|id| store.hosts.get(id)).collect();
+    let overlays = hosts.iter().filter_map(|host| Some((*host, host.report.overlays.get(key.id())?)));
+    let mut peers: BTreeMap<IpAddr, BTreeSet<&str>> = BTreeMap::new();
+    for (host, overlay) in overlays.clone() {
+        for peer in &overlay.peers {
+            peers.entry(*peer).or_default().insert(&host.api_name);
+        }
+    }
+    let all: BTreeSet<&str> = overlays.filter(|(_, o)| !o.peers.is_empty()).map(|(host, _)| &*host.api_name).collect();
+    let peers = peers.into_iter().map(|(address, known_by)| {
+        let has = |host: &&HostState| host.report.host.local_networks.iter().any(|network| network.address == address);
+        let name =
+            store.hosts.values().find(has).map_or_else(|| "no probe there".to_owned(), |host| host.api_name.clone());
+        let missing: Vec<&&str> = all.difference(&known_by).collect();
+        let entries = vec![("address", address.to_string()), ("host", name), ("unknown", joined(missing))];
+        (address.to_string(), entries)
+    });
+    let columns = [("address", "VTEP", "ip"), ("host", "Host", ""), ("unknown", "Not known on", "")];
+    tables.push(table("network_peers", "Peers", &columns, peers, 0));
+    tables.retain(|table| !table.rows.is_empty());
+    tables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_internal_network_has_no_way_out_whatever_carries_it() {
+        for driver in ["bridge", "overlay", "macvlan"] {
+            let network = Network { driver: driver.into(), internal: true, ..Network::default() };
+            assert_eq!(way_out(&network), "none, it is internal");
+        }
+        assert_eq!(
+            way_out(&Network { driver: "overlay".into(), ..Network::default() }),
+            "NAT on each host, through docker_gwbridge"
+        );
+        assert_eq!(way_out(&Network { driver: "somebody/plugin".into(), ..Network::default() }), "", "nobody knows");
+    }
+}
