@@ -212,7 +212,7 @@ impl Diagnosis {
     }
 
     /// What is worst of each thing with an open finding.
-    pub fn health(&self) -> BTreeMap<&Entity, Severity> {
+    pub fn health(&self) -> BTreeMap<Entity, Severity> {
         self.ledger.health()
     }
 }

@@ -3,6 +3,7 @@
 //! One owner holds it. A node stands for a thing that some host reports (or for the world outside); its facts stay in
 //! the store. What changed since the last look is collected as indices, which never leave the owner.
 
+pub mod daemons;
 mod held;
 pub mod join;
 mod residents;
@@ -23,6 +24,7 @@ use shared::report::{self, Evidence, NetworkScope};
 
 use crate::diagnose::Severity;
 use crate::store::{HostState, Store};
+use daemons::Daemon;
 use join::Join;
 
 /// What a node stands for.
@@ -36,6 +38,7 @@ pub enum Entity {
     Task(TaskId),
     SwarmNode(SwarmNodeId),
     WeavePeer(WeavePeerId),
+    Daemon(HostId, Daemon),
     /// Beyond all known networks.
     Outside(Outside),
 }
@@ -145,6 +148,7 @@ pub struct Topology {
     held: held::Held,
     /// Connections of Weave's peers among themselves, with the hosts whose routers tell of them.
     peerings: BTreeMap<weave::Peering, BTreeSet<HostId>>,
+    daemon_edges: HashSet<ConnectsKey>,
     /// Which node of its swarm each host is.
     members: BTreeMap<HostId, SwarmNodeId>,
     pub join: Join,
@@ -161,13 +165,13 @@ impl Topology {
     }
 
     /// Something may be wrong with other things than before.
-    pub fn mark(&mut self, health: BTreeMap<&Entity, Severity>) {
+    pub fn mark(&mut self, health: BTreeMap<Entity, Severity>) {
         let differs = |entity: &Entity| health.get(entity) != self.health.get(entity);
-        let all = health.keys().copied().chain(self.health.keys());
+        let all = health.keys().chain(self.health.keys());
         let nodes: Vec<NodeIndex> =
             all.filter(|entity| differs(entity)).filter_map(|entity| self.node(entity)).collect();
         self.changed.nodes.extend(nodes);
-        self.health = health.into_iter().map(|(entity, severity)| (entity.clone(), severity)).collect();
+        self.health = health;
     }
 
     pub fn health(&self, entity: &Entity) -> Option<Severity> {
@@ -195,7 +199,10 @@ impl Topology {
             self.changed.nodes.insert(host_node);
         }
         self.apply_networks(id, host, networks);
-        for (network, _) in &change.overlays.set {
+        // Whose addresses its members have, and which swarm it is of, is a host's fact.
+        let all = host.report.networks.keys().filter(|_| facts.is_some());
+        for network in change.overlays.set.iter().map(|(network, _)| network).chain(&change.overlays.removed).chain(all)
+        {
             let key = host.report.networks.get(network).map(|record| NetworkKey::new(id, network, record.scope));
             let node = key.and_then(|key| self.node(&Entity::Network(key)));
             self.changed.nodes.extend(node);
@@ -209,6 +216,7 @@ impl Topology {
             self.changed.nodes.extend(nodes);
         }
         self.apply_swarm(id, host, change);
+        self.apply_daemons(store, id, host_node, change);
         self.apply_processes(id, host, host_node, processes);
         self.apply_metrics(id, host_node, change);
         // Addresses first, connections after: they are looked up in them.
@@ -406,6 +414,7 @@ impl Topology {
             self.remove(&entity);
         }
         self.forget_swarm(id);
+        self.renew_daemon_edges(store);
         let held: Vec<NetworkKey> = self.network_holders.keys().cloned().collect();
         for key in held {
             self.release_network(id, &key);

@@ -10,7 +10,7 @@ use shared::view::{self, Details, Finding, TopologyInfo};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use crate::components::{card::Card, chrome, findings::Findings, help::Help, rail::Rail, table::Table};
+use crate::components::{board::Board, card::Card, chrome, findings::Findings, help::Help, rail::Rail, table::Table};
 use crate::connection::{self, Connection, Link, now_ms};
 use crate::layout::{self, Layout};
 use crate::model::{Model, Taken};
@@ -311,6 +311,7 @@ fn App() -> impl IntoView {
                     {move || match page.route.with(|route| route.mode) {
                         Mode::Graph => canvas::Graph().into_any(),
                         Mode::Table => Table().into_any(),
+                        Mode::Board => Board().into_any(),
                         Mode::Findings => Findings().into_any(),
                     }}
                     <Show when=move || page.route.with(|route| route.mode != Mode::Findings)><chrome::Empty/></Show>
@@ -398,6 +399,7 @@ pub fn counted(topology: &str, count: usize) -> String {
         "swarm-tasks" => ("task", "tasks"),
         "swarm-nodes" => ("Swarm node", "Swarm nodes"),
         "weave" => ("Weave peer", "Weave peers"),
+        "daemons" => ("daemon", "daemons"),
         _ => ("node", "nodes"),
     };
     text::plural(count, one, many)

@@ -10,6 +10,8 @@ pub enum Mode {
     #[default]
     Graph,
     Table,
+    /// A column for each host; of daemons only.
+    Board,
     /// What is wrong, instead of a topology.
     Findings,
 }
@@ -53,6 +55,7 @@ impl Route {
             let (name, value) = (decode(name), decode(value));
             match name.as_str() {
                 "mode" if value == "table" => route.mode = Mode::Table,
+                "mode" if value == "board" => route.mode = Mode::Board,
                 "mode" if value == "findings" => route.mode = Mode::Findings,
                 "mode" => {}
                 "finding" => route.finding = Some(value).filter(|v| !v.is_empty()),
@@ -63,6 +66,9 @@ impl Route {
                 }
             }
         }
+        if route.mode == Mode::Board && route.topology != "daemons" {
+            route.mode = Mode::Graph;
+        }
         route
     }
 
@@ -71,6 +77,7 @@ impl Route {
         match self.mode {
             Mode::Graph => {}
             Mode::Table => pairs.push("mode=table".into()),
+            Mode::Board => pairs.push("mode=board".into()),
             Mode::Findings => {
                 pairs.push("mode=findings".into());
                 pairs.extend(self.finding.as_ref().map(|finding| format!("finding={}", encode(finding))));
@@ -153,6 +160,7 @@ mod tests {
             topology: "containers-by-image".into(),
             options: [("system".to_owned(), "all".to_owned())].into(),
             mode: Mode::Table,
+            finding: None,
             selected: Some("rp/busybox;<container_image>".into()),
             search: "cpu > 50% & ünï".into(),
         };

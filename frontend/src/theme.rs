@@ -67,6 +67,7 @@ impl Theme {
         let like = match kind {
             "task" => "service",
             "node" | "peer" => "host",
+            "daemon" => "store",
             kind => kind,
         };
         let found = self.kinds.iter().find(|(name, ..)| *name == like).or_else(|| self.kinds.last());

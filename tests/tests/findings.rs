@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use scope_tests::api::{get, view};
+use scope_tests::api::{edges, get, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::{Testbed, text};
@@ -72,6 +72,22 @@ fn swarm(testbed: &Testbed) -> String {
         if all { Ok(()) } else { Err("not yet".into()) }
     });
     base
+}
+
+/// The daemons of all hosts side by side, the one that is down marked.
+fn board(base: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for (light, width, name) in [(true, 1280, "daemons-light"), (false, 1280, "daemons-dark"), (false, 500, "daemons-narrow")] {
+            let browser = Browser::open(width, 800, light).await;
+            browser.client.goto(&format!("{base}/#/daemons?mode=board")).await.unwrap();
+            let marked = "const t = [...document.querySelectorAll('.tile')]; \
+                          return t.length === 6 && t.some(t => t.classList.contains('failing') && t.textContent.includes('does not answer'))";
+            browser.until("six daemons, one of them marked", marked).await;
+            browser.screenshot(name).await;
+            browser.close().await;
+        }
+    });
 }
 
 /// Counted in the header, listed with both sides, marked on its node and in that node's card.
@@ -206,11 +222,21 @@ fn a_daemon_that_does_not_do_its_part_is_found_and_what_follows_hangs_below_it()
     let base = swarm(&testbed);
     testbed.docker(1, &["node", "promote", "h2", "h3"]);
     until(&base, "all is well", &[], &[]);
+    eventually("every daemon once, and each member of the swarm with its managers", PATIENCE, || {
+        let shown = view(&base, "daemons")?;
+        let nodes = shown["nodes"].as_object().unwrap();
+        let ids: Vec<&str> = nodes.keys().map(String::as_str).collect();
+        let expect = ["h1:engine", "h1:swarm", "h2:engine", "h2:swarm", "h3:engine", "h3:swarm"];
+        let all = expect.map(|id| format!("{id};<daemon>"));
+        let leads = nodes["h1:swarm;<daemon>"].to_string().contains("leader");
+        let count = edges(&shown).len();
+        if ids == all && leads && count > 0 { Ok(()) } else { Err(format!("{ids:?} {count}: {shown}")) }
+    });
 
     testbed.engine(3, "freeze");
     let found = until(&base, "an engine frozen", &["engine-not-answering"], &[]);
     until(&base, "its swarm misses it", &["engine-not-answering"], &["swarm-node-down"]);
-    assert_eq!((found["subject"]["label"].as_str(), found["host"].as_str()), (Some("h3"), Some("h3")));
+    assert_eq!((found["subject"]["label"].as_str(), found["host"].as_str()), (Some("Docker Engine"), Some("h3")));
     testbed.engine(3, "thaw");
     until(&base, "it answers", &[], &[]);
 
@@ -218,6 +244,7 @@ fn a_daemon_that_does_not_do_its_part_is_found_and_what_follows_hangs_below_it()
     let found = until(&base, "an engine killed", &["engine-down"], &[]);
     until(&base, "its swarm misses it", &["engine-down"], &["swarm-manager-unreachable", "swarm-node-down"]);
     assert!(says(&found).contains("answered last at"), "{found}");
+    board(&base);
     testbed.engine(3, "start");
     until(&base, "it is up", &[], &[]);
 

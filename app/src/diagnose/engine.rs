@@ -6,6 +6,7 @@ use shared::report::{Collector, CollectorState, Trouble};
 use super::{A_MOMENT_MS, Suspicion};
 use crate::store::HostState;
 use crate::topology::Entity;
+use crate::topology::daemons::Daemon;
 
 pub fn id(host: HostId) -> String {
     format!("engine:{host}")
@@ -36,7 +37,8 @@ fn answers(id: HostId, host: &HostState) -> Option<Suspicion> {
         at => format!("it answered last at {}", crate::view::wording::rfc3339(at)),
     };
     let running = host.report.containers.values().filter(|container| container.pid.is_some()).count();
-    let suspicion = Suspicion::new(self::id(id), kind, Entity::Host(id), summary).on(id).after(A_MOMENT_MS);
+    let suspicion =
+        Suspicion::new(self::id(id), kind, Entity::Daemon(id, Daemon::Engine), summary).on(id).after(A_MOMENT_MS);
     Some(
         suspicion
             .says(format!("probe on {here}"), format!("{}\n{last}", status.message))
@@ -60,8 +62,12 @@ fn advertises(id: HostId, host: &HostState) -> Option<Suspicion> {
     let here = &host.api_name;
     let addresses = own.iter().map(|network| network.address).filter(|a| !shared::addr::is_confined(*a));
     let summary = format!("{here} advertises {address}, which it does not have");
-    let suspicion =
-        Suspicion::new(format!("advertise-address:{id}"), "wrong-advertise-address", Entity::Host(id), summary);
+    let suspicion = Suspicion::new(
+        format!("advertise-address:{id}"),
+        "wrong-advertise-address",
+        Entity::Daemon(id, Daemon::Swarm),
+        summary,
+    );
     Some(
         suspicion
             .on(id)

@@ -124,18 +124,29 @@ impl Ledger {
         FindingCount { failing: of(Severity::Failing), warning: of(Severity::Warning), revision: self.revision }
     }
 
-    pub fn health(&self) -> BTreeMap<&Entity, Severity> {
+    /// What is worst of each thing with an open finding. A host whose daemon fails is not well itself.
+    pub fn health(&self) -> BTreeMap<Entity, Severity> {
         let mut health = BTreeMap::new();
         for Entry { what, .. } in self.open.values() {
-            let worst = health.entry(&what.subject).or_insert(what.severity);
-            *worst = (*worst).max(what.severity);
+            let host = match what.subject {
+                Entity::Daemon(host, _) => Some(Entity::Host(host)),
+                _ => None,
+            };
+            for entity in host.into_iter().chain([what.subject.clone()]) {
+                let worst = health.entry(entity).or_insert(what.severity);
+                *worst = (*worst).max(what.severity);
+            }
         }
         health
     }
 
     /// Of one thing, those that are open.
     pub fn of(&self, subject: &Entity, now: Now) -> Vec<Finding> {
-        let open = self.open.values().filter(|entry| entry.what.subject == *subject);
+        let concerns = |entry: &&Entry| match entry.what.subject {
+            Entity::Daemon(host, _) if *subject == Entity::Host(host) => true,
+            _ => entry.what.subject == *subject,
+        };
+        let open = self.open.values().filter(concerns);
         open.map(|entry| finding(entry, true, now).2).collect()
     }
 }
@@ -149,6 +160,7 @@ fn named(what: &Suspicion, store: &Store, topology: &Topology) -> Option<(view::
         Entity::Task(_) => Kind::SwarmTasks,
         Entity::SwarmNode(_) => Kind::SwarmNodes,
         Entity::WeavePeer(_) => Kind::Weave,
+        Entity::Daemon(..) => Kind::Daemons,
         Entity::Container(..) | Entity::Outside(_) => Kind::Containers,
     };
     let place = Place::Single(what.subject.clone());

@@ -9,6 +9,7 @@ use shared::report::{Collector, CollectorState, ServiceMode, SwarmNode, Task, Tr
 
 use super::{A_MOMENT_MS, Suspicion, engine};
 use crate::store::{HostState, Liveness, Store};
+use crate::topology::daemons::Daemon;
 use crate::topology::{Entity, Topology};
 
 /// A task that is on its way has so long to get there without an error, milliseconds.
@@ -177,7 +178,7 @@ fn leaderless(store: &Store, topology: &Topology) -> Vec<Suspicion> {
     });
     managers
         .map(|(id, host, member, status)| {
-            let entity = Entity::SwarmNode(member.node.clone());
+            let entity = Entity::Daemon(id, Daemon::Swarm);
             let others = member.managers.keys().filter_map(|node| topology.host_of(node)).filter(|other| *other != id);
             let summary = format!("{} manages a swarm that has no leader", host.api_name);
             Suspicion::new(format!("swarm-no-leader:{id}"), "swarm-no-leader", entity, summary)

@@ -6,6 +6,7 @@ use shared::report::{Collector, CollectorState, Trouble, WeaveConnection, WeaveI
 use super::{A_MOMENT_MS, Suspicion};
 use crate::store::HostState;
 use crate::topology::Entity;
+use crate::topology::daemons::Daemon;
 
 /// A connection may be tried once or twice before it is there, milliseconds.
 const TRIED_FOR_MS: u64 = 4_000;
@@ -117,7 +118,7 @@ fn answers(id: HostId, host: &HostState) -> Option<Suspicion> {
         0 => "it never answered this probe".to_owned(),
         at => format!("it answered last at {}", crate::view::wording::rfc3339(at)),
     };
-    let subject = host.report.weave.keys().next().map_or(Entity::Host(id), |name| Entity::WeavePeer(name.clone()));
+    let subject = Entity::Daemon(id, Daemon::Weave);
     let suspicion = Suspicion::new(format!("weave-router:{id}"), "weave-router-down", subject, summary);
     Some(
         suspicion

@@ -10,7 +10,7 @@ use super::{ConnectsKey, Entity, Topology, join};
 use crate::store::{HostState, Liveness, Store};
 
 /// On which routers listen for each other.
-const PORT: u16 = 6783;
+pub const PORT: u16 = 6783;
 
 /// From who opened a connection to the other.
 pub type Peering = (WeavePeerId, WeavePeerId);

@@ -19,10 +19,11 @@ pub enum Kind {
     SwarmTasks,
     SwarmNodes,
     Weave,
+    Daemons,
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Processes,
         Self::ProcessesByName,
         Self::Containers,
@@ -34,6 +35,7 @@ impl Kind {
         Self::SwarmTasks,
         Self::SwarmNodes,
         Self::Weave,
+        Self::Daemons,
     ];
 
     pub fn id(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Kind {
             Self::SwarmTasks => "swarm-tasks",
             Self::SwarmNodes => "swarm-nodes",
             Self::Weave => "weave",
+            Self::Daemons => "daemons",
         }
     }
 
@@ -69,6 +72,7 @@ impl Kind {
             Self::SwarmTasks => "Tasks",
             Self::SwarmNodes => "Swarm nodes",
             Self::Weave => "Weave Net",
+            Self::Daemons => "Daemons",
         }
     }
 
@@ -78,6 +82,7 @@ impl Kind {
             Self::Containers => 2,
             Self::Networks | Self::SwarmServices => 3,
             Self::Hosts => 4,
+            Self::Daemons => 5,
             Self::ProcessesByName
             | Self::ContainersByHostname
             | Self::ContainersByImage
@@ -99,7 +104,8 @@ impl Kind {
             | Self::Networks
             | Self::SwarmTasks
             | Self::SwarmNodes
-            | Self::Weave => &[],
+            | Self::Weave
+            | Self::Daemons => &[],
         }
     }
 
@@ -215,7 +221,9 @@ pub fn list(filters: &[LabelFilter], mut stats: impl FnMut(Kind) -> Stats) -> Ve
     let mut info = |kind: Kind| TopologyInfo {
         name: kind.name().to_owned(),
         rank: kind.rank(),
-        hide_if_empty: kind.is_of_processes() || kind.is_of_swarm() || matches!(kind, Kind::Networks | Kind::Weave),
+        hide_if_empty: kind.is_of_processes()
+            || kind.is_of_swarm()
+            || matches!(kind, Kind::Networks | Kind::Weave | Kind::Daemons),
         options: groups(kind, filters)
             .into_iter()
             .map(|group| OptionGroup {
@@ -228,7 +236,7 @@ pub fn list(filters: &[LabelFilter], mut stats: impl FnMut(Kind) -> Stats) -> Ve
         sub_topologies: Vec::new(),
         stats: stats(kind),
     };
-    let top = [Kind::Containers, Kind::Hosts, Kind::Networks, Kind::Processes, Kind::SwarmServices];
+    let top = [Kind::Containers, Kind::Daemons, Kind::Hosts, Kind::Networks, Kind::Processes, Kind::SwarmServices];
     let mut list: Vec<TopologyInfo> = top
         .into_iter()
         .map(|kind| {

@@ -37,6 +37,11 @@ pub fn details(
     let mut summary = summary::render(view.variant.kind, place, members, topology, store)?;
     summary.metrics = measure::sampled(place, store, now);
     summary.tables.extend(tables(place, topology, store));
+    if let Place::Single(Entity::Container(host, id)) = place
+        && let Some(host) = store.hosts.get(host)
+    {
+        summary.metadata.extend(wording::networks::container_rows(host, id));
+    }
     summary.adjacency = view.neighbours(slot);
     tell_time(&mut summary, now.wall_ms);
     let mut children = children(view.variant.kind, place, members, topology, store);
@@ -114,6 +119,7 @@ fn children(
     let mut containers = Vec::new();
     let mut processes = Vec::new();
     let mut tasks = Vec::new();
+    let mut daemons = Vec::new();
     let mut images: BTreeMap<String, BTreeSet<NodeIndex>> = BTreeMap::new();
     for entity in &inside {
         let one = |kind| {
@@ -137,6 +143,7 @@ fn children(
             }
             Entity::Process(..) => processes.extend(one(Kind::Processes)),
             Entity::Task(_) => tasks.extend(one(Kind::SwarmTasks)),
+            Entity::Daemon(..) => daemons.extend(one(Kind::Daemons)),
             Entity::Host(_)
             | Entity::Network(_)
             | Entity::Service(_)
@@ -168,6 +175,7 @@ fn children(
         group("containers", "Containers", containers, cpu_memory("docker_cpu_total_usage", "docker_memory_usage")),
         group("processes", "Processes", processes, process_columns),
         group("containers-by-image", "Container images", images, Vec::new()),
+        group("daemons", "Daemons", daemons, vec![column("daemon_state", "Health", "")]),
     ];
     groups.retain(|group| !group.nodes.is_empty());
     if kind.is_of_processes() && !is_group {

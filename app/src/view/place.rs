@@ -23,7 +23,8 @@ pub enum Place {
 /// Where the ends of conversations of `entity` stand, and whether `entity` itself makes the node be there.
 pub fn place(kind: Kind, entity: &Entity, store: &Store) -> Option<(Place, bool)> {
     if let Entity::Outside(_) = entity {
-        return (!matches!(kind, Kind::Networks | Kind::Weave)).then(|| (Place::Single(entity.clone()), true));
+        return (!matches!(kind, Kind::Networks | Kind::Weave | Kind::Daemons))
+            .then(|| (Place::Single(entity.clone()), true));
     }
     match (kind, entity) {
         (Kind::Processes, Entity::Process(..)) => Some((Place::Single(entity.clone()), true)),
@@ -48,7 +49,8 @@ pub fn place(kind: Kind, entity: &Entity, store: &Store) -> Option<(Place, bool)
         (Kind::SwarmServices, Entity::Service(_))
         | (Kind::SwarmTasks, Entity::Task(_))
         | (Kind::SwarmNodes, Entity::SwarmNode(_))
-        | (Kind::Weave, Entity::WeavePeer(_)) => Some((Place::Single(entity.clone()), true)),
+        | (Kind::Weave, Entity::WeavePeer(_))
+        | (Kind::Daemons, Entity::Daemon(..)) => Some((Place::Single(entity.clone()), true)),
         // Of a host that is in no swarm nothing is missed here.
         (Kind::SwarmServices | Kind::SwarmTasks, _) => match entity {
             Entity::Container(host, _) | Entity::Process(host, _) | Entity::Host(host)
@@ -132,6 +134,7 @@ pub fn api_id(kind: Kind, place: &Place, store: &Store) -> Option<String> {
         Place::Single(Entity::Task(id)) => format!("{id};<swarm_task>"),
         Place::Single(Entity::SwarmNode(id)) => format!("{id};<swarm_node>"),
         Place::Single(Entity::WeavePeer(id)) => format!("#{id}"),
+        Place::Single(Entity::Daemon(host, daemon)) => format!("{}:{};<daemon>", name(host)?, daemon.id()),
         Place::Single(Entity::Outside(Outside::Inbound)) => "in-theinternet".into(),
         Place::Single(Entity::Outside(Outside::Outbound)) => "out-theinternet".into(),
         Place::Group(group) if kind == Kind::ContainersByImage => format!("{group};<container_image>"),

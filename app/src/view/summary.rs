@@ -1,5 +1,6 @@
 //! A node of a view in words: everything but its metrics and its neighbours.
 
+mod daemons;
 mod swarm;
 pub mod weave;
 
@@ -43,6 +44,7 @@ pub fn render(
         Place::Single(Entity::Service(id)) => swarm::service_summary(store, topology, id),
         Place::Single(Entity::Task(id)) => swarm::task_summary(store, topology, id),
         Place::Single(Entity::SwarmNode(id)) => swarm::node_summary(store, topology, id),
+        Place::Single(Entity::Daemon(host, daemon)) => daemons::daemon_summary(store, topology, *host, *daemon)?,
         Place::Single(Entity::WeavePeer(id)) => weave::peer_summary(store, topology, id)?,
         Place::Single(Entity::Outside(outside)) => outside_summary(*outside),
         Place::Group(name) => group_summary(kind, name, members, topology, store),

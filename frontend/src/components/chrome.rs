@@ -87,6 +87,11 @@ pub fn ViewBar() -> impl IntoView {
         <div class="viewbar">
             <h1>{title}</h1>
             <div class="segments" role="group" aria-label="View">
+                <Show when=move || page.route.with(|route| route.topology == "daemons")>
+                    <button class:on=mode(Mode::Board) title="Board" on:click=move |_| page.go(|r| r.mode = Mode::Board)>
+                        <Icon name="board"/>"Board"
+                    </button>
+                </Show>
                 <button class:on=mode(Mode::Graph) title="Graph (g)" on:click=move |_| page.go(|r| r.mode = Mode::Graph)>
                     <Icon name="graph"/>"Graph"
                 </button>

@@ -55,6 +55,7 @@ pub fn of_kind(kind: &str) -> &'static str {
         "network" => "network",
         "outside" => "outside",
         "service" | "task" => "service",
+        "daemon" => "daemon",
         _ => "process",
     }
 }
@@ -67,6 +68,7 @@ pub fn of_topology(id: &str) -> &'static str {
         "containers-by-image" => "image",
         "hosts" | "swarm-nodes" | "weave" => "host",
         "swarm-services" | "swarm-tasks" => "service",
+        "daemons" => "daemon",
         _ => "network",
     }
 }
@@ -86,6 +88,8 @@ fn path(name: &str) -> &'static str {
             "M1.5 8h2.25M7.15 8h1.7M12.25 8h2.25M7.15 8a1.7 1.7 0 1 1-3.4 0 1.7 1.7 0 0 1 3.4 0zM12.25 8a1.7 1.7 0 1 1-3.4 0 1.7 1.7 0 0 1 3.4 0z"
         }
         "outside" => "M4.6 12.5a2.9 2.9 0 0 1-.35-5.78 3.9 3.9 0 0 1 7.5-.5 3.2 3.2 0 0 1-.2 6.28z",
+        "daemon" => "M1.75 8.5h2.9l1.75-5 3.1 9 1.75-4h3",
+        "board" => "M2.5 2.75h2.75v10.5H2.5zM6.6 2.75h2.8v10.5H6.6zM10.75 2.75h2.75v10.5h-2.75z",
         "graph" => {
             "M9.75 3.75a1.75 1.75 0 1 1-3.5 0 1.75 1.75 0 0 1 3.5 0zM5.5 12.25a1.75 1.75 0 1 1-3.5 0 1.75 1.75 0 0 1 3.5 0zM14 12.25a1.75 1.75 0 1 1-3.5 0 1.75 1.75 0 0 1 3.5 0zM7.2 5.35l-2.6 5.3M8.8 5.35l2.6 5.3"
         }

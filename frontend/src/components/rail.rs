@@ -11,7 +11,7 @@ use crate::route::Mode;
 const GROUPS: [(&str, &[&str]); 3] = [
     ("Workloads", &["processes", "containers", "swarm-services"]),
     ("Networks", &["networks"]),
-    ("Machines", &["hosts"]),
+    ("Machines", &["hosts", "daemons"]),
 ];
 
 pub fn id_of(info: &TopologyInfo) -> String {
@@ -74,9 +74,13 @@ fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
                 route.topology.clone_from(&id);
                 route.selected = None;
             }
-            if route.mode == Mode::Findings {
-                route.mode = Mode::Graph;
-            }
+            // Daemons are looked at side by side, unless somebody would rather have a list.
+            route.mode = match route.mode {
+                Mode::Graph | Mode::Findings if id == "daemons" => Mode::Board,
+                Mode::Findings => Mode::Graph,
+                Mode::Board if id != "daemons" => Mode::Graph,
+                mode => mode,
+            };
         });
     };
     view! {

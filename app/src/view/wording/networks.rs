@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use foldhash::HashSet;
-use shared::id::HostId;
-use shared::report::{Network, NetworkScope};
+use shared::id::{ContainerId, HostId};
+use shared::report::{LinkKey, Network, NetworkScope};
 use shared::view::{Row, Table};
 
 use super::links::table;
@@ -63,6 +63,7 @@ pub fn rows(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<Row> {
             6.5,
         ),
         row("network_hosts", "Hosts", joined(hosts), 7.0),
+        row("network_kept_by", "Kept by", kept_by(store, record, holders), 7.2),
         row("network_vni", "VNI", joined(record.vnis()), 7.5),
         Row { truncate: 12, ..row("network_id", "ID", key.id().to_string(), 8.0) },
     ])
@@ -81,6 +82,54 @@ fn way_out(network: &Network) -> &'static str {
         "host" => "the host's own",
         "null" => "none",
         _ => "",
+    }
+}
+
+/// For a container's details: how it gets out, and what Weave Net knows of it.
+pub fn container_rows(host: &HostState, id: &ContainerId) -> Vec<Row> {
+    let Some(container) = host.report.containers.get(id).filter(|container| container.state.is_running()) else {
+        return Vec::new();
+    };
+    let networks = container.endpoints.values().filter_map(|e| host.report.networks.get(e.network.as_ref()?));
+    let networks: Vec<&Network> = networks.collect();
+    let out: BTreeSet<&str> = networks.iter().filter(|network| !network.internal).map(|n| way_out(n)).collect();
+    let way_out = match (networks.is_empty(), networks.iter().all(|network| network.internal)) {
+        (true, _) => String::new(),
+        (false, true) if networks.len() == 1 => "none, its network is internal".into(),
+        (false, true) => "none, all its networks are internal".into(),
+        (false, false) => joined(out),
+    };
+    let dns = host.report.weave.values().filter_map(|router| router.dns.as_ref()).flat_map(|dns| &dns.entries);
+    let mut names: Vec<&str> =
+        dns.filter(|entry| entry.container.as_ref() == Some(id)).map(|entry| &*entry.name).collect();
+    names.dedup();
+    // Weave's own name for what it puts into a container, attached by Docker or later by hand.
+    let links = container.namespace.into_iter().flat_map(|namespace| {
+        host.report.links.range(LinkKey { namespace, index: 0 }..=LinkKey { namespace, index: u32::MAX })
+    });
+    let macs = links.filter(|(_, link)| link.name.starts_with("ethwe")).map(|(_, link)| link.mac.as_str());
+    present(vec![
+        row("docker_container_way_out", "Way out", way_out, 8.5),
+        row("weave_mac_address", "Weave MAC", joined(macs), 17.0),
+        row("weave_dns_hostname", "Weave DNS Name", joined(names.iter().map(|name| name.trim_end_matches('.'))), 18.0),
+    ])
+}
+
+/// Who keeps what all hosts know of it.
+fn kept_by(store: &Store, record: &Network, holders: &[HostId]) -> String {
+    let hosts = || holders.iter().filter_map(|id| store.hosts.get(id));
+    match record.scope {
+        NetworkScope::Swarm => {
+            let manages = |host: &&HostState| {
+                let engine = host.report.host.engine.as_ref();
+                engine.and_then(|engine| engine.swarm.as_ref()).is_some_and(|member| member.is_manager)
+            };
+            let mut managers: Vec<&str> = hosts().filter(manages).map(|host| host.api_name.as_str()).collect();
+            managers.sort_unstable();
+            if managers.is_empty() { "a swarm".into() } else { format!("a swarm, managed by {}", managers.join(", ")) }
+        }
+        NetworkScope::Global => "a cluster store".into(),
+        NetworkScope::Local | NetworkScope::Unknown => String::new(),
     }
 }
 

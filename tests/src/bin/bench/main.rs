@@ -4,7 +4,9 @@
 //! include their share of its cores; the load's threads have a lower priority, because they stand for other machines. Nothing leaves loopback and the testbed.
 
 mod app;
+mod audit;
 mod figures;
+mod links;
 mod page;
 mod probe;
 mod process;
@@ -19,7 +21,8 @@ use std::time::Duration;
 use figures::Figures;
 use scope_tests::load::Load;
 
-const USAGE: &str = "usage: bench [BINARY [PART]...]        PART: app, fleet, probe, page; all of them unless said
+const USAGE: &str =
+    "usage: bench [BINARY [PART]...]        PART: app, fleet, audit, links, probe, page; all of them unless said
        bench soak BINARY [MINUTES]    churn for so long (60), and whether memory stayed flat
        bench record ADDRESS:PORT FILE [FRAMES]    what the first probe that connects says, as a fixture
        bench load ADDRESS:PORT [HOSTS]    only the load, against an app that runs, until it is ended";
@@ -76,6 +79,14 @@ fn figures(binary: &Path, parts: &[&str]) {
     if wanted("fleet") {
         println!("the app under the load of 1,000 hosts:");
         runtime().block_on(app::measure_fleet(binary, &mut figures));
+    }
+    if wanted("audit") {
+        println!("control plane against kernel:");
+        audit::measure(&mut figures);
+    }
+    if wanted("links") {
+        println!("the links of 500 namespaces:");
+        links::measure(&mut figures);
     }
     if wanted("probe") {
         println!("a probe on a host with 50 containers:");
