@@ -9,6 +9,7 @@ pub mod join;
 mod residents;
 pub mod scope;
 pub mod swarm;
+pub mod unprobed;
 pub mod weave;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use crate::diagnose::Severity;
 use crate::store::{HostState, Store};
 use daemons::Daemon;
 use join::Join;
+use unprobed::Unprobed;
 
 /// What a node stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +41,8 @@ pub enum Entity {
     SwarmNode(SwarmNodeId),
     WeavePeer(WeavePeerId),
     Daemon(HostId, Daemon),
+    /// A container on a host without a probe.
+    Unprobed(Unprobed),
     /// Beyond all known networks.
     Outside(Outside),
 }
@@ -149,6 +153,7 @@ pub struct Topology {
     /// Connections of Weave's peers among themselves, with the hosts whose routers tell of them.
     peerings: BTreeMap<weave::Peering, BTreeSet<HostId>>,
     daemon_edges: HashSet<ConnectsKey>,
+    unprobed: BTreeMap<NetworkId, unprobed::Members>,
     /// Which node of its swarm each host is.
     members: BTreeMap<HostId, SwarmNodeId>,
     pub join: Join,
@@ -222,6 +227,7 @@ impl Topology {
         // Addresses first, connections after: they are looked up in them.
         let readdressed = facts.is_some() || !containers.is_empty() || !networks.is_empty() || !namespaces.is_empty();
         let mut touched = self.join.rehome(store, id, change, readdressed);
+        touched.extend(self.apply_unprobed(store, id, change));
         touched.extend(self.join.take_connections(store, id, change, now_ms));
         self.settle(store, touched, now_ms);
     }
@@ -385,7 +391,8 @@ impl Topology {
         self.changed.nodes.extend(mine);
         self.touch_held(id);
         let down = store.hosts.get(&id).is_none_or(|h| h.liveness == crate::store::Liveness::Down);
-        let touched = if down { self.join.drop_host(id) } else { self.join.revive_host(store, id, now_ms) };
+        let mut touched = if down { self.join.drop_host(id) } else { self.join.revive_host(store, id, now_ms) };
+        touched.extend(self.renew_all_unprobed(store));
         self.settle(store, touched, now_ms);
     }
 
@@ -419,6 +426,7 @@ impl Topology {
         for key in held {
             self.release_network(id, &key);
         }
+        touched.extend(self.renew_all_unprobed(store));
         self.settle(store, touched, now_ms);
     }
 

@@ -272,6 +272,7 @@ fn shape(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
     let (fill, line) = theme.kind(&node.kind);
     let stopped = node.state == "stopped";
     let lost = matches!(node.state.as_str(), "stale" | "down");
+    let unprobed = node.state == "unprobed";
     if lost {
         g.set_global_alpha(0.6);
     }
@@ -292,11 +293,11 @@ fn shape(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
         }
     }
     outline(g, &node.kind, p, 0.0);
-    g.set_fill_style_str(if stopped { &theme.canvas } else { fill });
+    g.set_fill_style_str(if stopped || unprobed { &theme.canvas } else { fill });
     g.fill();
     cpu_fill(g, theme, node, p, height);
     outline(g, &node.kind, p, 0.0);
-    dash(g, if lost { &[5.0, 4.0] } else { &[] });
+    dash(g, if lost || unprobed { &[5.0, 4.0] } else { &[] });
     g.stroke();
     dash(g, &[]);
     if node.state == "paused" && height >= 20.0 {

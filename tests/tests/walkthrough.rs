@@ -11,6 +11,12 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Seen, not only known: the canvas has more colours than its grid.
+const COLOURS: &str = "const c = document.querySelector('canvas'); \
+                       const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; const s = new Set(); \
+                       for (let i = 0; i < d.length; i += 4) s.add(d[i] << 16 | d[i + 1] << 8 | d[i + 2]); \
+                       return s.size > 40";
+
 fn details(base: &str, topology: &str, label: &str) -> Result<Value, String> {
     let shown = view(base, topology)?;
     let id = node(&shown, label).ok_or_else(|| format!("no {label}"))?["id"].as_str().unwrap().to_owned();
@@ -37,8 +43,11 @@ fn an_application_and_its_database_are_shown_with_their_networks_and_their_ways_
     testbed.container(2, "my-wordpress-database", &["--network", "wpinside"], database);
     let application = "(while :; do nc -l -p 80 -e cat; done) & \
                        while :; do (while :; do echo q; sleep 1; done) | nc my-wordpress-database 3306; sleep 0.2; done";
-    testbed.container(1, "my-wordpress-app", &["--network", "wpoutside", "-p", "80:80"], application);
+    // Connected before it starts: a name that is not there yet is looked up at length.
+    let create = ["create", "--name", "my-wordpress-app", "--network", "wpoutside", "-p", "80:80"];
+    testbed.docker(1, &[&create[..], &["rp/busybox:1", "sh", "-c", application]].concat());
     testbed.docker(1, &["network", "connect", "wpinside", "my-wordpress-app"]);
+    testbed.docker(1, &["start", "my-wordpress-app"]);
 
     // Both networks once each, however many engines list them.
     let shown = eventually("both networks with all their members", PATIENCE, || {
@@ -92,12 +101,57 @@ fn an_application_and_its_database_are_shown_with_their_networks_and_their_ways_
         let told =
             "return (document.querySelector('.card')?.textContent ?? '').includes('none, its network is internal')";
         browser.until("the database has no way out", told).await;
-        let colours = "const c = document.querySelector('canvas'); \
-                       const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; const s = new Set(); \
-                       for (let i = 0; i < d.length; i += 4) s.add(d[i] << 16 | d[i + 1] << 8 | d[i + 2]); \
-                       return s.size > 40";
-        browser.until("a picture", colours).await;
+        browser.until("a picture", COLOURS).await;
         browser.screenshot("walkthrough-light").await;
         browser.close().await;
+    });
+}
+
+#[test]
+fn what_runs_on_a_host_without_a_probe_is_known_by_its_network_and_not_left_out() {
+    let testbed = Testbed::up(2, true);
+    testbed.launch(1, &["--window", "4s"]);
+    let base = testbed.url(1);
+    testbed.docker(1, &["network", "create", "-d", "overlay", "--attachable", "mesh"]);
+    testbed.container(2, "far", &["--network", "mesh"], "while :; do nc -l -p 7000 -e cat; done");
+    let call = "while :; do (while :; do echo q; sleep 1; done) | nc far 7000; sleep 0.2; done";
+    testbed.container(1, "near", &["--network", "mesh"], call);
+    let until_calls = |what: &str| {
+        eventually(what, PATIENCE, || {
+            let found = container_edges(&base)?;
+            let expect = BTreeSet::from(["near -> far:7000".to_owned()]);
+            if found == expect { Ok(view(&base, "containers")?) } else { Err(format!("{found:?}")) }
+        })
+    };
+    let shown = until_calls("the one with a probe calls the one without");
+    let far = node(&shown, "far").unwrap();
+    assert_eq!((far["state"].as_str(), far["labelMinor"].as_str()), (Some("unprobed"), Some(&*testbed.address(2))));
+    assert_eq!(far["networks"][0]["label"], "mesh");
+    let mesh = details(&base, "networks", "mesh").unwrap();
+    assert_eq!(names(&mesh, "network_members"), ["far", "near"].map(str::to_owned).into());
+    assert_eq!(row(&mesh, "network_unprobed"), "1");
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, true).await;
+        browser.client.goto(&format!("{base}/#/containers")).await.unwrap();
+        browser.until("two containers", "return +document.querySelector('canvas')?.dataset.nodes === 2").await;
+        browser.until("a picture", COLOURS).await;
+        browser.screenshot("unprobed-light").await;
+        browser.close().await;
+    });
+
+    // With a probe it is what it is, once.
+    testbed.launch(2, &[&testbed.address(1)]);
+    eventually("it is a container like any other", PATIENCE, || {
+        let shown = view(&base, "containers")?;
+        let all: Vec<&Value> = shown["nodes"].as_object().unwrap().values().filter(|n| n["label"] == "far").collect();
+        if all.len() == 1 && all[0]["state"].is_null() { Ok(()) } else { Err(format!("{all:?}")) }
+    });
+    until_calls("and is called as before");
+    testbed.docker(2, &["rm", "-f", "far"]);
+    eventually("it is gone", PATIENCE, || {
+        let shown = view(&base, "containers")?;
+        if node(&shown, "far").is_none() { Ok(()) } else { Err("still there".into()) }
     });
 }

@@ -161,7 +161,7 @@ fn named(what: &Suspicion, store: &Store, topology: &Topology) -> Option<(view::
         Entity::SwarmNode(_) => Kind::SwarmNodes,
         Entity::WeavePeer(_) => Kind::Weave,
         Entity::Daemon(..) => Kind::Daemons,
-        Entity::Container(..) | Entity::Outside(_) => Kind::Containers,
+        Entity::Container(..) | Entity::Unprobed(_) | Entity::Outside(_) => Kind::Containers,
     };
     let place = Place::Single(what.subject.clone());
     let label = summary::render(kind, &place, &std::collections::BTreeSet::new(), topology, store)?.label;

@@ -12,11 +12,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use foldhash::{HashMap, HashSet};
 use shared::addr::{Protocol, Subnet, Tuple};
 use shared::delta::Delta;
-use shared::id::{ConnectionId, HostId, NetNsId, ProcessId};
+use shared::id::{ConnectionId, HostId, NetNsId, NetworkId, ProcessId};
 use shared::report::{Connection, Evidence, Flow, FlowKey, ListenerKey, Role};
 
 use super::residents::Residents;
 use super::scope::{Addresses, Holder, Readdressed, Scope};
+use super::unprobed::Members;
 use super::{ConnectsKey, Entity, NetworkKey, Outside};
 use crate::store::{Liveness, Store};
 
@@ -382,6 +383,14 @@ impl Join {
         touched
     }
 
+    /// Containers without a probe came, went or have other addresses in a network.
+    pub fn set_unprobed(&mut self, network: &NetworkId, before: &Members, now: &Members) -> Vec<HalfId> {
+        self.addresses.set_unprobed(network, before, now);
+        let differ = |address: &&IpAddr| before.get(*address) != now.get(*address);
+        let addresses: BTreeSet<&IpAddr> = before.keys().chain(now.keys()).filter(differ).collect();
+        addresses.into_iter().filter_map(|address| self.by_remote.get(address)).flatten().copied().collect()
+    }
+
     pub fn forget_addresses(&mut self, id: HostId) -> Vec<HalfId> {
         self.residents.forget(id);
         let Readdressed { addresses, rebounded, .. } = self.addresses.forget(id);
@@ -507,12 +516,12 @@ impl Join {
         let scope = self.addresses.scope(id.host(), half.namespace, far_end(half).ip());
         let holder = match &scope {
             Scope::Namespace(..) => None,
-            Scope::Host(_) | Scope::Network(_) | Scope::Underlay => {
-                self.addresses.holder(&scope, far_end(half).ip()).cloned()
-            }
+            Scope::Host(_) | Scope::Network(_) | Scope::Underlay => self.addresses.holder(&scope, far_end(half).ip()),
         };
         let due = half.opened_ms + PARTNER_PATIENCE_MS;
-        let known = holder.is_some() || matches!(scope, Scope::Namespace(..));
+        // From a host without a probe no partner comes.
+        let reports = matches!(holder, Some(Holder::Host(_) | Holder::Container(..)));
+        let known = reports || matches!(scope, Scope::Namespace(..));
         if known && now_ms < due && half.closed_ms.is_none() {
             return Wanted::PartnerUntil(due);
         }
@@ -547,6 +556,7 @@ impl Join {
         let (other, outside) = match (&scope, holder) {
             (Scope::Namespace(..), _) => (self.listener(store, host, half.namespace, half.protocol, far)?, None),
             (_, Some(Holder::Container(host, container))) => (Entity::Container(host, container), None),
+            (_, Some(Holder::Unprobed(one))) => (Entity::Unprobed(one), None),
             (_, Some(Holder::Host(there))) => {
                 let port = if is_client { far.port() } else { 0 };
                 (self.on_host(store, there, half.protocol, far.ip(), port), None)

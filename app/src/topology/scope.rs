@@ -9,6 +9,7 @@ use shared::addr::{Subnet, is_confined};
 use shared::id::{ContainerId, HostId, NetNsId, NetworkId};
 use shared::report::NetworkScope;
 
+use super::unprobed::{Members, Unprobed};
 use crate::store::{HostState, Store};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +29,8 @@ pub enum Scope {
 pub enum Holder {
     Host(HostId),
     Container(HostId, ContainerId),
+    /// On a host without a probe.
+    Unprobed(Unprobed),
 }
 
 /// What one host's report says of addresses, digested.
@@ -47,6 +50,8 @@ struct Book {
 pub struct Addresses {
     books: HashMap<HostId, Book>,
     holders: HashMap<(Scope, IpAddr), BTreeSet<Holder>>,
+    /// Who has an address where nobody that reports has it.
+    unprobed: HashMap<(NetworkId, IpAddr), Unprobed>,
     /// The subnets that some host is on, with how often they are known: what is in none of them is the Internet.
     subnets: BTreeMap<Subnet, usize>,
 }
@@ -153,10 +158,26 @@ impl Addresses {
     }
 
     /// The one who has the address there. An address that several claim names nobody.
-    pub fn holder(&self, scope: &Scope, address: IpAddr) -> Option<&Holder> {
-        let holders = self.holders.get(&(scope.clone(), address))?;
-        let mut all = holders.iter();
-        all.next().filter(|_| all.next().is_none())
+    pub fn holder(&self, scope: &Scope, address: IpAddr) -> Option<Holder> {
+        match (self.holders.get(&(scope.clone(), address)), scope) {
+            (Some(holders), _) => {
+                let mut all = holders.iter();
+                all.next().filter(|_| all.next().is_none()).cloned()
+            }
+            (None, Scope::Network(network)) => {
+                self.unprobed.get(&(network.clone(), address)).cloned().map(Holder::Unprobed)
+            }
+            (None, _) => None,
+        }
+    }
+
+    pub fn set_unprobed(&mut self, network: &NetworkId, before: &Members, now: &Members) {
+        for address in before.keys() {
+            self.unprobed.remove(&(network.clone(), *address));
+        }
+        for (address, one) in now {
+            self.unprobed.insert((network.clone(), *address), one.clone());
+        }
     }
 
     /// Whether the address is of a network that some host is on: what is not, is the Internet.

@@ -8,8 +8,8 @@ use shared::addr::{Protocol, Tuple};
 use shared::delta;
 use shared::id::{ConnectionId, HostId, InstanceId, NetNsId, ProcessId};
 use shared::report::{
-    Connection, Container, ContainerState, Endpoint, Engine, Evidence, Namespace, Network, NetworkScope, Process, Role,
-    Service, ServiceMode, SwarmMember, SwarmNode, Task,
+    Connection, Container, ContainerState, Endpoint, Engine, Evidence, Namespace, Network, NetworkScope, Overlay,
+    OverlayMember, Process, Role, Service, ServiceMode, SwarmMember, SwarmNode, Task,
 };
 use shared::wire::{Hello, Stamp};
 use uuid::Uuid;
@@ -37,6 +37,11 @@ struct Plan {
     /// it is a worker.
     manages: Option<BTreeSet<(u8, u8, bool)>>,
     is_member: bool,
+    /// Which members of the overlay its engine has heard of, the first of them on the other host, and whether each has
+    /// its other name; none where it has no part in the overlay.
+    heard: Option<BTreeSet<(u8, bool)>>,
+    /// Which containers call one of those that may have been heard of.
+    calls_unprobed: BTreeSet<u8>,
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -47,13 +52,17 @@ fn plan() -> impl Strategy<Value = Plan> {
         proptest::collection::btree_set(0u8..3, 0..3),
         proptest::option::of(proptest::collection::btree_set((0u8..2, 0u8..3, any::<bool>()), 0..5)),
         any::<bool>(),
+        proptest::option::of(proptest::collection::btree_set((0u8..3, any::<bool>()), 0..4)),
+        proptest::collection::btree_set(0u8..3, 0..2),
     )
-        .prop_map(|(containers, connections, outside, manages, is_member)| Plan {
+        .prop_map(|(containers, connections, outside, manages, is_member, heard, calls_unprobed)| Plan {
             containers,
             connections,
             outside,
             manages,
             is_member,
+            heard,
+            calls_unprobed,
         })
 }
 
@@ -86,6 +95,16 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
     };
     report.networks.insert("lan-id".into(), network("lan", NetworkScope::Local, "172.18.0.0/16"));
     report.networks.insert("mesh-id".into(), network("mesh", NetworkScope::Swarm, "10.0.1.0/24"));
+    if let Some(heard) = &plan.heard {
+        let mut overlay = Overlay::default();
+        for (k, renamed) in heard {
+            let vtep = if *k == 0 { [10, 77, 0, 10 + (1 - n)] } else { [10, 77, 0, 99] };
+            let name = format!("{}{k}", if *renamed { "new" } else { "far" });
+            let member = OverlayMember { name, vtep: Some(vtep.into()), mac: String::new() };
+            overlay.members.insert([10, 0, 1, 200 + k].into(), member);
+        }
+        report.overlays.insert("mesh-id".into(), overlay);
+    }
     let alive = |plan: &Plan, c: u8| plan.containers[c as usize] == Some(true);
     for c in 0..3u8 {
         let Some(running) = plan.containers[c as usize] else { continue };
@@ -173,6 +192,10 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
                 put(server, to, from, Role::Server, None);
             }
         }
+    }
+    for &c in plan.calls_unprobed.iter().filter(|c| alive(plan, **c)) {
+        let local = (address(n, c, true), 52_000 + u16::from(c)).into();
+        put(c, local, (std::net::IpAddr::from([10, 0, 1, 200 + c]), 7000).into(), Role::Client, None);
     }
     for &c in plan.outside.iter().filter(|c| alive(plan, **c)) {
         let local = (address(n, c, false), 50_000 + u16::from(c)).into();

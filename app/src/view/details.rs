@@ -144,6 +144,7 @@ fn children(
             Entity::Process(..) => processes.extend(one(Kind::Processes)),
             Entity::Task(_) => tasks.extend(one(Kind::SwarmTasks)),
             Entity::Daemon(..) => daemons.extend(one(Kind::Daemons)),
+            Entity::Unprobed(_) => containers.extend(one(Kind::Containers)),
             Entity::Host(_)
             | Entity::Network(_)
             | Entity::Service(_)

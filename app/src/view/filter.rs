@@ -33,6 +33,11 @@ pub fn judge<'a>(
         Place::Single(_) | Place::Group(_) if variant.kind.is_of_processes() => {
             Verdict { passes: true, needs_connection: variant.options.get("unconnected") == "hide" }
         }
+        // That they run is all that is known of them.
+        Place::Single(Entity::Unprobed(_)) => {
+            let runs = matches!(variant.options.get("stopped"), "running" | "both");
+            Verdict { passes: runs && matches!(variant.options.get("system"), "application" | "all"), ..always }
+        }
         Place::Single(_) | Place::Group(_) if variant.kind.is_of_containers() => {
             let mut containers = members.into_iter().filter_map(|node| match topology.graph.node_weight(*node)? {
                 Entity::Container(host, id) => store.hosts.get(host)?.report.containers.get(id),

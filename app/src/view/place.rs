@@ -39,6 +39,8 @@ pub fn place(kind: Kind, entity: &Entity, store: &Store) -> Option<(Place, bool)
                 None => Some((Place::Uncontained(*host), true)),
             },
             Entity::Host(host) => Some((Place::Uncontained(*host), false)),
+            // Of image and host name nothing is known.
+            Entity::Unprobed(_) if kind == Kind::Containers => Some((Place::Single(entity.clone()), true)),
             _ => None,
         },
         (Kind::Hosts, Entity::Host(host)) => Some((Place::Single(Entity::Host(*host)), true)),
@@ -135,6 +137,7 @@ pub fn api_id(kind: Kind, place: &Place, store: &Store) -> Option<String> {
         Place::Single(Entity::SwarmNode(id)) => format!("{id};<swarm_node>"),
         Place::Single(Entity::WeavePeer(id)) => format!("#{id}"),
         Place::Single(Entity::Daemon(host, daemon)) => format!("{}:{};<daemon>", name(host)?, daemon.id()),
+        Place::Single(Entity::Unprobed(one)) => format!("{}@{};<unprobed_container>", one.name, one.vtep),
         Place::Single(Entity::Outside(Outside::Inbound)) => "in-theinternet".into(),
         Place::Single(Entity::Outside(Outside::Outbound)) => "out-theinternet".into(),
         Place::Group(group) if kind == Kind::ContainersByImage => format!("{group};<container_image>"),

@@ -14,10 +14,12 @@ use shared::view::{Parent, Summary};
 use super::Kind;
 use super::place::{Place, api_id, image_group};
 use super::wording::{
-    container_rows, container_tables, host_rows, networks, parent, plural, process_rows, properties, row,
+    container_rows, container_tables, host_rows, joined, networks, parent, plural, present, process_rows, properties,
+    row,
 };
 use crate::diagnose::Severity;
 use crate::store::{HostState, Liveness, Store};
+use crate::topology::unprobed::Unprobed;
 use crate::topology::{Entity, NetworkKey, Outside, Topology};
 
 /// None where what it stands for is gone.
@@ -44,6 +46,7 @@ pub fn render(
         Place::Single(Entity::Service(id)) => swarm::service_summary(store, topology, id),
         Place::Single(Entity::Task(id)) => swarm::task_summary(store, topology, id),
         Place::Single(Entity::SwarmNode(id)) => swarm::node_summary(store, topology, id),
+        Place::Single(Entity::Unprobed(one)) => unprobed_summary(store, topology, one),
         Place::Single(Entity::Daemon(host, daemon)) => daemons::daemon_summary(store, topology, *host, *daemon)?,
         Place::Single(Entity::WeavePeer(id)) => weave::peer_summary(store, topology, id)?,
         Place::Single(Entity::Outside(outside)) => outside_summary(*outside),
@@ -171,6 +174,33 @@ fn container_summary(host_id: HostId, host: &HostState, container: &Container) -
         state: state.into(),
         parents,
         networks: container_networks(host_id, host, container),
+        ..Summary::default()
+    }
+}
+
+/// What other hosts' engines have heard of it.
+fn unprobed_summary(store: &Store, topology: &Topology, one: &Unprobed) -> Summary {
+    let mut networks = Vec::new();
+    let mut addresses = Vec::new();
+    for (network, address) in topology.unprobed_in(one) {
+        let key = NetworkKey::Shared(network.clone());
+        let record = topology.network_holders(&key).find_map(|id| store.hosts.get(&id)?.report.networks.get(network));
+        let name = record.map_or_else(|| network.to_string(), |record| record.name.clone());
+        networks.push(parent(key.api_id(), &name, "networks"));
+        addresses.push(address);
+    }
+    Summary {
+        label: one.name.to_string(),
+        label_minor: one.vtep.to_string(),
+        shape: "hexagon".into(),
+        kind: "container".into(),
+        state: "unprobed".into(),
+        metadata: present(vec![
+            row("docker_container_networks", "Networks", joined(networks.iter().map(|n| n.label.as_str())), 7.0),
+            row("docker_container_ips", "IPs", joined(addresses), 8.0),
+            row("container_probe", "Probe", format!("none on its host, {}", one.vtep), 9.0),
+        ]),
+        networks,
         ..Summary::default()
     }
 }

@@ -95,9 +95,11 @@ fn Tile(node: Summary, found: Memo<Option<BTreeSet<String>>>) -> impl IntoView {
         _ => third,
     };
     let lines: Vec<String> = [version, role, third].into_iter().filter(|line| !line.is_empty()).collect();
-    let silent = matches!(node.state.as_str(), "stale" | "down");
+    // What is told through a daemon that does not answer is not known now.
+    let silent = matches!(node.state.as_str(), "stale" | "down") || (node.state == "failed" && node.health.is_empty());
     let words = match (node.state.as_str(), lines.is_empty()) {
         ("", false) => lines,
+        ("failed", _) if silent => lines.into_iter().take(1).chain(["not known now".to_owned()]).collect(),
         ("failed", _) => lines.into_iter().take(1).chain(["does not answer".to_owned()]).collect(),
         (state, _) => lines.into_iter().take(2).chain([state.to_owned()]).collect(),
     };

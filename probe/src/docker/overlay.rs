@@ -15,6 +15,8 @@ const CONTAINER_ID: usize = 64;
 /// None where the engine has no part in it: it knows the network's name then, and nothing that happens there.
 pub fn from_answer(answer: NetworkInspect) -> Option<Overlay> {
     let mut overlay = Overlay::default();
+    // Docker's own on each host, listed among the tasks of the routing mesh's network.
+    let balancer = format!("{}-endpoint", answer.name.as_deref().unwrap_or_default());
     let peers = answer.peers.unwrap_or_default();
     overlay.peers = peers.into_iter().filter_map(|peer| peer.ip?.parse().ok()).collect();
     for service in answer.services.unwrap_or_default().into_values() {
@@ -22,6 +24,9 @@ pub fn from_answer(answer: NetworkInspect) -> Option<Overlay> {
         for task in tasks {
             let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
             let Ok(address) = text(&task["EndpointIP"]).parse::<IpAddr>() else { continue };
+            if text(&task["Name"]) == balancer {
+                continue;
+            }
             let vtep = text(&task["Info"]["Host IP"]).parse().ok();
             let member = OverlayMember { name: text(&task["Name"]), vtep, mac: String::new() };
             overlay.members.insert(address, member);

@@ -8,7 +8,7 @@ use super::{host_parent, liveness};
 use crate::store::{HostState, Store};
 use crate::topology::Topology;
 use crate::topology::daemons::Daemon;
-use crate::view::wording::{joined, present, rfc3339, row, typed};
+use crate::view::wording::{joined, plural, present, rfc3339, row, typed};
 
 pub fn daemon_summary(store: &Store, topology: &Topology, id: HostId, daemon: Daemon) -> Option<Summary> {
     let host = store.hosts.get(&id)?;
@@ -58,7 +58,7 @@ fn engine_rows(host: &HostState, engine: &Engine) -> Vec<Row> {
     vec![
         row("daemon_version", "Version", engine.version.as_str(), 1.0),
         row("daemon_role", "API", engine.api_version.as_str(), 2.0),
-        row("daemon_depends", "Depends on it", format!("{running} containers running"), 3.0),
+        row("daemon_depends", "Depends on it", plural(running, "running container", "running containers"), 3.0),
         row("daemon_storage", "Storage", engine.storage_driver.as_str(), 4.0),
     ]
 }
