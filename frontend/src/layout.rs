@@ -199,6 +199,25 @@ fn rank(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     ranks
 }
 
+/// Where everybody calls everybody, one by one below the other would say nothing: as many rows as make a picture about
+/// as wide as a screen, each with the ranks that follow on each other. A chain, however long, stays one.
+fn less_deep(rows: Vec<Vec<usize>>, nodes: usize, edges: usize) -> Vec<Vec<usize>> {
+    let most = ((nodes as f64).sqrt().ceil() as usize).max(4);
+    let is_dense = edges * 2 > nodes * 3;
+    if !is_dense || rows.len() * 2 <= most * 3 {
+        return rows;
+    }
+    let mut merged: Vec<Vec<usize>> = vec![Vec::new(); most];
+    let mut before = 0;
+    for row in rows {
+        let at = before * most / nodes.max(1);
+        before += row.len();
+        merged[at.min(most - 1)].extend(row);
+    }
+    merged.retain(|row| !row.is_empty());
+    merged
+}
+
 /// Nodes of each rank in an order with few crossings; a rank that is too wide takes several rows.
 fn rows(nodes: &[usize], ranks: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
     let Some(deepest) = nodes.iter().map(|n| ranks[*n]).max() else { return Vec::new() };
@@ -206,6 +225,8 @@ fn rows(nodes: &[usize], ranks: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<u
     for node in nodes {
         rows[ranks[*node]].push(*node);
     }
+    rows.retain(|row| !row.is_empty());
+    let mut rows = less_deep(rows, nodes.len(), edges.len());
     let mut near: HashMap<usize, Vec<usize>> = HashMap::new();
     for (a, b) in edges {
         near.entry(*a).or_default().push(*b);
@@ -524,5 +545,34 @@ mod tests {
         let width =
             at.values().map(|p| p.x).fold(f64::MIN, f64::max) - at.values().map(|p| p.x).fold(f64::MAX, f64::min);
         assert!(width < 40.0 * COLUMN, "{width}");
+    }
+
+    #[test]
+    fn where_everybody_calls_everybody_the_picture_is_about_as_wide_as_a_screen() {
+        for count in [17usize, 101, 1009] {
+            let name = |n: usize| format!("n{n:04}");
+            let nodes = (0..count).map(name).collect();
+            // Each calls three others, so that ways in circles lead through all of them.
+            let edges =
+                (0..count).flat_map(|n| [1, 7, 31].map(|step| (name(n), name((n * 5 + step) % count)))).collect();
+            let mut layout = Layout::default();
+            layout.follow(&Graph { nodes, edges });
+            let all: Vec<Point> = layout.positions.values().copied().collect();
+            let (left, right, bottom) = bounds(&all, &(0..count).collect::<Vec<_>>());
+            let top = all.iter().map(|p| p.y).fold(f64::MAX, f64::min);
+            let ratio = (right - left + COLUMN) / (bottom - top + ROW);
+            assert!((0.8..4.5).contains(&ratio), "{count}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn a_chain_stays_a_chain_however_long() {
+        let name = |n: usize| format!("n{n:04}");
+        let nodes = (0..40).map(name).collect();
+        let edges = (0..39).map(|n| (name(n), name(n + 1))).collect();
+        let mut layout = Layout::default();
+        layout.follow(&Graph { nodes, edges });
+        let ys: Vec<f64> = layout.positions.values().map(|p| p.y).collect();
+        assert!(ys.is_sorted_by(|a, b| a < b), "{ys:?}");
     }
 }

@@ -7,7 +7,7 @@ use shared::view::{StreamEdge, Summary};
 use wasm_bindgen::prelude::*;
 use web_sys::CanvasRenderingContext2d as Context;
 
-use crate::layout::Point;
+use crate::layout::{COLUMN, Point};
 use crate::model::Model;
 use crate::scene::{self, Camera, RADIUS, Size};
 use crate::text;
@@ -15,6 +15,10 @@ use crate::theme::Theme;
 
 /// Edges fade towards their source up to so many; beyond, they are flat and drawn in one stroke.
 const TAPERED_MAX: usize = 400;
+/// More edges than so many are the fainter the more there are.
+const CROWDED: f64 = 1_200.0;
+/// What is left for a name between a node and the next.
+const NAME_WIDTH: f64 = COLUMN - RADIUS * 2.0 - 16.0;
 
 /// What is emphasised.
 pub struct Drawing {
@@ -109,6 +113,8 @@ fn edges<'a>(
         one.1.insert(edge.port);
     }
     let tapered = merged.len() <= TAPERED_MAX && RADIUS * 2.0 * zoom >= 26.0;
+    // Where there are more than anybody could follow, what they join is what is seen.
+    let rest = (CROWDED / merged.len().max(1) as f64).clamp(0.15, 1.0);
     let mut ports: BTreeMap<(u32, BTreeSet<u16>), (Point, bool)> = BTreeMap::new();
     for lit_pass in [false, true] {
         let mut batched: BTreeMap<u32, Vec<[Point; 4]>> = BTreeMap::new();
@@ -159,7 +165,7 @@ fn edges<'a>(
             }
         }
         for (key, curves) in batched {
-            g.set_global_alpha(if key % 2 == 1 { 0.2 } else { 1.0 });
+            g.set_global_alpha(if key % 2 == 1 { 0.2 } else { rest });
             g.set_stroke_style_str(&theme.edge);
             g.set_line_width(f64::from(key / 2) / 4.0);
             g.begin_path();
@@ -423,7 +429,7 @@ fn labels<'a>(
         if screen.x < -200.0 || screen.x > size.width || screen.y < -40.0 || screen.y > size.height + 40.0 {
             continue;
         }
-        let name = text::shortened(text::base_name(&node.label), 18);
+        let name = fitting(g, theme, text::base_name(&node.label));
         let reason = drawing.found.as_ref().and_then(|found| found.get(&slot).cloned().flatten());
         let (minor, minor_colour) = match &reason {
             Some(reason) => (text::shortened(reason, 30), &theme.accent),
@@ -462,6 +468,21 @@ fn labels<'a>(
         }
     }
     g.set_global_alpha(1.0);
+}
+
+/// The name, cut in its middle as far as the room to the next node asks: fonts differ in their width.
+fn fitting(g: &Context, theme: &Theme, name: &str) -> String {
+    let mut most = 18;
+    let mut shown = text::shortened(name, most);
+    if shown.chars().count() > 13 {
+        g.set_font(&format!("600 13px {}", theme.font));
+        let is_wide = |shown: &str| g.measure_text(shown).is_ok_and(|measured| measured.width() > NAME_WIDTH);
+        while most > 10 && is_wide(&shown) {
+            most -= 1;
+            shown = text::shortened(name, most);
+        }
+    }
+    shown
 }
 
 /// A short line for each network that the node is on.
