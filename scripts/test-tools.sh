@@ -25,3 +25,4 @@ if ! cargo nextest --version >/dev/null 2>&1; then
   cargo install --locked cargo-nextest
 fi
 "$(dirname "$0")/newer-engine.sh" >/dev/null
+"$(dirname "$0")/etcd.sh" >/dev/null

@@ -9,6 +9,7 @@ mod endpoint;
 mod engine;
 mod ledger;
 pub mod overlay;
+mod stores;
 mod subnet;
 mod swarm;
 mod weave;
@@ -123,10 +124,12 @@ pub struct Diagnosis {
     hosts: BTreeSet<HostId>,
     overlays: BTreeSet<(HostId, NetworkId)>,
     swarms: bool,
+    stores: bool,
     /// What each audit said last.
     by_host: BTreeMap<HostId, Vec<Suspicion>>,
     by_overlay: BTreeMap<(HostId, NetworkId), Vec<Suspicion>>,
     by_swarms: Vec<Suspicion>,
+    by_stores: Vec<Suspicion>,
     dead: swarm::Dead,
     ledger: Ledger,
 }
@@ -139,7 +142,8 @@ impl Diagnosis {
         if host.is_some() || !collectors.is_empty() || !containers.is_empty() || !weave.is_empty() || is_rewired {
             self.hosts.insert(id);
         }
-        let Delta { swarm_nodes, services, tasks, .. } = change;
+        let Delta { swarm_nodes, services, tasks, stores, .. } = change;
+        self.stores |= host.is_some() || !stores.is_empty();
         self.swarms |= host.is_some() || !collectors.is_empty();
         self.swarms |= !(swarm_nodes.is_empty() && services.is_empty() && tasks.is_empty());
         let Some(state) = store.hosts.get(&id) else { return };
@@ -158,6 +162,7 @@ impl Diagnosis {
     pub fn liveness_changed(&mut self, store: &Store, id: HostId) {
         self.hosts.insert(id);
         self.swarms = true;
+        self.stores = true;
         let networks = store.hosts.get(&id).into_iter().flat_map(|host| host.report.overlays.keys());
         self.overlays.extend(networks.map(|network| (id, network.clone())));
         let before = self.by_overlay.keys().filter(|(host, _)| *host == id);
@@ -175,6 +180,9 @@ impl Diagnosis {
                 self.overlays.extend(all);
             }
         }
+        if std::mem::take(&mut self.stores) {
+            self.by_stores = stores::audit(store);
+        }
         for id in std::mem::take(&mut self.hosts) {
             let found = match trusted(store, id) {
                 Some(host) => audit_host(id, host),
@@ -189,7 +197,8 @@ impl Diagnosis {
             };
             replace(&mut self.by_overlay, (id, network), found);
         }
-        let found = self.by_host.values().chain(self.by_overlay.values()).flatten().chain(&self.by_swarms);
+        let found = self.by_host.values().chain(self.by_overlay.values()).flatten();
+        let found = found.chain(&self.by_swarms).chain(&self.by_stores);
         let news = self.ledger.take(found, now);
         if news {
             self.ledger.name(store, topology);

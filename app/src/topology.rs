@@ -13,6 +13,7 @@ pub mod unprobed;
 pub mod weave;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet};
 use petgraph::Direction;
@@ -21,7 +22,7 @@ use petgraph::visit::EdgeRef;
 use shared::addr::Protocol;
 use shared::delta::{Changes, Delta};
 use shared::id::{ContainerId, HostId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId, WeavePeerId};
-use shared::report::{self, Evidence, NetworkScope};
+use shared::report::{self, Evidence, NetworkScope, StoreKind};
 
 use crate::diagnose::Severity;
 use crate::store::{HostState, Store};
@@ -41,6 +42,8 @@ pub enum Entity {
     SwarmNode(SwarmNodeId),
     WeavePeer(WeavePeerId),
     Daemon(HostId, Daemon),
+    /// Of Docker's cluster store, by `host:port`.
+    StoreMember(StoreKind, Arc<str>),
     /// A container on a host without a probe.
     Unprobed(Unprobed),
     /// Beyond all known networks.

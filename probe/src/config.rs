@@ -31,6 +31,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// None turns the container engine's collector off.
     pub docker: Option<DockerEndpoint>,
+    /// None for the one that the engine names, if it names one.
+    pub cluster_store: Option<crate::cluster_store::Address>,
     /// `host:port` of the Weave router's API; none for where one usually is.
     pub weave: Option<String>,
     /// Samples go out this often; events and connections do not wait for it.

@@ -1,10 +1,11 @@
 //! The probe: watches one host and streams what it sees to every app it is pointed at.
 //!
-//! Data walks one way. `kernel` (a thread of its own, because it enters network namespaces) and `docker` and `weave` read their
-//! sources and send typed readings; `state` is the single owner of the host's report; `publisher` sends each app what
+//! Data walks one way. `kernel` (a thread of its own, because it enters network namespaces) and `docker`, `weave` and `cluster_store`
+//! read their sources and send typed readings; `state` is the single owner of the host's report; `publisher` sends each app what
 //! changed. A source that fails becomes a status in the report, never a dead probe.
 
 pub mod cgroup;
+pub mod cluster_store;
 pub mod collector;
 pub mod config;
 pub mod docker;
@@ -47,7 +48,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> std::io::Result<()>
     let tasks = TaskTracker::new();
     let docker = docker::run(config.clone(), containers, readings.clone(), stop.clone());
     tasks.spawn(docker.instrument(info_span!("docker")));
-    tasks.spawn(weave::run(config.clone(), readings, stop.clone()).instrument(info_span!("weave")));
+    tasks.spawn(weave::run(config.clone(), readings.clone(), stop.clone()).instrument(info_span!("weave")));
+    let store = cluster_store::run(config.clone(), readings, stop.clone());
+    tasks.spawn(store.instrument(info_span!("cluster_store")));
     tasks.spawn(state::run(inbox, reports, stop.clone()).instrument(info_span!("state")));
     tasks.spawn(target::run(config, identity, latest, stop.clone()).instrument(info_span!("targets")));
     tasks.close();

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::Report;
-use shared::id::{ConnectionId, ContainerId, NetNsId, ProcessId, WeavePeerId};
+use shared::id::{ConnectionId, ContainerId, NetNsId, ProcessId, StoreId, WeavePeerId};
 use shared::report::{
     Collector, CollectorStatus, Connection, ContainerMetrics, Host, HostMetrics, Link, LinkKey, LinkMetrics, Listener,
-    ListenerKey, Namespace, Paths, Process, ProcessMetrics, WeaveRouter,
+    ListenerKey, Namespace, Paths, Process, ProcessMetrics, Store, WeaveRouter,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,7 @@ pub enum Reading {
     LinkMetrics(BTreeMap<LinkKey, LinkMetrics>),
     Engine(Box<Inventory>),
     Weave(BTreeMap<WeavePeerId, WeaveRouter>),
+    Stores(BTreeMap<StoreId, Store>),
 }
 
 pub async fn run(mut inbox: mpsc::Receiver<Reading>, reports: watch::Sender<Arc<Report>>, stop: CancellationToken) {
@@ -79,6 +80,7 @@ fn take(report: &mut Report, reading: Reading) {
         Reading::Links(links, paths) => (report.links, report.paths) = (links, paths),
         Reading::LinkMetrics(metrics) => report.metrics.links = metrics,
         Reading::Weave(routers) => report.weave = routers,
+        Reading::Stores(stores) => report.stores = stores,
         Reading::Engine(inventory) => {
             let Inventory { engine, containers, images, networks, overlays, cluster } = *inventory;
             report.host.engine = engine;

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::Report;
 use crate::id::{
-    ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId, WeavePeerId,
+    ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, StoreId, SwarmNodeId, TaskId,
+    WeavePeerId,
 };
 use crate::report::{
     Collector, CollectorStatus, Connection, Container, ContainerMetrics, Flow, FlowKey, Host, HostMetrics, Image, Link,
     LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Overlay, Paths, Process, ProcessMetrics,
-    Service, SwarmNode, Task, WeaveRouter,
+    Service, Store, SwarmNode, Task, WeaveRouter,
 };
 
 /// Changes of one table. Records travel whole: they rarely change, and a record that is half known helps nobody.
@@ -92,6 +93,8 @@ pub struct Delta {
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub weave: Changes<WeavePeerId, WeaveRouter>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub stores: Changes<StoreId, Store>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
     pub namespaces: Changes<NetNsId, Namespace>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub links: Changes<LinkKey, Link>,
@@ -146,6 +149,7 @@ impl Delta {
             services,
             tasks,
             weave,
+            stores,
             namespaces,
             links,
             paths,
@@ -165,6 +169,7 @@ impl Delta {
             && services.is_empty()
             && tasks.is_empty()
             && weave.is_empty()
+            && stores.is_empty()
             && namespaces.is_empty()
             && links.is_empty()
             && paths.is_empty()
@@ -191,6 +196,7 @@ pub fn between(old: &Report, new: &Report) -> Delta {
         services: Changes::between(&old.services, &new.services),
         tasks: Changes::between(&old.tasks, &new.tasks),
         weave: Changes::between(&old.weave, &new.weave),
+        stores: Changes::between(&old.stores, &new.stores),
         namespaces: Changes::between(&old.namespaces, &new.namespaces),
         links: Changes::between(&old.links, &new.links),
         paths: Changes::between(&old.paths, &new.paths),
@@ -219,6 +225,7 @@ pub fn apply(delta: &Delta, report: &mut Report) {
         services,
         tasks,
         weave,
+        stores,
         namespaces,
         links,
         paths,
@@ -240,6 +247,7 @@ pub fn apply(delta: &Delta, report: &mut Report) {
     services.apply(&mut report.services);
     tasks.apply(&mut report.tasks);
     weave.apply(&mut report.weave);
+    stores.apply(&mut report.stores);
     namespaces.apply(&mut report.namespaces);
     links.apply(&mut report.links);
     paths.apply(&mut report.paths);

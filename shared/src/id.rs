@@ -56,6 +56,10 @@ macro_rules! text_id {
 }
 
 text_id!(
+    /// A cluster store as engines name it: its kind and where its members are.
+    StoreId
+);
+text_id!(
     /// A Weave router's name, which has the form of a hardware address.
     WeavePeerId
 );

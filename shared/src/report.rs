@@ -11,6 +11,7 @@ pub mod link;
 pub mod network;
 pub mod overlay;
 pub mod process;
+pub mod store;
 pub mod swarm;
 pub mod weave;
 
@@ -26,11 +27,13 @@ pub use link::{Forwarding, Link, LinkKey, LinkMetrics, Neighbour, NeighbourState
 pub use network::{Namespace, Network, NetworkScope};
 pub use overlay::{Overlay, OverlayMember};
 pub use process::{Process, ProcessMetrics};
+pub use store::{Store, StoreKind, StoreMember};
 pub use swarm::{Service, ServiceMode, ServicePort, SwarmManager, SwarmMember, SwarmNode, Task};
 pub use weave::{WeaveConnection, WeaveDns, WeaveIpam, WeaveIpamStatus, WeaveName, WeaveOwner, WeavePeer, WeaveRouter};
 
 use crate::id::{
-    ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId, WeavePeerId,
+    ConnectionId, ContainerId, ImageId, NetNsId, NetworkId, ProcessId, ServiceId, StoreId, SwarmNodeId, TaskId,
+    WeavePeerId,
 };
 
 /// The whole of one host at one moment.
@@ -51,6 +54,8 @@ pub struct Report {
     pub tasks: BTreeMap<TaskId, Task>,
     /// The host's Weave router, under its own name.
     pub weave: BTreeMap<WeavePeerId, WeaveRouter>,
+    /// By how they are named, `etcd://10.0.0.1:2379,10.0.0.2:2379`.
+    pub stores: BTreeMap<StoreId, Store>,
     pub namespaces: BTreeMap<NetNsId, Namespace>,
     pub links: BTreeMap<LinkKey, Link>,
     pub paths: BTreeMap<NetNsId, Paths>,

@@ -14,13 +14,15 @@ pub struct Testbed {
     pub scope: PathBuf,
     /// Another than the installed one.
     dockerd: Option<PathBuf>,
+    /// The program of the store that the engines share their networks by, instead of a swarm.
+    etcd: Option<PathBuf>,
 }
 
 impl Testbed {
     /// # Panics
     /// Where it does not come up: these tests need root and Docker Engine's binaries, and are not skipped without.
     pub fn up(hosts: usize, swarm: bool) -> Self {
-        Self::raise(&Self::binary(), hosts, swarm, None)
+        Self::raise(&Self::binary(), hosts, swarm, None, None)
     }
 
     /// With another release of Docker Engine, in a swarm.
@@ -29,7 +31,24 @@ impl Testbed {
     /// As `up` does.
     pub fn up_with_engine(dockerd: &Path, hosts: usize) -> Self {
         assert!(dockerd.exists(), "{} is missing: scripts/newer-engine.sh gets it", dockerd.display());
-        Self::raise(&Self::binary(), hosts, true, Some(dockerd))
+        Self::raise(&Self::binary(), hosts, true, Some(dockerd), None)
+    }
+
+    /// With one etcd on the hosts' switch as the engines' cluster store.
+    ///
+    /// # Panics
+    /// As `up` does.
+    pub fn up_with_etcd(hosts: usize) -> Self {
+        Self::raise(&Self::binary(), hosts, false, None, Some(Self::etcd()))
+    }
+
+    /// The program.
+    ///
+    /// # Panics
+    /// Where it is missing.
+    pub fn etcd() -> PathBuf {
+        let path = std::env::var_os("SCOPE_ETCD").map(PathBuf::from);
+        path.filter(|path| path.exists()).expect("SCOPE_ETCD names etcd: scripts/etcd.sh gets it")
     }
 
     fn binary() -> PathBuf {
@@ -43,10 +62,10 @@ impl Testbed {
     /// # Panics
     /// As `up` does.
     pub fn up_with(scope: &Path, hosts: usize) -> Self {
-        Self::raise(scope, hosts, false, None)
+        Self::raise(scope, hosts, false, None, None)
     }
 
-    fn raise(scope: &Path, hosts: usize, swarm: bool, dockerd: Option<&Path>) -> Self {
+    fn raise(scope: &Path, hosts: usize, swarm: bool, dockerd: Option<&Path>, etcd: Option<PathBuf>) -> Self {
         let id = std::process::id();
         assert!(scope.exists(), "{} is missing: run `cargo build` first, or name one by SCOPE_BINARY", scope.display());
         // Names of interfaces hold 15 characters.
@@ -57,6 +76,7 @@ impl Testbed {
             home: File::open("/proc/thread-self/ns/net").expect("a network namespace"),
             scope: scope.canonicalize().expect("the binary's path"),
             dockerd: dockerd.map(Path::to_path_buf),
+            etcd,
         };
         let mut command = testbed.script();
         command.args(["up", &hosts.to_string()]).env("MH_SWARM", if swarm { "1" } else { "0" });
@@ -71,6 +91,11 @@ impl Testbed {
         command.env("MH_DIR", &self.directory).env("MH_NAME", &self.name).env("MH_NET", &self.net);
         if let Some(dockerd) = &self.dockerd {
             command.env("MH_DOCKERD", dockerd);
+        }
+        if let Some(etcd) = &self.etcd {
+            let own = etcd.parent().and_then(Path::to_str).unwrap_or_default();
+            let path = std::env::var("PATH").unwrap_or_default();
+            command.env("MH_KV", "etcd").env("PATH", format!("{own}:{path}"));
         }
         command
     }
@@ -141,6 +166,18 @@ impl Testbed {
         let (out, err) = text(&output);
         assert!(output.status.success(), "scope launch on h{host}: {out}{err}");
         out
+    }
+
+    /// The address of the switch that the hosts are on, and of their cluster store.
+    pub fn switch(&self) -> String {
+        format!("{}.1", self.net)
+    }
+
+    /// `stop` or `start` the cluster store.
+    pub fn store(&self, action: &str) {
+        let mut command = self.script();
+        command.args(["store", action]);
+        succeed(&mut command);
     }
 
     pub fn url(&self, host: usize) -> String {

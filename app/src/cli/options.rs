@@ -28,6 +28,9 @@ pub struct Options {
     /// Do not ask a container engine
     #[arg(long, env = "SCOPE_NO_DOCKER", conflicts_with = "docker")]
     pub no_docker: bool,
+    /// Docker's cluster store: etcd://HOST:PORT[,HOST:PORT]..., consul:// or zk:// [default: what the engine says]
+    #[arg(long, value_name = "URL", env = "SCOPE_CLUSTER_STORE", value_parser = probe::cluster_store::Address::parse)]
+    pub cluster_store: Option<probe::cluster_store::Address>,
     /// The Weave router's API, HOST:PORT [default: 127.0.0.1:6784, if one is there]
     #[arg(long, value_name = "ADDRESS", env = "SCOPE_WEAVE")]
     pub weave: Option<String>,
@@ -165,6 +168,7 @@ impl Options {
                 (Some(address), false) => Some(DockerEndpoint::At(address.clone())),
                 (None, false) => Some(DockerEndpoint::Default),
             },
+            cluster_store: self.cluster_store.clone(),
             weave: self.weave.clone(),
             publish_interval: self.publish_interval,
             omit_command_arguments: self.omit_cmd_args,

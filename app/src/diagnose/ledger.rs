@@ -160,7 +160,7 @@ fn named(what: &Suspicion, store: &Store, topology: &Topology) -> Option<(view::
         Entity::Task(_) => Kind::SwarmTasks,
         Entity::SwarmNode(_) => Kind::SwarmNodes,
         Entity::WeavePeer(_) => Kind::Weave,
-        Entity::Daemon(..) => Kind::Daemons,
+        Entity::Daemon(..) | Entity::StoreMember(..) => Kind::Daemons,
         Entity::Container(..) | Entity::Unprobed(_) | Entity::Outside(_) => Kind::Containers,
     };
     let place = Place::Single(what.subject.clone());

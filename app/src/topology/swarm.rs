@@ -33,8 +33,9 @@ pub fn placed(container: &Container) -> Option<Placed> {
 
 impl Topology {
     pub(super) fn apply_swarm(&mut self, id: HostId, host: &HostState, change: &Delta) {
-        let Delta { swarm_nodes, services, tasks, weave, host: facts, .. } = change;
-        if !(swarm_nodes.is_empty() && services.is_empty() && tasks.is_empty() && weave.is_empty()) {
+        let Delta { swarm_nodes, services, tasks, weave, stores, host: facts, .. } = change;
+        let lists_nothing = swarm_nodes.is_empty() && services.is_empty() && tasks.is_empty();
+        if !(lists_nothing && weave.is_empty() && stores.is_empty()) {
             self.renew_listed(id, host);
         }
         if !weave.is_empty() {
@@ -43,6 +44,10 @@ impl Topology {
         if facts.is_none() {
             return;
         }
+        // A store's members are named after the hosts that have their addresses.
+        let stores = self.held.all().filter(|entity| matches!(entity, Entity::StoreMember(..)));
+        let stores: Vec<_> = stores.filter_map(|store| self.node(store)).collect();
+        self.changed.nodes.extend(stores);
         let member = host.report.host.engine.as_ref().and_then(|engine| engine.swarm.as_ref()).map(|m| m.node.clone());
         if self.members.get(&id) != member.as_ref() {
             let before = match member.clone() {
@@ -68,9 +73,12 @@ impl Topology {
         });
         let services = report.services.keys().map(|id| Entity::Service(id.clone()));
         let nodes = report.swarm_nodes.keys().map(|id| Entity::SwarmNode(id.clone()));
+        let stores = report.stores.values().flat_map(|store| {
+            store.members.keys().map(|address| Entity::StoreMember(store.kind, address.as_str().into()))
+        });
         let peers = report.weave.values().flat_map(|router| router.peers.keys());
         let peers = peers.chain(report.weave.keys()).map(|id| Entity::WeavePeer(id.clone()));
-        let wanted: BTreeSet<Entity> = of_tasks.chain(services).chain(nodes).chain(peers).collect();
+        let wanted: BTreeSet<Entity> = of_tasks.chain(services).chain(nodes).chain(peers).chain(stores).collect();
         self.renew(&holder, wanted);
         for (task, record) in &report.tasks {
             self.place_task(task, record.service.as_ref(), record.node.as_ref());
@@ -213,6 +221,11 @@ impl Topology {
     pub fn swarm_node_by<'a>(&self, store: &'a Store, id: &SwarmNodeId) -> Option<(&'a HostState, &'a SwarmNode)> {
         let host = self.best_lister(store, &Entity::SwarmNode(id.clone()))?;
         Some((host, host.report.swarm_nodes.get(id)?))
+    }
+
+    /// Hosts that list a thing in their tables.
+    pub fn listed_by(&self, entity: &Entity) -> impl Iterator<Item = HostId> {
+        self.held.listed_by(entity)
     }
 
     /// All services, tasks and nodes that anybody knows of.

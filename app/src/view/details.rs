@@ -150,6 +150,7 @@ fn children(
             | Entity::Service(_)
             | Entity::SwarmNode(_)
             | Entity::WeavePeer(_)
+            | Entity::StoreMember(..)
             | Entity::Outside(_) => {}
         }
     }

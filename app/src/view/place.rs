@@ -52,7 +52,7 @@ pub fn place(kind: Kind, entity: &Entity, store: &Store) -> Option<(Place, bool)
         | (Kind::SwarmTasks, Entity::Task(_))
         | (Kind::SwarmNodes, Entity::SwarmNode(_))
         | (Kind::Weave, Entity::WeavePeer(_))
-        | (Kind::Daemons, Entity::Daemon(..)) => Some((Place::Single(entity.clone()), true)),
+        | (Kind::Daemons, Entity::Daemon(..) | Entity::StoreMember(..)) => Some((Place::Single(entity.clone()), true)),
         // Of a host that is in no swarm nothing is missed here.
         (Kind::SwarmServices | Kind::SwarmTasks, _) => match entity {
             Entity::Container(host, _) | Entity::Process(host, _) | Entity::Host(host)
@@ -137,6 +137,9 @@ pub fn api_id(kind: Kind, place: &Place, store: &Store) -> Option<String> {
         Place::Single(Entity::SwarmNode(id)) => format!("{id};<swarm_node>"),
         Place::Single(Entity::WeavePeer(id)) => format!("#{id}"),
         Place::Single(Entity::Daemon(host, daemon)) => format!("{}:{};<daemon>", name(host)?, daemon.id()),
+        Place::Single(Entity::StoreMember(kind, address)) => {
+            format!("{}@{address};<store>", kind.name().to_lowercase())
+        }
         Place::Single(Entity::Unprobed(one)) => format!("{}@{};<unprobed_container>", one.name, one.vtep),
         Place::Single(Entity::Outside(Outside::Inbound)) => "in-theinternet".into(),
         Place::Single(Entity::Outside(Outside::Outbound)) => "out-theinternet".into(),

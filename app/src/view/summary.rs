@@ -1,6 +1,7 @@
 //! A node of a view in words: everything but its metrics and its neighbours.
 
 mod daemons;
+mod stores;
 mod swarm;
 pub mod weave;
 
@@ -46,6 +47,7 @@ pub fn render(
         Place::Single(Entity::Service(id)) => swarm::service_summary(store, topology, id),
         Place::Single(Entity::Task(id)) => swarm::task_summary(store, topology, id),
         Place::Single(Entity::SwarmNode(id)) => swarm::node_summary(store, topology, id),
+        Place::Single(Entity::StoreMember(kind, address)) => stores::member_summary(store, topology, *kind, address)?,
         Place::Single(Entity::Unprobed(one)) => unprobed_summary(store, topology, one),
         Place::Single(Entity::Daemon(host, daemon)) => daemons::daemon_summary(store, topology, *host, *daemon)?,
         Place::Single(Entity::WeavePeer(id)) => weave::peer_summary(store, topology, id)?,

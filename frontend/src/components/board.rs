@@ -10,7 +10,7 @@ use crate::app::Page;
 use crate::text;
 
 /// Rows in this order; a kind that is not among them comes after.
-const ORDER: [&str; 3] = ["engine", "swarm", "weave"];
+const ORDER: [&str; 6] = ["engine", "swarm", "weave", "store-etcd", "store-consul", "store-zookeeper"];
 
 #[component]
 pub fn Board() -> impl IntoView {
@@ -88,7 +88,8 @@ fn Tile(node: Summary, found: Memo<Option<BTreeSet<String>>>) -> impl IntoView {
     };
     let (version, role) = (row(&node, "daemon_version").to_owned(), row(&node, "daemon_role").to_owned());
     let role = if node.rank == "engine" && !role.is_empty() { format!("API {role}") } else { role };
-    let third = ["daemon_ipam", "daemon_availability", "daemon_depends"].map(|id| row(&node, id).to_owned());
+    let third =
+        ["daemon_ipam", "daemon_availability", "daemon_depends", "daemon_latency"].map(|id| row(&node, id).to_owned());
     let third = third.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
     let third = match node.rank.as_str() {
         "weave" if !third.is_empty() => format!("addresses {third}"),
@@ -140,7 +141,7 @@ mod tests {
             node("weave", "Weave Net", "h2"),
             node("engine", "Docker Engine", "h2"),
             node("engine", "Podman", "h1"),
-            node("store", "etcd", "h3"),
+            node("store-etcd", "etcd", "h3"),
         ];
         let (hosts, rows) = arranged(&nodes);
         assert_eq!(hosts, ["h1", "h2", "h3"]);

@@ -29,7 +29,7 @@ const PING_PATIENCE: Duration = Duration::from_secs(4);
 /// What takes long is asked for as much less often.
 const REST: u32 = 20;
 /// Where engines listen unless told otherwise, in the order in which they are tried.
-const SOCKETS: [&str; 3] = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"];
+pub const SOCKETS: [&str; 3] = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -11,6 +11,7 @@ pub enum Collector {
     Link,
     Docker,
     Weave,
+    ClusterStore,
     #[serde(other)]
     Unknown,
 }
@@ -25,6 +26,7 @@ impl Collector {
             Self::Link => "link",
             Self::Docker => "docker",
             Self::Weave => "weave",
+            Self::ClusterStore => "cluster-store",
             Self::Unknown => "unknown",
         }
     }
