@@ -139,7 +139,13 @@ impl Diagnosis {
     pub fn note(&mut self, store: &Store, id: HostId, change: &Delta) {
         let Delta { host, collectors, containers, networks, overlays, namespaces, links, paths, weave, .. } = change;
         let is_rewired = !(networks.is_empty() && namespaces.is_empty() && links.is_empty());
-        if host.is_some() || !collectors.is_empty() || !containers.is_empty() || !weave.is_empty() || is_rewired {
+        if host.is_some()
+            || !collectors.is_empty()
+            || !containers.is_empty()
+            || !weave.is_empty()
+            || !change.stores.is_empty()
+            || is_rewired
+        {
             self.hosts.insert(id);
         }
         let Delta { swarm_nodes, services, tasks, stores, .. } = change;

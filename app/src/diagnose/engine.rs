@@ -53,8 +53,16 @@ fn answers(id: HostId, host: &HostState) -> Option<Suspicion> {
 }
 
 fn advertises(id: HostId, host: &HostState) -> Option<Suspicion> {
-    let member = host.report.host.engine.as_ref()?.swarm.as_ref().filter(|member| member.state == "active")?;
-    let address = member.address?;
+    let member = host.report.host.engine.as_ref()?.swarm.as_ref().filter(|member| member.state == "active");
+    // In a swarm, or to those that share a cluster store with it.
+    let in_store = || {
+        let said = host.report.stores.values().find_map(|store| store.advertise.rsplit_once(':'));
+        said.and_then(|(address, _)| address.trim_matches(['[', ']']).parse().ok())
+    };
+    let (address, daemon): (std::net::IpAddr, Daemon) = match member.and_then(|member| member.address) {
+        Some(address) => (address, Daemon::Swarm),
+        None => (in_store()?, Daemon::Engine),
+    };
     let own = &host.report.host.local_networks;
     if own.is_empty() || own.iter().any(|network| network.address == address) {
         return None;
@@ -65,7 +73,7 @@ fn advertises(id: HostId, host: &HostState) -> Option<Suspicion> {
     let suspicion = Suspicion::new(
         format!("advertise-address:{id}"),
         "wrong-advertise-address",
-        Entity::Daemon(id, Daemon::Swarm),
+        Entity::Daemon(id, daemon),
         summary,
     );
     Some(
@@ -74,8 +82,8 @@ fn advertises(id: HostId, host: &HostState) -> Option<Suspicion> {
             .says(format!("Docker on {here}"), format!("other nodes reach this one at {address}"))
             .says(format!("kernel of {here}"), format!("its addresses are {}", crate::view::wording::joined(addresses)))
             .advise(
-                "Unless an address translation leads there, nobody reaches it: leave the swarm and join again with \
-                 --advertise-addr.",
+                "Unless an address translation leads there, nobody reaches it. In a swarm: leave, and join again with \
+                 --advertise-addr; with a cluster store: start the engine with another --cluster-advertise.",
             ),
     )
 }

@@ -67,7 +67,10 @@ fn arranged(nodes: &[Summary]) -> (Vec<String>, Vec<(String, Cells<'_>)>) {
         names.into_iter().collect::<Vec<_>>().join(", ")
     };
     let rows = rows.into_values().map(|cells| (name(&cells), cells)).collect();
-    (hosts.into_iter().cloned().collect(), rows)
+    // Who is known by an address only, such as a store apart, comes after the hosts.
+    let mut hosts: Vec<String> = hosts.into_iter().cloned().collect();
+    hosts.sort_by_key(|host| host.contains(':'));
+    (hosts, rows)
 }
 
 fn row<'a>(node: &'a Summary, id: &str) -> &'a str {
