@@ -30,7 +30,7 @@ const LINKS_REST: u32 = 150;
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 const SOCKETS_INTERVAL: Duration = Duration::from_millis(250);
 /// What changes where no link of the host leads to is not told by the kernel, such as an overlay's forwarding entries.
-const LINKS_INTERVAL: Duration = Duration::from_secs(2);
+const LINKS_INTERVAL: Duration = Duration::from_secs(3);
 /// The kernel says that links change; several do when a container starts.
 const LINKS_SETTLE: Duration = Duration::from_millis(200);
 const INTERVAL_MAX: Duration = Duration::from_secs(5);

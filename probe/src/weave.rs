@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use shared::report::{Collector, CollectorState, CollectorStatus, Trouble};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -21,6 +21,8 @@ use report::Answer;
 /// Where a router listens unless it was told otherwise.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:6784";
 const INTERVAL: Duration = Duration::from_secs(3);
+/// Where there is none, one may be launched.
+const LOOK_OUT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(4);
 /// More of an answer is not read. A mesh of 1,000 peers says some megabytes.
 const ANSWER_MAX: u64 = 32 << 20;
@@ -52,15 +54,15 @@ pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: Cancella
     let is_named = config.weave.is_some();
     let address = config.weave.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
     let agent = agent();
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut answered_ms = 0;
     let mut before: Option<CollectorStatus> = None;
+    let mut rest = Duration::ZERO;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
+            () = sleep(rest) => {}
         }
+        rest = INTERVAL;
         let (asked, at) = (agent.clone(), address.clone());
         // The client blocks; its own patience bounds for how long.
         let Ok(answer) = tokio::task::spawn_blocking(move || ask(&asked, &at)).await else { continue };
@@ -96,6 +98,9 @@ pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: Cancella
                 dropped: 0,
             },
         };
+        if status.state == CollectorState::Off {
+            rest = LOOK_OUT;
+        }
         if before.as_ref() != Some(&status) {
             match status.state {
                 CollectorState::Failed => warn!(message = %status.message, "weave router"),

@@ -92,7 +92,7 @@ fn text(status: &Status, now_ms: u64) -> String {
             let _ = writeln!(out, "         its clock is off by {:.0} s", probe.clock_offset_ms as f64 / 1000.0);
         }
         for collector in &probe.collectors {
-            let _ = writeln!(out, "         {:<10} {:<9} {}", collector.name, collector.state, collector.message);
+            let _ = writeln!(out, "         {:<13} {:<9} {}", collector.name, collector.state, collector.message);
         }
     }
     out
