@@ -4,7 +4,7 @@ set -euo pipefail
 declare -A needed=(
   [dockerd]=docker.io [iptables]=iptables [conntrack]=conntrack [ip]=iproute2 [curl]=curl [tini]=tini [bc]=bc
   [chromium]=chromium [chromedriver]=chromium-driver [python3]=python3
-  [podman]=podman [runc]=runc [faketime]=faketime
+  [podman]=podman [runc]=runc [faketime]=faketime [java]=default-jre-headless
 )
 missing=()
 for tool in "${!needed[@]}"; do
@@ -24,5 +24,4 @@ fi
 if ! cargo nextest --version >/dev/null 2>&1; then
   cargo install --locked cargo-nextest
 fi
-"$(dirname "$0")/newer-engine.sh" >/dev/null
-"$(dirname "$0")/etcd.sh" >/dev/null
+. "$(dirname "$0")/test-programs.sh"

@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --locked
 cargo nextest run --locked --workspace --exclude scope-tests
-export SCOPE_BINARY=$PWD/target/debug/scope SCOPE_NEWER_DOCKERD SCOPE_ETCD
-SCOPE_NEWER_DOCKERD=$(scripts/newer-engine.sh)
-SCOPE_ETCD=$(scripts/etcd.sh)
+export SCOPE_BINARY=$PWD/target/debug/scope
+. scripts/test-programs.sh
 cargo nextest run --locked -p scope-tests --profile e2e

@@ -23,7 +23,7 @@ use crate::store::{Refusal, Session, Store};
 use crate::stream::{Stream, Subscription};
 use crate::topology::{Followed, Topology};
 use crate::view::snapshot::Snapshot as Shown;
-use crate::view::{Kind, Variant, View, catalog, details};
+use crate::view::{Kind, Variant, View, catalog, details, place};
 
 /// Changes are collected for this long before readers are told.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
@@ -181,6 +181,7 @@ impl Core {
         let now = steady_ms();
         self.topology.followed = Followed {
             processes: self.views.keys().any(|variant| variant.kind.is_of_processes()),
+            interfaces: self.views.keys().any(|variant| variant.kind == Kind::Interfaces),
             hosts_and_containers: !self.views.is_empty(),
         };
         match order {
@@ -298,7 +299,12 @@ impl Core {
             let variant = Variant::new(kind, pairs, &filters);
             stats.insert(kind, self.watched(&variant).view.stats());
         }
-        catalog::list(&filters, |kind| stats[&kind])
+        let labels = self.store.hosts.values().flat_map(|host| {
+            let containers = host.report.containers.values().map(|container| &container.labels);
+            containers.chain(host.report.services.values().map(|service| &service.labels))
+        });
+        let stacks = labels.filter_map(place::stack).collect();
+        catalog::list(&filters, &stacks, |kind| stats[&kind])
     }
 
     pub fn status(&self) -> Status {

@@ -5,6 +5,7 @@
 
 pub mod daemons;
 mod held;
+pub mod interfaces;
 pub mod join;
 mod residents;
 pub mod scope;
@@ -22,7 +23,7 @@ use petgraph::visit::EdgeRef;
 use shared::addr::Protocol;
 use shared::delta::{Changes, Delta};
 use shared::id::{ContainerId, HostId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId, WeavePeerId};
-use shared::report::{self, Evidence, NetworkScope, StoreKind};
+use shared::report::{self, Evidence, LinkKey, NetworkScope, StoreKind};
 
 use crate::diagnose::Severity;
 use crate::store::{HostState, Store};
@@ -42,6 +43,7 @@ pub enum Entity {
     SwarmNode(SwarmNodeId),
     WeavePeer(WeavePeerId),
     Daemon(HostId, Daemon),
+    Interface(HostId, LinkKey),
     /// Of Docker's cluster store, by `host:port`.
     StoreMember(StoreKind, Arc<str>),
     /// A container on a host without a probe.
@@ -90,7 +92,7 @@ impl NetworkKey {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Edge {
-    /// From a host to its containers, from a host or container to its processes; from a service or a node of a swarm to
+    /// From a host to its containers and interfaces, from a host or container to its processes; from a service or a node of a swarm to
     /// its tasks, from a task to its container.
     Runs,
     /// From a container to a network.
@@ -98,10 +100,40 @@ pub enum Edge {
     Connects(Connects),
 }
 
+/// What two nodes are connected by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Medium {
+    Transport(Protocol),
+    /// Two interfaces that are the ends of a pair.
+    Veth,
+    /// A port and its bridge.
+    Port,
+    /// An interface and the one that it sends through.
+    Stacked,
+    /// Devices of two hosts between which frames of an overlay go.
+    Vxlan,
+    /// A bridge and the device that the host sends on to what comes from there.
+    Route,
+}
+
+impl Medium {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transport(protocol) => protocol.name(),
+            Self::Veth => "veth",
+            Self::Port => "bridge",
+            Self::Stacked => "device",
+            Self::Vxlan => "vxlan",
+            Self::Route => "route",
+        }
+    }
+}
+
 /// Conversations between two nodes that go to one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connects {
-    pub protocol: Protocol,
+    pub medium: Medium,
+    /// 0 where the medium has none.
     pub port: u16,
     pub network: Option<NetworkKey>,
     pub count: u32,
@@ -113,7 +145,7 @@ pub struct Connects {
 pub struct ConnectsKey {
     pub source: Entity,
     pub target: Entity,
-    pub protocol: Protocol,
+    pub medium: Medium,
     pub port: u16,
     pub network: Option<NetworkKey>,
 }
@@ -136,12 +168,13 @@ impl Changed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Followed {
     pub processes: bool,
+    pub interfaces: bool,
     pub hosts_and_containers: bool,
 }
 
 impl Default for Followed {
     fn default() -> Self {
-        Self { processes: true, hosts_and_containers: true }
+        Self { processes: true, interfaces: true, hosts_and_containers: true }
     }
 }
 
@@ -156,6 +189,7 @@ pub struct Topology {
     /// Connections of Weave's peers among themselves, with the hosts whose routers tell of them.
     peerings: BTreeMap<weave::Peering, BTreeSet<HostId>>,
     daemon_edges: HashSet<ConnectsKey>,
+    underlay: interfaces::Underlay,
     unprobed: BTreeMap<NetworkId, unprobed::Members>,
     /// Which node of its swarm each host is.
     members: BTreeMap<HostId, SwarmNodeId>,
@@ -225,6 +259,7 @@ impl Topology {
         }
         self.apply_swarm(id, host, change);
         self.apply_daemons(store, id, host_node, change);
+        self.apply_interfaces(store, id, host_node, change);
         self.apply_processes(id, host, host_node, processes);
         self.apply_metrics(id, host_node, change);
         // Addresses first, connections after: they are looked up in them.
@@ -380,6 +415,14 @@ impl Topology {
                 self.changed.metrics.extend(node);
             }
         }
+        if self.followed.interfaces {
+            // Of what fell silent there is no sample any more.
+            let samples = &metrics.links;
+            for link in samples.set.iter().map(|(key, _)| key).chain(&samples.removed) {
+                let node = self.node(&Entity::Interface(id, *link));
+                self.changed.metrics.extend(node);
+            }
+        }
         if self.followed.processes {
             for (process, _) in &metrics.processes.set {
                 let node = self.node(&Entity::Process(id, *process));
@@ -425,6 +468,7 @@ impl Topology {
         }
         self.forget_swarm(id);
         self.renew_daemon_edges(store);
+        self.forget_interfaces(store, id);
         let held: Vec<NetworkKey> = self.network_holders.keys().cloned().collect();
         for key in held {
             self.release_network(id, &key);
@@ -452,8 +496,8 @@ impl Topology {
                 let (source, target) = (self.connect_end(&key.source), self.connect_end(&key.target));
                 let (Some(source), Some(target)) = (source, target) else { return };
                 let edge = *self.connects.entry(key.clone()).or_insert_with(|| {
-                    let ConnectsKey { protocol, port, network, .. } = key.clone();
-                    let connects = Connects { protocol, port, network, count: 0, evidence };
+                    let ConnectsKey { medium, port, network, .. } = key.clone();
+                    let connects = Connects { medium, port, network, count: 0, evidence };
                     self.graph.add_edge(source, target, Edge::Connects(connects))
                 });
                 if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {
@@ -513,7 +557,7 @@ impl Topology {
                     let key = ConnectsKey {
                         source: self.graph[source].clone(),
                         target: self.graph[target].clone(),
-                        protocol: connects.protocol,
+                        medium: connects.medium,
                         port: connects.port,
                         network: connects.network.clone(),
                     };

@@ -43,6 +43,8 @@ pub struct Page {
     /// The selected node is not there any more: its card shows its last values.
     pub gone: RwSignal<bool>,
     pub hovered: RwSignal<Option<u32>>,
+    /// The network under the pointer in the list of networks, by name.
+    pub previewed: RwSignal<Option<String>>,
     pub help: RwSignal<bool>,
     pub theme: StoredValue<Theme, LocalStorage>,
     pub layout: StoredValue<Layout, LocalStorage>,
@@ -68,6 +70,7 @@ impl Page {
             findings: RwSignal::new(Vec::new()),
             gone: RwSignal::new(false),
             hovered: RwSignal::new(None),
+            previewed: RwSignal::new(None),
             help: RwSignal::new(false),
             theme: StoredValue::new_local(Theme::default()),
             layout: StoredValue::new_local(Layout::default()),
@@ -330,7 +333,32 @@ impl Page {
         self.link.with_untracked(|link| *link == Link::Live)
     }
 
-    /// Ids of the nodes that are drawn in full: all, or those that the pointer or the selection concerns.
+    /// The network whose members are shown, and all ids that go by its name: hosts have bridges of the same name.
+    pub fn network(&self) -> Option<(String, BTreeSet<String>)> {
+        let name = self.previewed.get().or_else(|| self.route.with(|route| route.network.clone()))?;
+        self.structure.track();
+        let ids = self.model.with_value(|model| {
+            let all = model.nodes.values().flat_map(|node| &node.networks);
+            all.filter(|network| network.label == name).map(|network| network.id.clone()).collect()
+        });
+        Some((name, ids))
+    }
+
+    /// Pins a network, another one, or none.
+    pub fn pin_network(&self, name: Option<String>) {
+        self.go(|route| route.network = name);
+    }
+
+    /// The next of the networks that are shown, then none.
+    fn pin_next_network(&self) {
+        let names = self.model.with_value(Model::networks);
+        let now = self.route.with_untracked(|route| route.network.clone());
+        let at = now.and_then(|now| names.iter().position(|(name, _)| *name == now));
+        let next = at.map_or(0, |at| at + 1);
+        self.pin_network(names.into_iter().nth(next).map(|(name, _)| name));
+    }
+
+    /// Ids of the nodes that are drawn in full: all, or those that the pointer, the selection or a network concerns.
     pub fn lit(&self) -> Option<BTreeSet<u32>> {
         let selected = self.route.with(|route| route.selected.clone());
         self.structure.track();
@@ -338,8 +366,11 @@ impl Page {
         if let Some(slot) = self.hovered.get() {
             return Some(around(slot));
         }
-        let slot = selected.and_then(|id| self.model.with_value(|model| model.slot_of(&id)))?;
-        Some(around(slot))
+        if let Some(slot) = selected.and_then(|id| self.model.with_value(|model| model.slot_of(&id))) {
+            return Some(around(slot));
+        }
+        let (name, ids) = self.network()?;
+        Some(self.model.with_value(|model| model.members(&name, &ids)))
     }
 }
 
@@ -359,6 +390,7 @@ fn key(page: Page, event: &web_sys::KeyboardEvent) {
         }
         "g" => page.go(|route| route.mode = Mode::Graph),
         "t" => page.go(|route| route.mode = Mode::Table),
+        "w" => page.pin_next_network(),
         "?" => page.help.update(|open| *open = !*open),
         "0" => page.fit.update(|n| *n += 1),
         _ => return,
@@ -374,6 +406,8 @@ fn close_last(page: Page) {
         page.topologies_open.set(false);
     } else if page.route.with_untracked(|route| route.selected.is_some()) {
         page.select(None);
+    } else if page.route.with_untracked(|route| route.network.is_some()) {
+        page.pin_network(None);
     } else if page.route.with_untracked(|route| route.mode == Mode::Findings) {
         page.go(|route| route.mode = Mode::Graph);
     } else {
@@ -393,8 +427,10 @@ pub fn counted(topology: &str, count: usize) -> String {
         "containers" => ("container", "containers"),
         "containers-by-hostname" => ("DNS name", "DNS names"),
         "containers-by-image" => ("image", "images"),
+        "containers-by-stack" => ("stack", "stacks"),
         "hosts" => ("host", "hosts"),
         "networks" => ("network", "networks"),
+        "interfaces" => ("interface", "interfaces"),
         "swarm-services" => ("service", "services"),
         "swarm-tasks" => ("task", "tasks"),
         "swarm-nodes" => ("Swarm node", "Swarm nodes"),

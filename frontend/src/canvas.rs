@@ -14,6 +14,8 @@ use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement, PointerEve
 use crate::app::Page;
 use crate::components::icon::Icon;
 use crate::layout::Point;
+use crate::lines::slot_of;
+use crate::model::Model;
 use crate::paint::{self, Drawing};
 use crate::scene::{self, Camera, Insets, Size};
 use crate::sheet::{Due, Painted};
@@ -83,6 +85,8 @@ pub fn Graph() -> impl IntoView {
     }
     let found = Memo::new(move |_| page.found());
     let lit = Memo::new(move |_| page.lit());
+    let network = Memo::new(move |_| page.network());
+    on_cleanup(move || page.previewed.set(None));
     {
         let shared = Rc::downgrade(&stage);
         *stage.draw.borrow_mut() = Some(Closure::new(move |now: f64| {
@@ -95,6 +99,7 @@ pub fn Graph() -> impl IntoView {
                 found: found.get_untracked(),
                 selected: page.route.with_untracked(|route| route.selected.clone()),
                 hovered: page.hovered.get_untracked(),
+                network: network.get_untracked().map(|(name, ids)| (slot_of(&name), ids)),
             };
             draw(&canvas, &stage, page, &drawing);
             stage.frame_ms.set(performance_now() - started);
@@ -102,6 +107,9 @@ pub fn Graph() -> impl IntoView {
             let (nodes, edges) = page.model.with_value(|m| (m.nodes.len(), m.edges.len()));
             let _ = canvas.set_attribute("data-nodes", &nodes.to_string());
             let _ = canvas.set_attribute("data-edges", &edges.to_string());
+            // For whoever takes a picture of the page: all is where it belongs, and painted.
+            let settled = stage.moving.get().is_none() && !stage.stale.get() && !stage.later_due.get();
+            let _ = canvas.set_attribute("data-settled", if settled { "true" } else { "false" });
             if nodes > 0 && !stage.drawn.replace(true) {
                 // For whoever measures the page.
                 let _ = web_sys::window().and_then(|w| w.performance()).map(|p| p.mark("first-graph"));
@@ -120,6 +128,7 @@ pub fn Graph() -> impl IntoView {
         page.route.with(|route| route.selected.clone());
         found.track();
         lit.track();
+        network.track();
         page.link.track();
         asked.stale.set(true);
         request_frame(&asked);
@@ -266,52 +275,68 @@ pub fn Graph() -> impl IntoView {
     }
 }
 
-/// The networks that are drawn below nodes, with their lines.
+/// So many networks have a line of their own; of the others it is said how many they are.
+const LISTED: usize = 6;
+
+/// The networks of the nodes, with their lines: one is previewed under the pointer, and pinned by a click.
 #[component]
 fn Networks() -> impl IntoView {
     let page = expect_context::<Page>();
     let networks = Memo::new(move |_| {
         page.structure.track();
-        page.model.with_value(|model| {
-            let mut count: BTreeMap<(String, String), usize> = BTreeMap::new();
-            for network in model.nodes.values().flat_map(|node| &node.networks) {
-                *count.entry((network.label.clone(), network.id.clone())).or_default() += 1;
-            }
-            // One name on several hosts is several networks, but one line in the legend.
-            let mut named: BTreeMap<String, (String, usize)> = BTreeMap::new();
-            for ((label, id), count) in count {
-                named.entry(label).or_insert((id, 0)).1 += count;
-            }
-            let mut list: Vec<(String, String, usize)> = named.into_iter().map(|(l, (id, n))| (l, id, n)).collect();
-            list.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(&b.0)));
-            list.truncate(6);
-            list
-        })
+        page.model.with_value(Model::networks)
     });
+    let pinned = move || page.route.with(|route| route.network.clone());
+    // The pinned one is always among those listed.
+    let listed = move || {
+        let all = networks.get();
+        let pinned = pinned();
+        let is_pinned = |name: &str| pinned.as_deref() == Some(name);
+        let shown = all.iter().enumerate().filter(|(n, (name, _))| *n < LISTED || is_pinned(name));
+        let shown: Vec<(String, usize)> = shown.map(|(_, one)| one.clone()).collect();
+        let more = all.len() - shown.len();
+        (shown, more)
+    };
     view! {
         <Show when=move || networks.with(|list| !list.is_empty())>
-            <div class="networks">
+            <div class="networks" role="group" aria-label="Networks">
                 <span class="title">"Networks"</span>
-                {move || networks.get().into_iter().map(|(label, _, count)| {
-                    let slot = slot_of(&label);
-                    let colour = format!("--line: var(--n-{})", slot + 1);
+                {move || {
+                    let (shown, more) = listed();
+                    let entries = shown.into_iter().map(|(name, count)| {
+                        let slot = slot_of(&name);
+                        let colour = format!("--line: var(--n-{})", slot + 1);
+                        let (over, click, pressed) = (name.clone(), name.clone(), name.clone());
+                        let is_pinned = move || pinned().as_ref() == Some(&pressed);
+                        let on = is_pinned.clone();
+                        let toggle = move |_| {
+                            let now = page.route.with_untracked(|route| route.network.as_ref() == Some(&click));
+                            page.pin_network((!now).then(|| click.clone()));
+                        };
+                        view! {
+                            <button
+                                class="network"
+                                class:on=on
+                                aria-pressed=move || if is_pinned() { "true" } else { "false" }
+                                title=format!("{name}: {}. Click to keep its members lit (w)", text::plural(count, "member", "members"))
+                                on:click=toggle
+                                on:pointerenter=move |_| page.previewed.set(Some(over.clone()))
+                                on:pointerleave=move |_| page.previewed.set(None)
+                            >
+                                <span class=format!("line line-{}", slot + 1) style=colour></span>
+                                {text::shortened(&name, 22)}
+                                <span class="count">{count}</span>
+                            </button>
+                        }
+                    });
                     view! {
-                        <span class="network">
-                            <span class=format!("line line-{}", slot + 1) style=colour></span>
-                            {text::shortened(&label, 22)}
-                            <span class="count">{count}</span>
-                        </span>
+                        {entries.collect_view()}
+                        {(more > 0).then(|| view! { <span class="count">{format!("and {more} more (w)")}</span> })}
                     }
-                }).collect_view()}
+                }}
             </div>
         </Show>
     }
-}
-
-/// A network's hue and pattern: the same wherever its name appears.
-pub fn slot_of(name: &str) -> usize {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    (hash >> 7) as usize % 6
 }
 
 fn performance_now() -> f64 {

@@ -17,6 +17,11 @@ pub const ROW: f64 = 112.0;
 /// Nodes that talk to nobody stand closer.
 const GRID_ROW: f64 = 74.0;
 
+/// A screen's width in its height.
+const SCREEN: f64 = 1.8;
+/// So many widths of shelves are tried.
+const SHELVES_MAX: usize = 24;
+
 /// What is laid out: nodes by their ids, and who calls whom.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
@@ -126,20 +131,38 @@ fn pack(groups: Vec<Vec<usize>>, ranks: &[usize], edges: &[(usize, usize)], posi
         let top = group.iter().map(|n| at[*n].y).fold(f64::MAX, f64::min);
         placed.push((group, at, left, top, right - left + COLUMN, bottom - top + ROW * 1.1));
     }
-    let area: f64 = placed.iter().map(|(.., width, height)| width * height).sum();
-    let widest = placed.iter().map(|(.., width, _)| *width).fold(0.0, f64::max);
-    let shelf = widest.max((area * 1.7).sqrt());
-    let (mut x, mut y, mut tallest) = (0.0, 0.0, 0f64);
-    for (group, at, left, top, width, height) in placed {
-        if x > 0.0 && x + width > shelf + 1.0 {
-            (x, y, tallest) = (0.0, y + tallest, 0.0);
-        }
+    let sizes: Vec<(f64, f64)> = placed.iter().map(|(.., width, height)| (*width, *height)).collect();
+    for ((group, at, left, top, ..), corner) in placed.into_iter().zip(shelved(&sizes)) {
         for node in group {
-            positions[node] = Point { x: at[node].x - left + x, y: at[node].y - top + y };
+            positions[node] = Point { x: at[node].x - left + corner.x, y: at[node].y - top + corner.y };
         }
-        x += width;
-        tallest = tallest.max(height);
     }
+}
+
+/// Corners of boxes that stand on shelves one below the other: as wide as makes the whole the largest on a screen.
+fn shelved(sizes: &[(f64, f64)]) -> Vec<Point> {
+    let on = |shelf: f64| {
+        let (mut x, mut y, mut tallest, mut widest) = (0.0, 0.0, 0f64, 0f64);
+        let mut corners = Vec::with_capacity(sizes.len());
+        for (width, height) in sizes {
+            if x > 0.0 && x + width > shelf + 1.0 {
+                (x, y, tallest) = (0.0, y + tallest, 0.0);
+            }
+            corners.push(Point { x, y });
+            x += width;
+            (tallest, widest) = (tallest.max(*height), widest.max(x));
+        }
+        // How far it must shrink to fit, up to what the screen's size does to all alike.
+        ((widest / SCREEN).max(y + tallest), corners)
+    };
+    let widest = sizes.iter().map(|(width, _)| *width).fold(0.0, f64::max);
+    let area: f64 = sizes.iter().map(|(width, height)| width * height).sum();
+    let shelves = sizes.iter().take(SHELVES_MAX).scan(0.0, |sum, (width, _)| {
+        *sum += width;
+        Some(*sum)
+    });
+    let tried = shelves.chain([(area * SCREEN).sqrt()]).map(|shelf| on(shelf.max(widest)));
+    tried.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, corners)| corners).unwrap_or_default()
 }
 
 /// Longest way from those that nobody calls. Edges that close a circle do not count.
@@ -531,6 +554,21 @@ mod tests {
     fn the_same_graph_is_laid_out_the_same_way() {
         let one = graph(&["a", "b", "c", "d", "e"], &[("a", "b"), ("c", "b"), ("d", "e")]);
         assert_eq!(from_scratch(&one), from_scratch(&one));
+    }
+
+    #[test]
+    fn groups_stand_beside_one_another_as_long_as_there_is_room() {
+        // A deep one and three that are less deep, as interfaces of two hosts are.
+        let deep: Vec<String> = (0..6).map(|n| format!("a{n}")).collect();
+        let mut edges: Vec<(&str, &str)> = deep.windows(2).map(|w| (w[0].as_str(), w[1].as_str())).collect();
+        edges.extend([("b0", "b1"), ("b1", "b2"), ("c0", "c1"), ("d0", "d1")]);
+        let mut nodes: Vec<&str> = deep.iter().map(String::as_str).collect();
+        nodes.extend(["b0", "b1", "b2", "c0", "c1", "d0", "d1"]);
+        let positions = from_scratch(&graph(&nodes, &edges));
+        no_two_overlap(&positions);
+        for top in ["b0", "c0", "d0"] {
+            assert_eq!(positions[top].y, positions["a0"].y, "{positions:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! shapes without touching the browser, `canvas` and `paint` draw them, and `components` are the panels around it.
 
 pub mod layout;
+pub mod lines;
 pub mod model;
 pub mod route;
 pub mod scene;

@@ -1,6 +1,6 @@
 //! What the stream of a view has said so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::view::{Stats, Status, StreamDelta, StreamEdge, Summary};
 
@@ -77,9 +77,32 @@ impl Model {
         self.nodes.iter().find(|(_, node)| node.id == id).map(|(slot, _)| *slot)
     }
 
+    /// Networks of the nodes by name, with how many nodes are in each: most of them first. One name on several hosts is
+    /// several networks, but one line.
+    pub fn networks(&self) -> Vec<(String, usize)> {
+        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+        for node in self.nodes.values() {
+            let names: BTreeSet<&str> = node.networks.iter().map(|network| network.label.as_str()).collect();
+            names.into_iter().for_each(|name| *count.entry(name).or_default() += 1);
+        }
+        let mut list: Vec<(String, usize)> = count.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+        list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        list
+    }
+
+    /// Those that are in a network of that name, or are one, and between whom something goes over one of these ids.
+    pub fn members(&self, network: &str, ids: &BTreeSet<String>) -> BTreeSet<u32> {
+        let is_in = |node: &Summary| {
+            node.networks.iter().any(|one| one.label == network) || (node.kind == "network" && node.label == network)
+        };
+        let takes = |edge: &&StreamEdge| edge.network.as_ref().is_some_and(|id| ids.contains(id));
+        let ends = self.edges.values().filter(takes).flat_map(|edge| [edge.source, edge.target]);
+        self.nodes.iter().filter(|(_, node)| is_in(node)).map(|(slot, _)| *slot).chain(ends).collect()
+    }
+
     /// The node and all that it talks to.
-    pub fn neighbourhood(&self, slot: u32) -> std::collections::BTreeSet<u32> {
-        let mut near = std::collections::BTreeSet::from([slot]);
+    pub fn neighbourhood(&self, slot: u32) -> BTreeSet<u32> {
+        let mut near = BTreeSet::from([slot]);
         for edge in self.edges.values() {
             if edge.source == slot {
                 near.insert(edge.target);
@@ -136,6 +159,29 @@ mod tests {
         assert_eq!(taken, Taken::Structure);
         assert_eq!(model.slot_of("b"), Some(0));
         assert_eq!(model.slot_of("a"), None);
+    }
+
+    #[test]
+    fn a_networks_members_are_those_in_it_and_those_who_talk_over_it() {
+        let network = |id: &str, label: &str| shared::view::Parent {
+            id: id.into(),
+            label: label.into(),
+            topology_id: "networks".into(),
+        };
+        let on = |id: &str, networks| Summary { networks, ..node(id) };
+        let mut model = Model::default();
+        let nodes = vec![
+            (0, on("a", vec![network("1", "lan"), network("2", "lan")])),
+            (1, on("b", vec![network("3", "mesh")])),
+            (2, node("c")),
+            (3, on("d", vec![network("3", "mesh")])),
+            (4, node("e")),
+        ];
+        let over = StreamEdge { source: 2, target: 4, network: Some("3".into()), ..StreamEdge::default() };
+        model.take(StreamDelta { reset: true, nodes, edges: vec![(0, over)], ..delta(0) }, 0);
+        assert_eq!(model.networks(), [("mesh".to_owned(), 2), ("lan".to_owned(), 1)]);
+        assert_eq!(model.members("mesh", &["3".to_owned()].into()), [1, 2, 3, 4].into());
+        assert_eq!(model.members("lan", &["1".to_owned(), "2".to_owned()].into()), [0].into());
     }
 
     #[test]

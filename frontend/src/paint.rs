@@ -26,9 +26,17 @@ pub struct Drawing {
     pub found: Option<BTreeMap<u32, Option<String>>>,
     pub selected: Option<String>,
     pub hovered: Option<u32>,
+    /// Of a network that is pinned or previewed: the slot of its line, and its ids.
+    pub network: Option<(usize, BTreeSet<String>)>,
 }
 
 impl Drawing {
+    /// The line of the network that is shown, where the edge takes that.
+    fn line_of(&self, edge: &StreamEdge) -> Option<usize> {
+        let (line, ids) = self.network.as_ref()?;
+        edge.network.as_ref().is_some_and(|network| ids.contains(network)).then_some(*line)
+    }
+
     fn is_faded(&self, slot: u32) -> bool {
         let by_focus = self.lit.as_ref().is_some_and(|lit| !lit.contains(&slot));
         let by_search = self.found.as_ref().is_some_and(|found| !found.contains_key(&slot));
@@ -110,7 +118,11 @@ fn edges<'a>(
             .entry((edge.source, edge.target))
             .or_insert_with(|| (StreamEdge { count: 0, ..edge.clone() }, BTreeSet::new()));
         one.0.count += edge.count;
-        one.1.insert(edge.port);
+        if drawing.line_of(edge).is_some() {
+            one.0.network.clone_from(&edge.network);
+        }
+        // Of what links interfaces there is none.
+        one.1.extend(Some(edge.port).filter(|port| *port > 0));
     }
     let tapered = merged.len() <= TAPERED_MAX && RADIUS * 2.0 * zoom >= 26.0;
     // Where there are more than anybody could follow, what they join is what is seen.
@@ -135,15 +147,20 @@ fn edges<'a>(
             if is_lit != lit_pass {
                 continue;
             }
+            let line = drawing.line_of(edge);
             let width = scene::edge_width(edge) * if is_lit { 1.25 } else { 1.0 };
-            let colour = if is_lit { &theme.edge_lit } else { &theme.edge };
+            let colour = match line {
+                Some(line) => &theme.networks[line],
+                None if is_lit => &theme.edge_lit,
+                None => &theme.edge,
+            };
             g.set_global_alpha(if faded { 0.2 } else { 1.0 });
             if source == target {
                 self_loop(g, *a, colour, width);
                 continue;
             }
             let curve = scene::edge_curve(*a, *b);
-            if !tapered && !is_lit {
+            if !tapered && !is_lit && line.is_none() {
                 let key = (width * 4.0) as u32 * 2 + u32::from(faded);
                 batched.entry(key).or_default().push(curve);
                 continue;
@@ -154,7 +171,14 @@ fn edges<'a>(
             g.set_stroke_style_canvas_gradient(&gradient);
             g.set_line_width(width);
             // A direction that is only guessed is dotted.
-            dash(g, if edge.direction == "guess" { &[2.0, 4.0] } else { &[] });
+            dash(
+                g,
+                match line {
+                    Some(line) => pattern(line),
+                    None if edge.direction == "guess" => &[2.0, 4.0],
+                    None => &[],
+                },
+            );
             g.begin_path();
             path(g, curve);
             g.stroke();
@@ -180,7 +204,7 @@ fn edges<'a>(
         g.set_font(&format!("400 11px {}", theme.font));
         g.set_fill_style_str(&theme.text_3);
         g.set_text_baseline("alphabetic");
-        for ((_, on), (p, from_left)) in ports {
+        for ((_, on), (p, from_left)) in ports.into_iter().filter(|((_, on), _)| !on.is_empty()) {
             let listed: Vec<String> = on.iter().take(3).map(u16::to_string).collect();
             let more = if on.len() > 3 { " …" } else { "" };
             g.set_text_align(if from_left { "left" } else { "right" });
@@ -457,7 +481,8 @@ fn labels<'a>(
             g.set_fill_style_str(colour);
             let _ = g.fill_text(words, x, y);
         };
-        let two_lines = shown || reason.is_some() || rank < 2;
+        // Every container has an eth0: whose it is, is half of its name.
+        let two_lines = shown || (node.kind == "interface" && height >= 26.0) || reason.is_some() || rank < 2;
         let middle = if two_lines { p.y - 2.0 } else { p.y + 4.5 };
         line(&name, 600, 13, middle, &theme.text);
         if two_lines {
@@ -488,19 +513,12 @@ fn fitting(g: &Context, theme: &Theme, name: &str) -> String {
 /// A short line for each network that the node is on.
 fn bars(g: &Context, theme: &Theme, node: &Summary, x: f64, y: f64) {
     for (n, network) in node.networks.iter().take(6).enumerate() {
-        let slot = crate::canvas::slot_of(&network.label);
+        let slot = crate::lines::slot_of(&network.label);
         let left = x + n as f64 * 17.0;
         g.set_stroke_style_str(&theme.networks[slot]);
         g.set_line_width(3.0);
         g.set_line_cap(if slot == 2 { "round" } else { "butt" });
-        let pattern: &[f64] = match slot {
-            1 => &[5.0, 2.0],
-            2 => &[0.1, 4.0],
-            4 => &[6.0, 2.0, 1.0, 2.0],
-            5 => &[2.5, 2.0],
-            _ => &[],
-        };
-        dash(g, pattern);
+        dash(g, pattern(slot));
         g.begin_path();
         if slot == 3 {
             g.set_line_width(1.4);
@@ -516,6 +534,17 @@ fn bars(g: &Context, theme: &Theme, node: &Summary, x: f64, y: f64) {
     }
     dash(g, &[]);
     g.set_line_cap("butt");
+}
+
+/// Of a network's line, by its slot; the line that is double is drawn twice where there is room.
+fn pattern(slot: usize) -> &'static [f64] {
+    match slot {
+        1 => &[5.0, 2.0],
+        2 => &[0.1, 4.0],
+        4 => &[6.0, 2.0, 1.0, 2.0],
+        5 => &[2.5, 2.0],
+        _ => &[],
+    }
 }
 
 /// A colour `share` of the way from one to the other; both as `#rrggbb`.

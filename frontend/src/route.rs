@@ -25,6 +25,8 @@ pub struct Route {
     /// The finding that is shown in full.
     pub finding: Option<String>,
     pub search: String,
+    /// The network whose members stay lit, by name.
+    pub network: Option<String>,
 }
 
 impl Default for Route {
@@ -36,6 +38,7 @@ impl Default for Route {
             selected: None,
             finding: None,
             search: String::new(),
+            network: None,
         }
     }
 }
@@ -61,6 +64,7 @@ impl Route {
                 "finding" => route.finding = Some(value).filter(|v| !v.is_empty()),
                 "node" => route.selected = Some(value).filter(|v| !v.is_empty()),
                 "q" => route.search = value,
+                "net" => route.network = Some(value).filter(|v| !v.is_empty()),
                 _ => {
                     route.options.insert(name, value);
                 }
@@ -89,6 +93,7 @@ impl Route {
         if !self.search.is_empty() {
             pairs.push(format!("q={}", encode(&self.search)));
         }
+        pairs.extend(self.network.as_ref().map(|network| format!("net={}", encode(network))));
         pairs.extend(self.options.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))));
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
         format!("#/{}{query}", self.topology)
@@ -163,6 +168,7 @@ mod tests {
             finding: None,
             selected: Some("rp/busybox;<container_image>".into()),
             search: "cpu > 50% & ünï".into(),
+            network: Some("mesh & more".into()),
         };
         assert_eq!(Route::parse(&route.hash()), route);
         assert_eq!(Route::parse(&Route::default().hash()), Route::default());

@@ -117,10 +117,15 @@ pub fn polygon(kind: &str) -> Option<Vec<Point>> {
     let up = -std::f64::consts::FRAC_PI_2;
     match kind {
         "container" => Some(regular(6, up)),
-        "service" => Some(regular(7, up)),
+        "service" | "stack" => Some(regular(7, up)),
         "daemon" => Some(regular(5, up)),
         "task" => Some(regular(3, up)),
         "image" => Some(regular(4, up)),
+        // A port: wider at the top.
+        "interface" => {
+            let (a, b, h) = (RADIUS, RADIUS * 0.62, RADIUS * 0.8);
+            Some([(-a, -h), (a, -h), (b, h), (-b, h)].map(|(x, y)| Point { x, y }).to_vec())
+        }
         "process" => {
             let a = RADIUS * 0.82;
             Some([(-a, -a), (a, -a), (a, a), (-a, a)].map(|(x, y)| Point { x, y }).to_vec())

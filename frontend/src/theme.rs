@@ -65,9 +65,10 @@ impl Theme {
     /// Fill and stroke of a node.
     pub fn kind(&self, kind: &str) -> (&str, &str) {
         let like = match kind {
-            "task" => "service",
+            "task" | "stack" => "service",
             "node" | "peer" => "host",
             "daemon" => "store",
+            "interface" => "network",
             kind => kind,
         };
         let found = self.kinds.iter().find(|(name, ..)| *name == like).or_else(|| self.kinds.last());

@@ -1,17 +1,21 @@
 //! Docker's cluster store, in which engines from 1.9 to 20.10 keep the overlay networks that they share: its members,
-//! who leads, and whether it answers. Read-only.
+//! who leads, whether it answers, and what the engines keep in it. Read-only.
 
+pub mod address;
+mod caller;
 mod consul;
 mod engine;
 mod etcd;
+pub mod keys;
 mod zookeeper;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::time::{Duration, Instant};
 
-use shared::id::StoreId;
-use shared::report::{Collector, CollectorState, CollectorStatus, Store, StoreKind, StoreMember, Trouble};
+use shared::id::{NetworkId, StoreId};
+use shared::report::{
+    Collector, CollectorState, CollectorStatus, Store, StoreContents, StoreKind, StoreMember, Trouble,
+};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -20,73 +24,32 @@ use tracing::{info, warn};
 use crate::Config;
 use crate::collector::{degraded, ok, wall_ms};
 use crate::state::Reading;
+pub use address::{Access, Address};
+use caller::Caller;
+use keys::Kept;
 
 const INTERVAL: Duration = Duration::from_secs(3);
 /// What the engine is set to changes with its restart only.
 const ASK_ENGINE_EVERY: u32 = 5;
-/// Of one call to one member. A member is asked at most three times.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// More of an answer is not read.
-const ANSWER_MAX: u64 = 4 << 20;
+/// All keys are read each time: less often than members are asked how they are.
+const READ_KEYS_EVERY: u32 = 2;
 /// More members of one store are not asked.
 const MEMBERS_MAX: usize = 16;
 
-/// Where a store is: `etcd://10.0.0.1:2379,10.0.0.2:2379/prefix`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    pub kind: StoreKind,
-    pub endpoints: BTreeSet<String>,
-}
-
-impl Address {
-    /// # Errors
-    /// Where it is of no kind that there is, or names no host; in words.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let usage =
-            || format!("'{text}' is no cluster store: use etcd://HOST:PORT, consul://HOST:PORT or zk://HOST:PORT");
-        let (kind, rest) = text.split_once("://").ok_or_else(usage)?;
-        let (kind, port) = match kind {
-            "etcd" => (StoreKind::Etcd, 2379),
-            "consul" => (StoreKind::Consul, 8500),
-            "zk" => (StoreKind::ZooKeeper, 2181),
-            _ => return Err(usage()),
-        };
-        // Behind the hosts there may be the path under which the engines keep their keys.
-        let hosts =
-            rest.split('/').next().unwrap_or_default().split(',').map(str::trim).filter(|host| !host.is_empty());
-        let with_port = |host: &str| match host.rsplit_once(':') {
-            Some((_, digits)) if digits.parse::<u16>().is_ok() && !host.ends_with(']') => host.to_owned(),
-            _ => format!("{host}:{port}"),
-        };
-        let endpoints: BTreeSet<String> = hosts.map(with_port).collect();
-        let is_sound = |host: &String| !host.contains(char::is_whitespace) && !host.starts_with(':');
-        if endpoints.is_empty() || !endpoints.iter().all(is_sound) {
-            return Err(usage());
-        }
-        Ok(Self { kind, endpoints })
-    }
-
-    fn id(&self) -> StoreId {
-        let scheme = match self.kind {
-            StoreKind::Etcd => "etcd",
-            StoreKind::Consul => "consul",
-            StoreKind::ZooKeeper => "zk",
-            StoreKind::Unknown => "store",
-        };
-        let hosts: Vec<&str> = self.endpoints.iter().map(String::as_str).collect();
-        format!("{scheme}://{}", hosts.join(",")).into()
-    }
+/// What is known of the store that a host's engine uses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    pub stores: BTreeMap<StoreId, Store>,
+    pub networks: BTreeMap<NetworkId, Kept>,
 }
 
 pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut named = config.cluster_store.clone().map(|address| (address, String::new()));
-    // Members that others told of: one that was named alone may be the one that is lost.
-    let mut known: Option<(StoreId, BTreeSet<String>)> = None;
+    let mut reader: Option<Reader> = None;
     let mut round = 0;
-    let mut answered_ms = 0;
-    let mut before: Option<(CollectorStatus, BTreeMap<StoreId, Store>)> = None;
+    let mut before: Option<(CollectorStatus, Known)> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -103,45 +66,27 @@ pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: Cancella
             }
         }
         round += 1;
-        let Some((address, advertise)) = named.clone() else {
-            let message = "the engine has none; name one with --cluster-store".to_owned();
-            let status = CollectorStatus { state: CollectorState::Off, message, ..CollectorStatus::default() };
-            if !publish(&readings, &mut before, status, BTreeMap::new()).await {
-                return;
+        let (status, known) = match named.clone() {
+            None => {
+                let message = "the engine has none; name one with --cluster-store".to_owned();
+                let status = CollectorStatus { state: CollectorState::Off, message, ..CollectorStatus::default() };
+                (status, Known::default())
             }
-            continue;
+            Some((address, advertise)) => {
+                let of_it = reader.take().filter(|reader| reader.address == address);
+                let mut asking =
+                    of_it.unwrap_or_else(|| Reader::new(address, Caller::new(&config.store_access), &config));
+                // The clients block; their own patience bounds for how long.
+                let asked = tokio::task::spawn_blocking(move || {
+                    let read = asking.read(advertise);
+                    (asking, read)
+                });
+                let Ok((asked, read)) = asked.await else { continue };
+                reader = Some(asked);
+                read
+            }
         };
-        let (id, kind) = (address.id(), address.kind);
-        if known.as_ref().is_none_or(|(of, _)| *of != id) {
-            known = Some((id.clone(), BTreeSet::new()));
-        }
-        let learned = known.as_ref().map(|(_, learned)| learned.clone()).unwrap_or_default();
-        let Ok((members, told)) = tokio::task::spawn_blocking(move || read(&address, &learned)).await else { continue };
-        // Of a store of which nobody answers, what was known last still is.
-        if !told.is_empty() {
-            known = Some((id.clone(), told));
-        }
-        let well = members.values().filter(|member| member.trouble == Trouble::None).count();
-        if well > 0 {
-            answered_ms = wall_ms();
-        }
-        let words = format!("{} at {id}, {well} of {} members answer", kind.name(), members.len());
-        let status = match well {
-            0 => CollectorStatus {
-                state: CollectorState::Failed,
-                message: match members.values().next() {
-                    Some(member) => format!("{words}: {}", member.error),
-                    None => words,
-                },
-                trouble: members.values().map(|member| member.trouble).next().unwrap_or_default(),
-                answered_ms,
-                dropped: 0,
-            },
-            all if all == members.len() && members.values().all(|member| member.has_leader) => ok(words),
-            _ => degraded(words),
-        };
-        let store = Store { kind, members, advertise };
-        if !publish(&readings, &mut before, status, BTreeMap::from([(id, store)])).await {
+        if !publish(&readings, &mut before, status, known).await {
             return;
         }
     }
@@ -150,11 +95,11 @@ pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: Cancella
 /// What is new only. False where nobody listens any more.
 async fn publish(
     readings: &mpsc::Sender<Reading>,
-    before: &mut Option<(CollectorStatus, BTreeMap<StoreId, Store>)>,
+    before: &mut Option<(CollectorStatus, Known)>,
     status: CollectorStatus,
-    stores: BTreeMap<StoreId, Store>,
+    known: Known,
 ) -> bool {
-    if before.as_ref().is_some_and(|(old, known)| *old == status && *known == stores) {
+    if before.as_ref().is_some_and(|(old, before)| *old == status && *before == known) {
         return true;
     }
     let changed = before.as_ref().is_none_or(|(old, _)| old.state != status.state);
@@ -165,44 +110,136 @@ async fn publish(
         CollectorState::Ok if changed => info!(message = %status.message, "cluster store"),
         _ => {}
     }
-    *before = Some((status.clone(), stores.clone()));
-    readings.send(Reading::Stores(stores)).await.is_ok()
+    *before = Some((status.clone(), known.clone()));
+    readings.send(Reading::Store(Box::new(known))).await.is_ok()
         && readings.send(Reading::Status(Collector::ClusterStore, status)).await.is_ok()
 }
 
-/// Members with what each says, and those that any of them told of.
-fn read(address: &Address, known: &BTreeSet<String>) -> (BTreeMap<String, StoreMember>, BTreeSet<String>) {
-    let agent = agent();
-    let mut members = BTreeMap::new();
-    let mut asked = BTreeSet::new();
-    let mut told = BTreeSet::new();
-    let mut waiting: BTreeSet<String> = address.endpoints.union(known).cloned().collect();
-    while let Some(endpoint) = waiting.pop_first() {
-        if asked.len() >= MEMBERS_MAX || !asked.insert(endpoint.clone()) {
-            continue;
+/// Reads one store, again and again.
+struct Reader {
+    address: Address,
+    caller: Caller,
+    user: Option<address::User>,
+    /// Members that others told of: one that was named alone may be the one that is lost.
+    learned: BTreeSet<String>,
+    round: u32,
+    answered_ms: u64,
+    /// As they were read last.
+    networks: BTreeMap<NetworkId, Kept>,
+    contents: StoreContents,
+}
+
+impl Reader {
+    fn new(address: Address, caller: Caller, config: &Config) -> Self {
+        Self {
+            address,
+            caller,
+            user: config.store_access.user.clone(),
+            learned: BTreeSet::new(),
+            round: 0,
+            answered_ms: 0,
+            networks: BTreeMap::new(),
+            contents: StoreContents::default(),
         }
-        let started = Instant::now();
-        let answer = match address.kind {
-            StoreKind::Etcd => etcd::ask(&agent, &endpoint),
-            StoreKind::Consul => consul::ask(&agent, &endpoint),
-            StoreKind::ZooKeeper | StoreKind::Unknown => zookeeper::ask(&endpoint),
-        };
-        let member = match answer {
-            Ok(Answer { member, others }) => {
-                waiting.extend(others.iter().cloned());
-                told.extend(others);
-                StoreMember { latency_ms: rounded(started.elapsed() / 3), ..member }
-            }
-            Err(Failure { trouble, error }) => StoreMember { trouble, error, ..StoreMember::default() },
-        };
-        members.insert(endpoint, member);
     }
-    // One that was removed from the store, and that nobody named here, is none of its members.
-    members.retain(|endpoint, member| {
-        let is_meant = address.endpoints.contains(endpoint) || told.contains(endpoint);
-        is_meant || told.is_empty() || member.trouble == Trouble::None
-    });
-    (members, told)
+
+    fn read(&mut self, advertise: String) -> (CollectorStatus, Known) {
+        let (members, told) = self.members();
+        // Of a store of which nobody answers, what was known last still is.
+        if !told.is_empty() {
+            self.learned = told;
+        }
+        let well = members.values().filter(|member| member.trouble == Trouble::None).count();
+        if well > 0 {
+            self.answered_ms = wall_ms();
+        }
+        if self.round.is_multiple_of(READ_KEYS_EVERY) {
+            self.read_keys(&members);
+        }
+        self.round = self.round.wrapping_add(1);
+        let status = self.status(&members, well);
+        let store = Store { kind: self.address.kind, members, advertise, contents: self.contents.clone() };
+        let stores = BTreeMap::from([(self.address.id(), store)]);
+        (status, Known { stores, networks: self.networks.clone() })
+    }
+
+    fn status(&self, members: &BTreeMap<String, StoreMember>, well: usize) -> CollectorStatus {
+        let (id, kind) = (self.address.id(), self.address.kind);
+        let words = format!("{} at {id}, {well} of {} members answer", kind.name(), members.len());
+        if well == 0 {
+            let first = members.values().next();
+            let message = first.map_or_else(|| words.clone(), |member| format!("{words}: {}", member.error));
+            let trouble = first.map(|member| member.trouble).unwrap_or_default();
+            let (state, answered_ms) = (CollectorState::Failed, self.answered_ms);
+            return CollectorStatus { state, message, trouble, answered_ms, dropped: 0 };
+        }
+        let StoreContents { networks, unread, error, .. } = &self.contents;
+        if !error.is_empty() {
+            return degraded(format!("{words}; its keys are not read: {error}"));
+        }
+        if *unread > 0 {
+            let message = format!("{words}; {unread} of its keys cannot be read");
+            return CollectorStatus { dropped: u64::from(*unread), ..degraded(message) };
+        }
+        let words = match networks.len() {
+            0 => format!("{words}; engines keep no network in it"),
+            1 => format!("{words}; engines keep 1 network in it"),
+            more => format!("{words}; engines keep {more} networks in it"),
+        };
+        let all_well = well == members.len() && members.values().all(|member| member.has_leader);
+        if all_well { ok(words) } else { degraded(words) }
+    }
+
+    /// Of the first member that answers; what is known stays where none does.
+    fn read_keys(&mut self, members: &BTreeMap<String, StoreMember>) {
+        let answering = members.iter().filter(|(_, member)| member.trouble == Trouble::None && member.has_leader);
+        let Some((endpoint, _)) = answering.min_by_key(|(_, member)| member.latency_ms) else { return };
+        let prefix = &self.address.prefix;
+        let keys = match self.address.kind {
+            StoreKind::Etcd => etcd::keys(&self.caller, endpoint, prefix),
+            StoreKind::Consul => consul::keys(&self.caller, endpoint, prefix),
+            StoreKind::ZooKeeper | StoreKind::Unknown => zookeeper::keys(endpoint, prefix, self.user.as_ref()),
+        };
+        match keys {
+            Ok(keys) => (self.networks, self.contents) = keys::parse(&keys),
+            Err(Failure { error, .. }) => self.contents.error = error,
+        }
+    }
+
+    /// Members with what each says, and those that any of them told of.
+    fn members(&self) -> (BTreeMap<String, StoreMember>, BTreeSet<String>) {
+        let Self { address, caller, learned, .. } = self;
+        let mut members = BTreeMap::new();
+        let mut asked = BTreeSet::new();
+        let mut told = BTreeSet::new();
+        let mut waiting: BTreeSet<String> = address.endpoints.union(learned).cloned().collect();
+        while let Some(endpoint) = waiting.pop_first() {
+            if asked.len() >= MEMBERS_MAX || !asked.insert(endpoint.clone()) {
+                continue;
+            }
+            let started = Instant::now();
+            let answer = match address.kind {
+                StoreKind::Etcd => etcd::ask(caller, &endpoint),
+                StoreKind::Consul => consul::ask(caller, &endpoint),
+                StoreKind::ZooKeeper | StoreKind::Unknown => zookeeper::ask(&endpoint),
+            };
+            let member = match answer {
+                Ok(Answer { member, others }) => {
+                    waiting.extend(others.iter().cloned());
+                    told.extend(others);
+                    StoreMember { latency_ms: rounded(started.elapsed() / 3), ..member }
+                }
+                Err(Failure { trouble, error }) => StoreMember { trouble, error, ..StoreMember::default() },
+            };
+            members.insert(endpoint, member);
+        }
+        // One that was removed from the store, and that nobody named here, is none of its members.
+        members.retain(|endpoint, member| {
+            let is_meant = address.endpoints.contains(endpoint) || told.contains(endpoint);
+            is_meant || told.is_empty() || member.trouble == Trouble::None
+        });
+        (members, told)
+    }
 }
 
 /// What one member says of itself, and where others are.
@@ -216,11 +253,6 @@ struct Failure {
     error: String,
 }
 
-fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).max_redirects(0);
-    config.http_status_as_error(false).build().into()
-}
-
 /// Up to the next of 1, 2, 5, 10, 20, 50, … milliseconds.
 fn rounded(latency: Duration) -> u32 {
     let ms = latency.as_secs_f64() * 1e3;
@@ -228,55 +260,9 @@ fn rounded(latency: Duration) -> u32 {
     steps.into_iter().find(|step| f64::from(*step) >= ms).unwrap_or(100_000)
 }
 
-/// Status and body.
-fn get(agent: &ureq::Agent, url: &str) -> Result<(u16, String), Failure> {
-    let unreachable = |error: String| Failure { trouble: Trouble::Unreachable, error };
-    let silent = || Failure { trouble: Trouble::Silent, error: format!("no answer within {} s", PATIENCE.as_secs()) };
-    let answer = agent.get(url).call().map_err(|error| match error {
-        ureq::Error::Timeout(_) => silent(),
-        ureq::Error::Io(error) => unreachable(error.to_string()),
-        other => unreachable(other.to_string()),
-    })?;
-    let status = answer.status().as_u16();
-    let mut text = String::new();
-    let mut body = answer.into_body().into_reader().take(ANSWER_MAX);
-    body.read_to_string(&mut text).map_err(|error| match error.kind() {
-        std::io::ErrorKind::TimedOut => silent(),
-        std::io::ErrorKind::InvalidData => {
-            Failure { trouble: Trouble::Confused, error: "its answer is no text".into() }
-        }
-        _ => unreachable(error.to_string()),
-    })?;
-    Ok((status, text))
-}
-
-fn json(agent: &ureq::Agent, url: &str) -> Result<(u16, serde_json::Value), Failure> {
-    let (status, text) = get(agent, url)?;
-    let value = serde_json::from_str(&text).map_err(|error| Failure {
-        trouble: Trouble::Confused,
-        error: format!("status {status}, and no JSON: {error}"),
-    })?;
-    Ok((status, value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_store_is_named_as_engines_name_it() {
-        for (text, id) in [
-            ("etcd://10.0.0.2:2379,10.0.0.1:2379/docker", "etcd://10.0.0.1:2379,10.0.0.2:2379"),
-            ("consul://10.77.0.1:8500", "consul://10.77.0.1:8500"),
-            ("consul://store.example", "consul://store.example:8500"),
-            ("zk://a,b:2182,[fd00::1]", "zk://[fd00::1]:2181,a:2181,b:2182"),
-        ] {
-            assert_eq!(&*Address::parse(text).unwrap().id().0, id, "{text}");
-        }
-        for wrong in ["", "etcd", "redis://a:1", "etcd://", "etcd:///path", "etcd://a b"] {
-            assert!(Address::parse(wrong).unwrap_err().contains("etcd://HOST:PORT"), "{wrong}");
-        }
-    }
 
     #[test]
     fn latency_is_rounded_up_to_few_values() {

@@ -33,13 +33,31 @@ pub struct Config {
     pub docker: Option<DockerEndpoint>,
     /// None for the one that the engine names, if it names one.
     pub cluster_store: Option<crate::cluster_store::Address>,
-    /// `host:port` of the Weave router's API; none for where one usually is.
-    pub weave: Option<String>,
+    pub store_access: crate::cluster_store::Access,
+    /// The Weave router's API; none for no router.
+    pub weave: Option<WeaveEndpoint>,
     /// Samples go out this often; events and connections do not wait for it.
     pub publish_interval: Duration,
     pub omit_command_arguments: bool,
     pub read_environment: bool,
     pub version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WeaveEndpoint {
+    /// Where a router listens unless it was told otherwise. Most hosts have none there.
+    Default,
+    /// `host:port`.
+    At(String),
+}
+
+impl WeaveEndpoint {
+    pub fn address(&self) -> &str {
+        match self {
+            Self::Default => "127.0.0.1:6784",
+            Self::At(address) => address,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

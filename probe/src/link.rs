@@ -9,4 +9,4 @@ mod peer;
 mod reader;
 pub mod route;
 
-pub use reader::Reader;
+pub use reader::{Reader, reachable_addresses};

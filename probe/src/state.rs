@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::Report;
-use shared::id::{ConnectionId, ContainerId, NetNsId, ProcessId, StoreId, WeavePeerId};
+use shared::id::{ConnectionId, ContainerId, NetNsId, NetworkId, ProcessId, WeavePeerId};
 use shared::report::{
     Collector, CollectorStatus, Connection, ContainerMetrics, Host, HostMetrics, Link, LinkKey, LinkMetrics, Listener,
-    ListenerKey, Namespace, Paths, Process, ProcessMetrics, Store, WeaveRouter,
+    ListenerKey, Namespace, Network, NetworkScope, Overlay, Paths, Process, ProcessMetrics, WeaveRouter,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cgroup;
+use crate::cluster_store::{self, keys::Kept};
 use crate::docker::Inventory;
 use crate::docker::swarm::Cluster;
+use crate::weave;
 
 /// What a collector read. Tables replace what was known.
 #[derive(Debug)]
@@ -32,10 +34,19 @@ pub enum Reading {
     LinkMetrics(BTreeMap<LinkKey, LinkMetrics>),
     Engine(Box<Inventory>),
     Weave(BTreeMap<WeavePeerId, WeaveRouter>),
-    Stores(BTreeMap<StoreId, Store>),
+    Store(Box<cluster_store::Known>),
+}
+
+/// What two sources tell of one thing, each as it told it last.
+#[derive(Default)]
+struct Told {
+    networks: BTreeMap<NetworkId, Network>,
+    overlays: BTreeMap<NetworkId, Overlay>,
+    in_store: BTreeMap<NetworkId, Kept>,
 }
 
 pub async fn run(mut inbox: mpsc::Receiver<Reading>, reports: watch::Sender<Arc<Report>>, stop: CancellationToken) {
+    let mut told = Told::default();
     loop {
         let reading = tokio::select! {
             () = stop.cancelled() => return,
@@ -46,16 +57,16 @@ pub async fn run(mut inbox: mpsc::Receiver<Reading>, reports: watch::Sender<Arc<
         };
         reports.send_modify(|report| {
             let report = Arc::make_mut(report);
-            take(report, reading);
+            take(report, &mut told, reading);
             // Whatever else is waiting belongs to the same moment.
             while let Ok(reading) = inbox.try_recv() {
-                take(report, reading);
+                take(report, &mut told, reading);
             }
         });
     }
 }
 
-fn take(report: &mut Report, reading: Reading) {
+fn take(report: &mut Report, told: &mut Told, reading: Reading) {
     match reading {
         Reading::Status(collector, status) => {
             report.collectors.insert(collector, status);
@@ -77,17 +88,31 @@ fn take(report: &mut Report, reading: Reading) {
             report.connections = connections;
             attribute(report);
         }
-        Reading::Links(links, paths) => (report.links, report.paths) = (links, paths),
+        Reading::Links(links, paths) => {
+            (report.links, report.paths) = (links, paths);
+            if !report.weave.is_empty() {
+                attribute(report);
+            }
+        }
         Reading::LinkMetrics(metrics) => report.metrics.links = metrics,
-        Reading::Weave(routers) => report.weave = routers,
-        Reading::Stores(stores) => report.stores = stores,
+        Reading::Weave(routers) => {
+            report.weave = routers;
+            told.merge(report);
+            attribute(report);
+        }
+        Reading::Store(known) => {
+            report.stores = known.stores;
+            told.in_store = known.networks;
+            told.merge(report);
+            attribute(report);
+        }
         Reading::Engine(inventory) => {
             let Inventory { engine, containers, images, networks, overlays, cluster } = *inventory;
             report.host.engine = engine;
             report.containers = containers;
             report.images = images;
-            report.networks = networks;
-            report.overlays = overlays;
+            (told.networks, told.overlays) = (networks, overlays);
+            told.merge(report);
             let Cluster { nodes, services, tasks } = cluster;
             (report.swarm_nodes, report.services, report.tasks) = (nodes, services, tasks);
             attribute(report);
@@ -95,8 +120,40 @@ fn take(report: &mut Report, reading: Reading) {
     }
 }
 
-/// Says which container each process is in, and which namespace each container has.
+impl Told {
+    /// What the engine says of its networks, and what it leaves to its cluster store: where members elsewhere are, and
+    /// by which VXLAN identifiers. An engine that uses the store knows sooner which networks there are; of one that does
+    /// not, or does not answer yet, somebody may look into the store all the same.
+    fn merge(&self, report: &mut Report) {
+        report.networks = self.networks.clone();
+        report.overlays = self.overlays.clone();
+        let uses_it = self.networks.values().any(|network| network.scope == NetworkScope::Global);
+        let told = self.in_store.iter().filter(|(id, _)| !uses_it || self.networks.contains_key(id));
+        for (id, Kept { network, overlay }) in told {
+            let known = report.networks.entry(id.clone()).or_insert_with(|| network.clone());
+            for (name, value) in &network.options {
+                known.options.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            if network.driver == "overlay" {
+                let known = report.overlays.entry(id.clone()).or_default();
+                known.peers.extend(&overlay.peers);
+                for (address, member) in &overlay.members {
+                    known.members.insert(*address, member.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Says which container each process is in, which namespace each container has, and who is in the network of Weave's
+/// mesh.
 fn attribute(report: &mut Report) {
+    weave::network::part(report);
+    place(report);
+    weave::network::join(report);
+}
+
+fn place(report: &mut Report) {
     let Report { processes, containers, namespaces, .. } = report;
     let of_pid: BTreeMap<u32, ContainerId> =
         containers.iter().filter_map(|(id, c)| Some((c.pid?, id.clone()))).collect();
@@ -138,7 +195,50 @@ fn attribute(report: &mut Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::report::Container;
+    use shared::report::{Container, OverlayMember};
+
+    #[test]
+    fn an_engines_word_and_its_stores_are_one() {
+        let mut report = Report::default();
+        let mut told = Told::default();
+        let network = |name: &str, option: &str| Network {
+            name: name.into(),
+            driver: "overlay".into(),
+            options: [(option.to_owned(), "1".to_owned())].into(),
+            ..Network::default()
+        };
+        let member = |vtep: Option<&str>| OverlayMember {
+            name: "db".into(),
+            vtep: vtep.map(|text| text.parse().unwrap()),
+            mac: "02:42:0a:58:00:02".into(),
+        };
+        let at: std::net::IpAddr = "10.88.0.2".parse().unwrap();
+        let heard = Overlay { members: [(at, member(None))].into(), ..Overlay::default() };
+        let inventory = Inventory {
+            networks: [("a".into(), network("a", "own"))].into(),
+            overlays: [("a".into(), heard)].into(),
+            ..Inventory::default()
+        };
+        take(&mut report, &mut told, Reading::Engine(Box::new(inventory)));
+        let overlay = Overlay { members: [(at, member(Some("10.77.0.12")))].into(), ..Overlay::default() };
+        let kept = ["a", "b"].map(|id| (id.into(), Kept { network: network(id, "vni"), overlay: overlay.clone() }));
+        let known = cluster_store::Known { networks: kept.into(), ..cluster_store::Known::default() };
+        take(&mut report, &mut told, Reading::Store(Box::new(known)));
+        assert_eq!(report.networks.len(), 2);
+        let options: Vec<&str> = report.networks[&"a".into()].options.keys().map(String::as_str).collect();
+        assert_eq!(options, ["own", "vni"]);
+        let vtep =
+            |report: &Report, id: &str| report.overlays[&id.into()].members[&at].vtep.map(|vtep| vtep.to_string());
+        assert_eq!([vtep(&report, "a"), vtep(&report, "b")], [Some("10.77.0.12".into()), Some("10.77.0.12".into())]);
+        let inventory = Inventory {
+            networks: [("a".into(), Network { scope: NetworkScope::Global, ..network("a", "own") })].into(),
+            ..Inventory::default()
+        };
+        take(&mut report, &mut told, Reading::Engine(Box::new(inventory)));
+        assert_eq!(report.networks.len(), 1, "an engine that uses the store knows best what there is");
+        take(&mut report, &mut told, Reading::Store(Box::default()));
+        assert!(report.overlays.is_empty(), "what the store told goes with it");
+    }
 
     #[test]
     fn a_process_belongs_to_the_innermost_container_that_the_engine_knows() {

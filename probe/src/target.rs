@@ -18,6 +18,7 @@ use tracing::{Instrument, info_span, warn};
 use crate::config::{Config, Target};
 use crate::identity::Identity;
 use crate::publisher;
+use crate::weave::dns;
 
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(15);
 const RESOLVE_RETRY_MIN: Duration = Duration::from_secs(1);
@@ -64,7 +65,7 @@ async fn follow(
     let mut retry = RESOLVE_RETRY_MIN;
     let mut warned = false;
     loop {
-        let wait = match resolve(&target).await {
+        let wait = match resolve(&target, &reports).await {
             Ok(addresses) => {
                 (retry, warned) = (RESOLVE_RETRY_MIN, false);
                 publishers.retain(|address, cancel| {
@@ -101,7 +102,12 @@ async fn follow(
     }
 }
 
-async fn resolve(target: &Target) -> std::io::Result<BTreeSet<SocketAddr>> {
+async fn resolve(target: &Target, reports: &watch::Receiver<Arc<Report>>) -> std::io::Result<BTreeSet<SocketAddr>> {
+    // Hosts do not ask WeaveDNS, their containers do.
+    let in_mesh = dns::look_up(reports.borrow().weave.values(), &target.host);
+    if !in_mesh.is_empty() {
+        return Ok(in_mesh.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect());
+    }
     let lookup = lookup_host((target.host.as_str(), target.port));
     let found = timeout(RESOLVE_PATIENCE, lookup).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
     Ok(found.collect())

@@ -1,6 +1,8 @@
 //! Weave Net: its router's HTTP API, read-only. A host without a router lacks nothing; one that answered once and does
 //! not any more is told.
 
+pub mod dns;
+pub mod network;
 mod report;
 
 use std::collections::BTreeMap;
@@ -15,11 +17,10 @@ use tracing::{info, warn};
 
 use crate::Config;
 use crate::collector::{degraded, ok, wall_ms};
+use crate::config::WeaveEndpoint;
 use crate::state::Reading;
 use report::Answer;
 
-/// Where a router listens unless it was told otherwise.
-pub const DEFAULT_ADDRESS: &str = "127.0.0.1:6784";
 const INTERVAL: Duration = Duration::from_secs(3);
 /// Where there is none, one may be launched.
 const LOOK_OUT: Duration = Duration::from_secs(10);
@@ -51,8 +52,14 @@ impl Error {
 }
 
 pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: CancellationToken) {
-    let is_named = config.weave.is_some();
-    let address = config.weave.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
+    let Some(endpoint) = config.weave else {
+        let message = "turned off by --no-weave".to_owned();
+        let status = CollectorStatus { state: CollectorState::Off, message, ..CollectorStatus::default() };
+        let _ = readings.send(Reading::Status(Collector::Weave, status)).await;
+        return;
+    };
+    let is_named = endpoint != WeaveEndpoint::Default;
+    let address = endpoint.address().to_owned();
     let agent = agent();
     let mut answered_ms = 0;
     let mut before: Option<CollectorStatus> = None;

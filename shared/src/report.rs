@@ -27,7 +27,7 @@ pub use link::{Forwarding, Link, LinkKey, LinkMetrics, Neighbour, NeighbourState
 pub use network::{Namespace, Network, NetworkScope};
 pub use overlay::{Overlay, OverlayMember};
 pub use process::{Process, ProcessMetrics};
-pub use store::{Store, StoreKind, StoreMember};
+pub use store::{Store, StoreContents, StoreKind, StoreMember, StoreUse, StoredNetwork};
 pub use swarm::{Service, ServiceMode, ServicePort, SwarmManager, SwarmMember, SwarmNode, Task};
 pub use weave::{WeaveConnection, WeaveDns, WeaveIpam, WeaveIpamStatus, WeaveName, WeaveOwner, WeavePeer, WeaveRouter};
 

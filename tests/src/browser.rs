@@ -72,8 +72,10 @@ impl Browser {
         panic!("{what}: never came about; last: {last}");
     }
 
-    /// Keeps a picture among the tests' artifacts.
+    /// Keeps a picture among the tests' artifacts, once what moves stands still.
     pub async fn screenshot(&self, name: &str) {
+        let still = "const c = document.querySelector('canvas.graph'); return !c || c.dataset.settled === 'true'";
+        self.until("a picture that stands still", still).await;
         let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/artifacts"));
         std::fs::create_dir_all(&directory).expect("the artifacts' directory");
         let png = self.client.screenshot().await.expect("a screenshot");

@@ -5,6 +5,7 @@ pub mod api;
 pub mod browser;
 pub mod load;
 pub mod testbed;
+pub mod zookeeper;
 
 use std::time::{Duration, Instant};
 

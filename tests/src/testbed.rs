@@ -14,8 +14,28 @@ pub struct Testbed {
     pub scope: PathBuf,
     /// Another than the installed one.
     dockerd: Option<PathBuf>,
-    /// The program of the store that the engines share their networks by, instead of a swarm.
-    etcd: Option<PathBuf>,
+    /// Which the engines share their networks by, instead of a swarm.
+    store: Option<Store>,
+}
+
+/// Docker's cluster store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    Etcd,
+    /// With the last release of Docker Engine that Debian built with it.
+    Consul,
+    /// Not for engines: those that can be had fail at it when a container starts.
+    ZooKeeper,
+}
+
+impl Store {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::Consul => "consul",
+            Self::ZooKeeper => "zk",
+        }
+    }
 }
 
 impl Testbed {
@@ -30,25 +50,17 @@ impl Testbed {
     /// # Panics
     /// As `up` does.
     pub fn up_with_engine(dockerd: &Path, hosts: usize) -> Self {
-        assert!(dockerd.exists(), "{} is missing: scripts/newer-engine.sh gets it", dockerd.display());
+        assert!(dockerd.exists(), "{} is missing: scripts/test-programs.sh gets it", dockerd.display());
         Self::raise(&Self::binary(), hosts, true, Some(dockerd), None)
     }
 
-    /// With one etcd on the hosts' switch as the engines' cluster store.
+    /// With one server on the hosts' switch as the engines' cluster store.
     ///
     /// # Panics
     /// As `up` does.
-    pub fn up_with_etcd(hosts: usize) -> Self {
-        Self::raise(&Self::binary(), hosts, false, None, Some(Self::etcd()))
-    }
-
-    /// The program.
-    ///
-    /// # Panics
-    /// Where it is missing.
-    pub fn etcd() -> PathBuf {
-        let path = std::env::var_os("SCOPE_ETCD").map(PathBuf::from);
-        path.filter(|path| path.exists()).expect("SCOPE_ETCD names etcd: scripts/etcd.sh gets it")
+    pub fn up_with_store(hosts: usize, store: Store) -> Self {
+        let older = (store == Store::Consul).then(|| program("SCOPE_OLDER_DOCKERD"));
+        Self::raise(&Self::binary(), hosts, false, older.as_deref(), Some(store))
     }
 
     fn binary() -> PathBuf {
@@ -65,7 +77,7 @@ impl Testbed {
         Self::raise(scope, hosts, false, None, None)
     }
 
-    fn raise(scope: &Path, hosts: usize, swarm: bool, dockerd: Option<&Path>, etcd: Option<PathBuf>) -> Self {
+    fn raise(scope: &Path, hosts: usize, swarm: bool, dockerd: Option<&Path>, store: Option<Store>) -> Self {
         let id = std::process::id();
         assert!(scope.exists(), "{} is missing: run `cargo build` first, or name one by SCOPE_BINARY", scope.display());
         // Names of interfaces hold 15 characters.
@@ -76,7 +88,7 @@ impl Testbed {
             home: File::open("/proc/thread-self/ns/net").expect("a network namespace"),
             scope: scope.canonicalize().expect("the binary's path"),
             dockerd: dockerd.map(Path::to_path_buf),
-            etcd,
+            store,
         };
         let mut command = testbed.script();
         command.args(["up", &hosts.to_string()]).env("MH_SWARM", if swarm { "1" } else { "0" });
@@ -92,10 +104,8 @@ impl Testbed {
         if let Some(dockerd) = &self.dockerd {
             command.env("MH_DOCKERD", dockerd);
         }
-        if let Some(etcd) = &self.etcd {
-            let own = etcd.parent().and_then(Path::to_str).unwrap_or_default();
-            let path = std::env::var("PATH").unwrap_or_default();
-            command.env("MH_KV", "etcd").env("PATH", format!("{own}:{path}"));
+        if let Some(store) = self.store {
+            with_programs(command.env("MH_KV", store.name()));
         }
         command
     }
@@ -180,6 +190,13 @@ impl Testbed {
         succeed(&mut command);
     }
 
+    /// Starts a server of a store on the hosts' switch, of which the engines know nothing. It goes with the testbed.
+    pub fn start_store(&self, store: Store) {
+        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testbed/kv.sh"));
+        command.args(["start", store.name(), &format!("{}-sw", self.name), &self.switch()]).arg(&self.directory);
+        succeed(with_programs(&mut command));
+    }
+
     pub fn url(&self, host: usize) -> String {
         format!("http://{}:4040", self.address(host))
     }
@@ -196,6 +213,23 @@ impl Drop for Testbed {
         }
         let _ = self.script().arg("down").output();
     }
+}
+
+/// One of those that `scripts/test-programs.sh` gets.
+///
+/// # Panics
+/// Where it is missing.
+pub fn program(variable: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.exists());
+    path.unwrap_or_else(|| panic!("{variable} names nothing that is there: scripts/test-programs.sh gets it"))
+}
+
+fn with_programs(command: &mut Command) -> &mut Command {
+    let etcd = program("SCOPE_ETCD");
+    let own = etcd.parent().and_then(Path::to_str).unwrap_or_default();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let command = command.env("PATH", format!("{own}:{path}"));
+    command.env("CONSUL", program("SCOPE_CONSUL")).env("ZOOKEEPER", program("SCOPE_ZOOKEEPER"))
 }
 
 fn enter(namespace: &File) {

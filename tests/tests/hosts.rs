@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{container_edges, get, labels, node, row, view};
+use scope_tests::api::{container_edges, edges, get, labels, node, row, view};
 use scope_tests::eventually;
 use scope_tests::testbed::{Testbed, text};
 use serde_json::Value;
@@ -183,4 +183,36 @@ fn the_api_is_what_weave_scopes_clients_rely_on() {
     assert_eq!(row(server, "docker_container_command"), "sh");
     let tables = server["tables"].as_array().unwrap();
     assert!(tables.iter().all(|table| table["id"] != "docker_env_"), "{tables:?}");
+}
+
+#[test]
+fn a_compose_project_is_a_group_and_a_choice() {
+    let testbed = Testbed::up(1, false);
+    testbed.launch(1, &[]);
+    let base = testbed.url(1);
+    testbed.docker(1, &["network", "create", "lan"]);
+    let of_shop = ["--network", "lan", "--label", "com.docker.compose.project=shop"];
+    testbed.container(1, "shop_web_1", &of_shop, "while :; do nc -l -p 7000 -e cat; done");
+    let call = "while :; do (while :; do echo q; sleep 1; done) | nc shop_web_1 7000; sleep 0.2; done";
+    testbed.container(1, "visitor", &["--network", "lan"], call);
+    eventually("who calls the project is outside of it", PATIENCE, || {
+        let shown = view(&base, "containers-by-stack")?;
+        let found: BTreeSet<String> = edges(&shown).into_iter().filter(|edge| !edge.contains("Uncontained")).collect();
+        let expect = BTreeSet::from(["No stack -> shop:7000".to_owned()]);
+        if found == expect { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    let cut = get(&format!("{base}/api/topology/containers?stack=shop")).unwrap();
+    assert_eq!(labels(&cut), BTreeSet::from(["shop_web_1".to_owned()]));
+    let list = get(&format!("{base}/api/topology")).unwrap();
+    let containers = list.as_array().unwrap().iter().find(|one| one["name"] == "Containers").unwrap();
+    let choice = containers["options"].as_array().unwrap().iter().find(|one| one["id"] == "stack").unwrap();
+    let values: Vec<&str> =
+        choice["options"].as_array().unwrap().iter().map(|o| o["value"].as_str().unwrap()).collect();
+    assert_eq!((choice["defaultValue"].as_str(), values), (Some("all"), vec!["all", "shop"]));
+    testbed.docker(1, &["rm", "-f", "shop_web_1"]);
+    eventually("without a stack there is no choice", PATIENCE, || {
+        let list = get(&format!("{base}/api/topology"))?;
+        let is_offered = list.to_string().contains("\"id\":\"stack\"");
+        if is_offered { Err(list.to_string()) } else { Ok(()) }
+    });
 }

@@ -1,8 +1,10 @@
 //! The links of every network namespace: what is shown of them, how soon, and that looking at them keeps nothing alive.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use scope_tests::api::{get, node, view};
+use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
 use serde_json::Value;
@@ -64,6 +66,105 @@ fn interfaces_routes_and_neighbours_are_those_of_the_kernel() {
     let pid = testbed.docker(1, &["inspect", "-f", "{{.State.Pid}}", "web"]);
     testbed.shell(1, &format!("nsenter -t {} -n ip link set eth0 mtu 1400", pid.trim()));
     until_row(&base, own, &[("name", "eth0"), ("state", "up"), ("mtu", "1400")]);
+}
+
+/// The edges of the view of interfaces as `eth0 of web on h1 -device-> …`.
+fn ways(base: &str) -> Result<BTreeSet<String>, String> {
+    let shown = view(base, "interfaces")?;
+    let name = |id: &Value| {
+        let node = &shown["nodes"][id.as_str().unwrap_or_default()];
+        format!("{} of {}", node["label"].as_str().unwrap_or("?"), node["labelMinor"].as_str().unwrap_or("?"))
+    };
+    let all = shown["edges"].as_array().into_iter().flatten();
+    Ok(all
+        .map(|e| format!("{} -{}-> {}", name(&e["source"]), e["protocol"].as_str().unwrap(), name(&e["target"])))
+        .collect())
+}
+
+#[test]
+fn the_way_from_a_container_down_to_the_wire_and_over_to_the_peer_is_one_path() {
+    let testbed = Testbed::up(2, true);
+    testbed.launch(1, &[]);
+    testbed.launch(2, &[&testbed.address(1)]);
+    let base = testbed.url(1);
+    testbed.docker(1, &["network", "create", "lan"]);
+    testbed.docker(1, &["network", "create", "-d", "overlay", "--attachable", "mesh"]);
+    testbed.container(1, "web", &["--network", "lan"], "sleep 1000");
+    testbed.container(1, "near", &["--network", "mesh"], "sleep 1000");
+    testbed.container(2, "far", &["--network", "mesh"], "sleep 1000");
+    let overlay = eventually("from the overlay's container to the other host", PATIENCE, || {
+        let found = ways(&base)?;
+        let step = |from: &str, how: &str, to: &str| {
+            let start = format!("{from} -{how}-> ");
+            let one = found.iter().find(|way| way.starts_with(&start) && way.contains(to));
+            one.map(|way| way[start.len()..].to_owned()).ok_or_else(|| format!("{start}…{to}: {found:#?}"))
+        };
+        // Of its two interfaces the one in the overlay is eth0.
+        let inside = step("eth0 of near on h1", "veth", "network mesh on h1")?;
+        let bridge = step(&inside, "bridge", "br0")?;
+        let vxlan = step(&bridge, "bridge", "vxlan")?;
+        let device = step(&vxlan, "device", "eth0 of h1")?;
+        let there = step(&device, "vxlan", "eth0 of h2")?;
+        if there == "eth0 of h2" { Ok(vec![inside, bridge, vxlan, device, there]) } else { Err(there) }
+    });
+    assert_eq!(overlay[1], "br0 of network mesh on h1");
+    let found = ways(&base).unwrap();
+    assert!(found.contains("eth0 of h2 -vxlan-> eth0 of h1"), "and back: {found:#?}");
+    let lan = found.iter().find(|way| way.starts_with("eth0 of web on h1 -veth-> ")).expect("a pair");
+    let port = lan.rsplit(" -veth-> ").next().unwrap();
+    let bridge =
+        found.iter().find(|way| way.starts_with(&format!("{port} -bridge-> br-"))).expect("a port of its bridge");
+    assert!(bridge.ends_with(" of h1"), "{bridge}");
+
+    let shown = view(&base, "interfaces").unwrap();
+    let edges = shown["edges"].as_array().unwrap();
+    let networks = view(&base, "networks").unwrap();
+    let mesh = &node(&networks, "mesh").unwrap()["id"];
+    let mut over_mesh = edges.iter().filter(|edge| edge["network"] == *mesh && edge["protocol"] == "vxlan");
+    let between = over_mesh.next().expect("the mesh's frames go between the hosts");
+    assert_eq!(between["port"], 4789);
+    let all: Vec<&Value> = shown["nodes"].as_object().unwrap().values().collect();
+    assert!(!all.iter().any(|node| node["label"] == "lo"), "loopback leads nowhere");
+    let near = all.iter().find(|n| n["label"] == "eth0" && n["labelMinor"] == "near on h1").unwrap();
+    assert_eq!(near["networks"][0]["label"], "mesh", "{near}");
+    assert_eq!(near["parents"].as_array().unwrap().len(), 2, "its container and its host: {near}");
+
+    testbed.docker(2, &["rm", "-f", "far"]);
+    eventually("whom nobody sends to any more is no peer", PATIENCE, || {
+        let shown = view(&base, "interfaces")?;
+        let mut edges = shown["edges"].as_array().into_iter().flatten();
+        let sends = edges.any(|edge| edge["network"] == *mesh && edge["protocol"] == "vxlan");
+        let gone = !shown.to_string().contains("far on h2");
+        if gone && !sends { Ok(()) } else { Err(format!("{:#?}", ways(&base))) }
+    });
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, true).await;
+        browser.client.goto(&format!("{base}/#/interfaces")).await.unwrap();
+        browser
+            .until("interfaces are drawn", "return Number(document.querySelector('canvas.graph')?.dataset.edges) > 4")
+            .await;
+        browser.screenshot("interfaces-light").await;
+        // A network is pinned by a click, and by its key the next one; the address holds it.
+        browser.client.execute("document.querySelector('.networks button.network').click()", Vec::new()).await.unwrap();
+        browser
+            .until(
+                "a network is pinned",
+                "return location.hash.includes('net=') && !!document.querySelector('.network.on')",
+            )
+            .await;
+        browser.screenshot("interfaces-pinned-light").await;
+        browser
+            .client
+            .execute("dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))", Vec::new())
+            .await
+            .unwrap();
+        browser
+            .until("and let go", "return !location.hash.includes('net=') && !document.querySelector('.network.on')")
+            .await;
+        browser.close().await;
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use scope_tests::api::{container_edges, get, labels, node, row, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
-use scope_tests::testbed::Testbed;
+use scope_tests::testbed::{Store, Testbed, program, text};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ fn stores(base: &str) -> Result<BTreeSet<String>, String> {
 
 #[test]
 fn the_store_behind_the_engines_networks_is_found_by_itself_and_missed_when_it_is_gone() {
-    let testbed = Testbed::up_with_etcd(2);
+    let testbed = Testbed::up_with_store(2, Store::Etcd);
     let app = testbed.address(1);
     testbed.launch(1, &["--window", "4s"]);
     testbed.launch(2, &[&app]);
@@ -53,7 +53,9 @@ fn the_store_behind_the_engines_networks_is_found_by_itself_and_missed_when_it_i
     let networks = view(&base, "networks").unwrap();
     assert_eq!(networks["nodes"].as_object().unwrap().values().filter(|n| n["label"] == "mesh").count(), 1);
     let mesh = node(&networks, "mesh").unwrap();
-    assert_eq!((row(mesh, "network_kept_by").as_str(), row(mesh, "container").as_str()), ("a cluster store", "2"));
+    assert_eq!(row(mesh, "network_kept_by"), format!("a cluster store, etcd://{store}"));
+    assert_eq!(row(mesh, "container"), "2");
+    keys_are_shown(&base, &format!("etcd@{store};<store>"), &["h1", "h2"], "2");
     until(&base, "all is well", &[]);
 
     testbed.store("stop");
@@ -65,6 +67,197 @@ fn the_store_behind_the_engines_networks_is_found_by_itself_and_missed_when_it_i
     until(&base, "it is back", &[]);
 }
 
+/// What the engines keep: themselves, the one network with its members and its VXLAN identifier, and its addresses.
+fn keys_are_shown(base: &str, store: &str, engines: &[&str], members: &str) {
+    eventually("what the engines keep in the store", PATIENCE, || {
+        let id = store.replace('<', "%3C").replace('>', "%3E");
+        let details = get(&format!("{base}/api/topology/daemons/{id}"))?["node"].clone();
+        let told = details.to_string();
+        let hosts = column(&details, "store_nodes", "host");
+        let networks = column(&details, "store_networks", "members");
+        let pools = column(&details, "store_pools", "use");
+        if hosts == engines && networks == [members] && pools.len() == 1 && told.contains(" in use") {
+            Ok(())
+        } else {
+            Err(format!("{hosts:?} {networks:?} {pools:?}: {told}"))
+        }
+    });
+    eventually("its VXLAN identifier, which engines do not tell", PATIENCE, || {
+        let networks = view(base, "networks")?;
+        let vni = row(node(&networks, "mesh").ok_or("no mesh")?, "network_vni");
+        if vni.parse::<u32>().is_ok_and(|vni| vni >= 256) { Ok(()) } else { Err(vni) }
+    });
+}
+
+fn column(node: &Value, table: &str, column: &str) -> Vec<String> {
+    let tables = node["tables"].as_array().into_iter().flatten();
+    let rows = tables.filter(|t| t["id"] == table).flat_map(|t| t["rows"].as_array().into_iter().flatten());
+    rows.filter_map(|row| row["entries"][column].as_str()).map(str::to_owned).collect()
+}
+
+#[test]
+fn consul_is_read_as_the_store_of_engines_that_still_speak_to_it() {
+    let testbed = Testbed::up_with_store(2, Store::Consul);
+    // The second host has no probe: what runs there is known from the store.
+    testbed.launch(1, &["--window", "4s"]);
+    let base = testbed.url(1);
+    testbed.docker(1, &["network", "create", "-d", "overlay", "mesh"]);
+    testbed.container(2, "server", &["--network", "mesh"], "while :; do nc -l -p 7000 -e cat; done");
+    let call = "while :; do (while :; do echo q; sleep 1; done) | nc server 7000; sleep 0.2; done";
+    testbed.container(1, "client", &["--network", "mesh"], call);
+    eventually("it calls one on the host without a probe", PATIENCE, || {
+        let found = container_edges(&base)?;
+        if found == BTreeSet::from(["client -> server:7000".to_owned()]) { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    let store = format!("{}:8500", testbed.switch());
+    keys_are_shown(&base, &format!("consul@{store};<store>"), &["h1", "no probe there"], "2");
+    let daemons = view(&base, "daemons").unwrap();
+    let consul = node(&daemons, "Consul").unwrap();
+    assert_eq!((row(consul, "daemon_role").as_str(), row(consul, "daemon_version").as_str()), ("leader", "1.8.7"));
+    assert!(row(consul, "store_servers").ends_with(":8300"), "{consul}");
+    until(&base, "all is well", &[]);
+}
+
+#[test]
+fn zookeepers_keys_are_read_whoever_wrote_them() {
+    let testbed = Testbed::up(1, false);
+    testbed.start_store(Store::ZooKeeper);
+    let store = format!("{}:2181", testbed.switch());
+    testbed.launch(1, &["--cluster-store", &format!("zk://{store}")]);
+    let base = testbed.url(1);
+    let says = || {
+        let status = get(&format!("{base}/api/status"))?;
+        let collectors = status["probes"][0]["collectors"].as_array().cloned().unwrap_or_default();
+        let found = collectors.iter().find(|one| one["name"] == "cluster-store").cloned().unwrap_or_default();
+        Ok::<_, String>((found["state"].as_str().unwrap_or_default().to_owned(), found["message"].to_string()))
+    };
+    eventually("an empty store is fine", PATIENCE, || match says()? {
+        (state, message) if state == "ok" && message.contains("no network") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    // A tree that three engines left in etcd, and keys of somebody else.
+    let host = testbed.switch();
+    scope_tests::zookeeper::load(
+        &host,
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../probe/fixtures/cluster-store/etcd-v2-docker.json"),
+    );
+    eventually("its networks with their members, none of whose hosts has a probe", PATIENCE, || {
+        let networks = view(&base, "networks")?;
+        let (Some(mesh), Some(back)) = (node(&networks, "mesh"), node(&networks, "back")) else {
+            return Err(format!("{networks}"));
+        };
+        let found =
+            [mesh, back].map(|n| (row(n, "network_subnets"), row(n, "network_vni"), row(n, "network_unprobed")));
+        let expect = [("10.88.0.0/24", "256", "2"), ("10.89.0.0/24", "257", "2")];
+        let expect = expect.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
+        if found == expect { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    let shown = labels(&view(&base, "containers").unwrap());
+    assert!(["web", "client", "db", "app"].iter().all(|name| shown.contains(*name)), "{shown:?}");
+    let (_, message) = says().unwrap();
+    assert!(message.contains("2 networks"), "{message}");
+    until(&base, "all is well", &[]);
+}
+
+#[test]
+fn a_store_that_asks_who_asks_is_answered_and_says_so_where_it_is_not() {
+    let testbed = Testbed::up(2, false);
+    let directory = testbed.directory(1).display().to_string();
+    let (here, dir) = (testbed.address(1), &directory);
+    // Authorities, a server's certificate and a client's.
+    let certificates = format!(
+        "cd {dir} && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem 2>/dev/null && \
+         for who in server client; do \
+           openssl req -newkey rsa:2048 -nodes -subj /CN=$who -keyout $who.key -out $who.csr 2>/dev/null && \
+           printf 'subjectAltName=IP:{here}\nextendedKeyUsage=serverAuth,clientAuth\n' >$who.ext && \
+           openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $who.ext -out $who.pem 2>/dev/null || exit 1; \
+         done"
+    );
+    testbed.shell(1, &certificates);
+    let start = format!(
+        "setsid {etcd} --name h1 --data-dir {dir}/etcd --enable-v2 --listen-client-urls https://0.0.0.0:2379 \
+         --advertise-client-urls https://{here}:2379 --cert-file {dir}/server.pem --key-file {dir}/server.key \
+         --trusted-ca-file {dir}/ca.pem --client-cert-auth </dev/null >{dir}/etcd.log 2>&1 & \
+         for try in $(seq 100); do curl -sf --cacert {dir}/ca.pem --cert {dir}/client.pem --key {dir}/client.key \
+         https://{here}:2379/health >/dev/null && exit 0; sleep 0.1; done; exit 1",
+        etcd = program("SCOPE_ETCD").display(),
+    );
+    testbed.shell(1, &start);
+    let curl =
+        format!("curl -sf --cacert {dir}/ca.pem --cert {dir}/client.pem --key {dir}/client.key https://{here}:2379");
+    let network = "7bdebf5550da2e96b3376ac0a69ff880361b38c49f9c4569bc43944244808432";
+    let value = r#"{"name":"secret","networkType":"overlay","ipamV4Info":"[]"}"#;
+    testbed.shell(
+        1,
+        &format!("{curl}/v2/keys/own/docker/network/v1.0/network/{network} -X PUT --data-urlencode 'value={value}'"),
+    );
+    // From here on nobody but root reads keys.
+    testbed.shell(1, &format!("{curl}/v2/auth/users/root -X PUT -d '{{\"user\":\"root\",\"password\":\"pass\"}}'"));
+    testbed.shell(1, &format!("{curl}/v2/auth/enable -X PUT"));
+    testbed.shell(1, &format!("{curl}/v2/auth/roles/guest -X DELETE -u root:pass || true"));
+
+    let url = format!("etcd://{here}:2379/own");
+    let tls =
+        ["--cluster-store-ca", "ca.pem", "--cluster-store-cert", "client.pem", "--cluster-store-key", "client.key"];
+    let tls: Vec<String> =
+        tls.iter().map(|one| if one.starts_with("--") { (*one).to_owned() } else { format!("{dir}/{one}") }).collect();
+    let mut arguments = vec!["--cluster-store", &url];
+    arguments.extend(tls.iter().map(String::as_str));
+    testbed.launch(1, &arguments);
+    let base = testbed.url(1);
+    let message = |base: &str| {
+        let status = get(&format!("{base}/api/status"))?;
+        let collectors = status["probes"][0]["collectors"].as_array().cloned().unwrap_or_default();
+        let found = collectors.iter().find(|one| one["name"] == "cluster-store").cloned().unwrap_or_default();
+        Ok::<_, String>(format!("{}: {}", found["state"].as_str().unwrap_or_default(), found["message"]))
+    };
+    eventually("its members are known, its keys are refused", PATIENCE, || match message(&base)? {
+        said if said.starts_with("degraded") && said.contains("--cluster-store-user") => Ok(()),
+        said => Err(said),
+    });
+    testbed.scope(1, &["stop"]);
+    arguments.extend(["--cluster-store-user", "root:pass"]);
+    testbed.launch(1, &arguments);
+    eventually("with a name its keys are read, under the prefix that they have", PATIENCE, || {
+        let networks = view(&base, "networks")?;
+        if node(&networks, "secret").is_some() { Ok(()) } else { Err(message(&base)?) }
+    });
+    let log = testbed.shell(1, "cat /var/log/scope/scope.log");
+    assert!(!log.contains("root:pass") && !log.contains("cm9vdDpwYXNz"), "no secret is logged");
+
+    let missing = testbed.scope(2, &["launch", "--cluster-store", &url, "--cluster-store-ca", "/nonexistent"]);
+    let (_, error) = text(&missing);
+    assert!(!missing.status.success() && error.contains("/nonexistent cannot be read"), "{error}");
+
+    // Consul, where nobody may do anything without a token.
+    let there = testbed.address(2);
+    let directory = testbed.directory(2).display().to_string();
+    let rules = r#"acl { enabled = true default_policy = "deny" tokens { master = "let-me-in" } }"#;
+    testbed.shell(2, &format!(
+        "setsid {consul} agent -server -bootstrap-expect=1 -data-dir {directory}/consul -node kv -bind {there} -client 0.0.0.0 \
+         -disable-host-node-id -log-level warn -hcl 'performance {{ raft_multiplier = 1 }} {rules}' </dev/null >{directory}/consul.log 2>&1 & \
+         for try in $(seq 200); do curl -sf -H 'X-Consul-Token: let-me-in' -X PUT -d '{value}' \
+         http://{there}:8500/v1/kv/docker/network/v1.0/network/{network}/ && exit 0; sleep 0.1; done; exit 1",
+        consul = program("SCOPE_CONSUL").display(),
+    ));
+    let url = format!("consul://{there}:8500");
+    testbed.launch(2, &["--cluster-store", &url]);
+    let base = testbed.url(2);
+    eventually("without a token keys are refused", PATIENCE, || {
+        let networks = view(&base, "networks")?;
+        match message(&base)? {
+            said if said.contains("Consul at") && node(&networks, "secret").is_none() => Ok(()),
+            said => Err(said),
+        }
+    });
+    testbed.scope(2, &["stop"]);
+    testbed.launch(2, &["--cluster-store", &url, "--cluster-store-token", "let-me-in"]);
+    eventually("with one they are read", PATIENCE, || {
+        let networks = view(&base, "networks")?;
+        if node(&networks, "secret").is_some() { Ok(()) } else { Err(message(&base)?) }
+    });
+}
+
 /// One member of three, as a process of a host.
 fn member(testbed: &Testbed, host: usize) {
     let directory = testbed.directory(host);
@@ -74,7 +267,7 @@ fn member(testbed: &Testbed, host: usize) {
         "setsid {etcd} --name h{host} --data-dir {dir}/etcd --enable-v2 --listen-client-urls http://0.0.0.0:2379 \
          --advertise-client-urls {client} --listen-peer-urls {peer} --initial-advertise-peer-urls {peer} \
          --initial-cluster {cluster} </dev/null >{dir}/etcd.log 2>&1 & echo $! >{dir}/etcd.pid",
-        etcd = Testbed::etcd().display(),
+        etcd = program("SCOPE_ETCD").display(),
         dir = directory.display(),
         client = url(host, 2379),
         peer = url(host, 2380),

@@ -7,22 +7,42 @@ use std::time::Duration;
 use scope_tests::api::{edges, get, labels, node, row, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
-use scope_tests::testbed::Testbed;
+use scope_tests::testbed::{Testbed, text};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Serves the file of that name, whatever it holds at the time, at the address of a router's API.
+/// Serves the file of that name, whatever it holds at the time, at the address of a router's API. Names that are entered
+/// lie in another file, which stands for what routers tell one another.
 const ROUTER: &str = r#"
-import http.server, sys
+import http.server, json, sys, urllib.parse
+def names():
+    try: return json.load(open(sys.argv[2]))
+    except FileNotFoundError: return []
 class Router(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = open(sys.argv[1], "rb").read()
+    def answer(self, body):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+    def do_GET(self):
+        body = open(sys.argv[1], "rb").read()
+        report = json.loads(body)
+        if "DNS" in report:
+            report["DNS"]["Entries"] += names()
+            body = json.dumps(report).encode()
+        self.answer(body)
+    def change(self, keep):
+        url = urllib.parse.urlparse(self.path)
+        container, address = url.path.split("/")[2:4]
+        name = urllib.parse.parse_qs(url.query)["fqdn"][0] + "."
+        others = [e for e in names() if (e["Address"], e["Hostname"]) != (address, name)]
+        own = [{"Hostname": name, "Origin": "", "ContainerID": container, "Address": address, "Version": 0, "Tombstone": 0}]
+        json.dump(others + (own if keep else []), open(sys.argv[2], "w"))
+        self.answer(b"")
+    def do_PUT(self): self.change(True)
+    def do_DELETE(self): self.change(False)
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer(("127.0.0.1", 6784), Router).serve_forever()
 "#;
@@ -37,15 +57,20 @@ fn says(testbed: &Testbed, host: usize, report: &str) {
     std::fs::rename(next, file).unwrap();
 }
 
+fn names(testbed: &Testbed) -> std::path::PathBuf {
+    testbed.directory(1).join("names.json")
+}
+
 fn serve(testbed: &Testbed, host: usize) {
     let directory = testbed.directory(host);
     let script = directory.join("router.py");
     std::fs::write(&script, ROUTER).unwrap();
     let file = directory.join("weave.json");
     let line = format!(
-        "python3 {} {} </dev/null >/dev/null 2>&1 & echo $! >{}/router.pid",
+        "python3 {} {} {} </dev/null >/dev/null 2>&1 & echo $! >{}/router.pid",
         script.display(),
         file.display(),
+        names(testbed).display(),
         directory.display()
     );
     testbed.shell(host, &line);
@@ -100,6 +125,7 @@ fn a_mesh_is_shown_once_with_its_connections_and_what_its_routers_complain_of() 
     assert_eq!(tables, ["Connections", "IPAM", "DNS", "Proxy", "Plugin"]);
     assert!(row(node(&shown, "h2").unwrap(), "weave_probe").starts_with("none beside it, known from"), "{shown}");
     until(&base, "all is well", &[]);
+    one_network(&testbed, &base);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -150,4 +176,76 @@ fn a_mesh_is_shown_once_with_its_connections_and_what_its_routers_complain_of() 
     until(&base, "a router that is down", &["weave-router-down"]);
     serve(&testbed, 2);
     until(&base, "it is up", &[]);
+}
+
+/// The mesh's network, once, with a container that Docker knows to be in none: it was attached by hand.
+fn one_network(testbed: &Testbed, base: &str) {
+    testbed.container(1, "byhand", &["--network", "none"], "sleep 10000");
+    let pid = testbed.docker(1, &["inspect", "-f", "{{.State.Pid}}", "byhand"]);
+    let pid = pid.trim();
+    let attach = format!(
+        "ip link add vethwepl1 type veth peer name ethwe && ip link set ethwe netns {pid} && ip link set vethwepl1 up && \
+         nsenter -t {pid} -n ip addr add 10.32.0.77/12 dev ethwe && nsenter -t {pid} -n ip link set ethwe up"
+    );
+    testbed.shell(1, &attach);
+    eventually("one network for both routers, with its member", PATIENCE, || {
+        let networks = view(base, "networks")?;
+        let all: Vec<&Value> =
+            networks["nodes"].as_object().unwrap().values().filter(|n| n["label"] == "weave").collect();
+        let [one] = &*all else { return Err(format!("{all:?}")) };
+        let found = (row(one, "network_subnets"), row(one, "network_hosts"), row(one, "container"));
+        if found == ("10.32.0.0/12".into(), "h1, h2".into(), "1".into()) { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    let shown = view(base, "containers").unwrap();
+    let container = node(&shown, "byhand").unwrap();
+    let networks: Vec<&str> =
+        container["networks"].as_array().unwrap().iter().map(|n| n["label"].as_str().unwrap()).collect();
+    assert!(networks.contains(&"weave"), "{container}");
+    let id = container["id"].as_str().unwrap().replace(';', "%3B").replace('<', "%3C").replace('>', "%3E");
+    eventually("its hardware address, as the kernel has it", PATIENCE, || {
+        let details = get(&format!("{base}/api/topology/containers/{id}"))?;
+        let (mac, way_out) =
+            (row(&details["node"], "weave_mac_address"), row(&details["node"], "docker_container_way_out"));
+        if !mac.is_empty() && way_out == "none" { Ok(()) } else { Err(format!("{mac} {way_out}")) }
+    });
+    testbed.docker(1, &["rm", "-f", "byhand"]);
+    eventually("and it goes with it", PATIENCE, || {
+        let networks = view(base, "networks")?;
+        let count = row(node(&networks, "weave").ok_or("no network")?, "container");
+        if count == "0" { Ok(()) } else { Err(count) }
+    });
+}
+
+#[test]
+fn a_probe_without_peers_finds_the_app_by_its_name_in_weavedns() {
+    let testbed = Testbed::up(2, false);
+    says(&testbed, 1, "weave-report-h1-plain");
+    says(&testbed, 2, "weave-report-h3-plain");
+    serve(&testbed, 1);
+    let lost = testbed.scope(2, &["launch", "--probe-only"]);
+    let (_, error) = text(&lost);
+    assert!(
+        !lost.status.success() && error.contains("name an app"),
+        "without a router there is nobody to ask: {error}"
+    );
+    serve(&testbed, 2);
+    testbed.launch(1, &[]);
+    let entered = || std::fs::read_to_string(names(&testbed)).unwrap_or_default();
+    eventually("the app is entered", PATIENCE, || {
+        let entered = entered();
+        let is_there = entered.contains("scope.weave.local") && entered.contains(&testbed.address(1));
+        // A bridge's address would lead each host to itself.
+        if is_there && !entered.contains("172.17.0.1") { Ok(()) } else { Err(entered) }
+    });
+    let out = testbed.launch(2, &["--probe-only"]);
+    assert!(out.contains("scope.weave.local"), "{out}");
+    eventually("both hosts report", PATIENCE, || {
+        let hosts = labels(&view(&testbed.url(1), "hosts")?);
+        if hosts.len() == 2 { Ok(()) } else { Err(format!("{hosts:?}")) }
+    });
+    testbed.scope(1, &["stop"]);
+    eventually("who stops is taken out", PATIENCE, || {
+        let entered = entered();
+        if entered.contains("scope.weave.local") { Err(entered) } else { Ok(()) }
+    });
 }

@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use probe::weave::dns::APP_NAME;
 use rustix::process::{Pid, Signal, kill_process};
 use shared::addr::is_confined;
 
@@ -65,6 +66,7 @@ pub fn detached(options: &Options, parts: Parts) -> Result<()> {
                 super::say(format_args!("http://{}/", std::net::SocketAddr::new(address, port)));
             }
         }
+        None if options.peers.is_empty() => super::say(format_args!("the probe reports to {APP_NAME}")),
         None => super::say(format_args!("the probe reports to {}", options.peers.join(", "))),
     }
     Ok(())

@@ -1,15 +1,19 @@
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use probe::config::{DockerEndpoint, Target};
+use probe::cluster_store::address::{Access, User, tls};
+use probe::config::{DockerEndpoint, Target, WeaveEndpoint};
+use probe::weave::dns::APP_NAME;
 
 use crate::config::{self, LabelFilter, Patience};
 
 pub const PORT: u16 = 4040;
+/// Whether there is a Weave router is found out before a probe without peers starts.
+const ROUTER_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -31,9 +35,27 @@ pub struct Options {
     /// Docker's cluster store: etcd://HOST:PORT[,HOST:PORT]..., consul:// or zk:// [default: what the engine says]
     #[arg(long, value_name = "URL", env = "SCOPE_CLUSTER_STORE", value_parser = probe::cluster_store::Address::parse)]
     pub cluster_store: Option<probe::cluster_store::Address>,
+    /// Consul's ACL token, where the store asks for one
+    #[arg(long, value_name = "TOKEN", env = "SCOPE_CLUSTER_STORE_TOKEN", hide_env_values = true)]
+    pub cluster_store_token: Option<String>,
+    /// Who asks etcd (basic authentication) or ZooKeeper (digest)
+    #[arg(long, value_name = "NAME:PASSWORD", env = "SCOPE_CLUSTER_STORE_USER", hide_env_values = true)]
+    pub cluster_store_user: Option<String>,
+    /// Ask etcd or Consul over TLS, and trust the authorities in this PEM file
+    #[arg(long, value_name = "FILE", env = "SCOPE_CLUSTER_STORE_CA")]
+    pub cluster_store_ca: Option<PathBuf>,
+    /// The certificate that the store asks for, PEM
+    #[arg(long, value_name = "FILE", env = "SCOPE_CLUSTER_STORE_CERT", requires = "cluster_store_key")]
+    pub cluster_store_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", env = "SCOPE_CLUSTER_STORE_KEY", requires = "cluster_store_cert")]
+    pub cluster_store_key: Option<PathBuf>,
     /// The Weave router's API, HOST:PORT [default: 127.0.0.1:6784, if one is there]
     #[arg(long, value_name = "ADDRESS", env = "SCOPE_WEAVE")]
     pub weave: Option<String>,
+    /// Do not ask a Weave router, nor enter the app into WeaveDNS as scope.weave.local
+    #[arg(long, env = "SCOPE_NO_WEAVE", conflicts_with = "weave")]
+    pub no_weave: bool,
     /// How often samples are sent; containers and connections do not wait for it
     #[arg(long, value_name = "TIME", env = "SCOPE_PUBLISH_INTERVAL", default_value = "1s", value_parser = duration)]
     pub publish_interval: Duration,
@@ -114,6 +136,11 @@ pub fn target(text: &str) -> Result<Target> {
     Ok(Target { host: host.to_owned(), port })
 }
 
+fn answers(router: &WeaveEndpoint) -> bool {
+    let addresses = router.address().to_socket_addrs().into_iter().flatten();
+    addresses.into_iter().any(|address| TcpStream::connect_timeout(&address, ROUTER_PATIENCE).is_ok())
+}
+
 impl Options {
     pub fn host_name(&self) -> String {
         let own = || rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -130,6 +157,22 @@ impl Options {
             }
             (None, None) => Ok(String::new()),
         }
+    }
+
+    fn store_access(&self) -> Result<Access> {
+        let user = self.cluster_store_user.as_deref().map(User::parse).transpose();
+        let user = user.map_err(|error| anyhow!("--cluster-store-user: {error}"))?;
+        let own = self.cluster_store_cert.as_deref().zip(self.cluster_store_key.as_deref());
+        let tls = match (&self.cluster_store_ca, own) {
+            (None, None) => None,
+            (authorities, own) => Some(tls(authorities.as_deref(), own).map_err(anyhow::Error::msg)?),
+        };
+        Ok(Access { token: self.cluster_store_token.clone(), user, tls })
+    }
+
+    pub fn weave_endpoint(&self) -> Option<WeaveEndpoint> {
+        let endpoint = self.weave.clone().map_or(WeaveEndpoint::Default, WeaveEndpoint::At);
+        (!self.no_weave).then_some(endpoint)
     }
 
     pub fn targets(&self) -> Result<Vec<Target>> {
@@ -154,8 +197,15 @@ impl Options {
     pub fn probe(&self, own_app: Option<Target>, state_dir: PathBuf) -> Result<probe::Config> {
         let mut targets: Vec<Target> = own_app.into_iter().collect();
         targets.extend(self.targets()?);
+        // In a mesh of Weave Net an app is found by its name.
+        if targets.is_empty() && self.weave_endpoint().is_some_and(|router| answers(&router)) {
+            targets.push(Target { host: APP_NAME.into(), port: PORT });
+        }
         if targets.is_empty() {
-            bail!("a probe alone reports to nobody: name an app, as in 'scope probe 10.0.0.11'");
+            bail!(
+                "a probe alone reports to nobody: name an app, as in 'scope probe 10.0.0.11' (or run it beside a Weave \
+                 router, whose WeaveDNS tells of apps)"
+            );
         }
         Ok(probe::Config {
             targets,
@@ -169,7 +219,8 @@ impl Options {
                 (None, false) => Some(DockerEndpoint::Default),
             },
             cluster_store: self.cluster_store.clone(),
-            weave: self.weave.clone(),
+            store_access: self.store_access()?,
+            weave: self.weave_endpoint(),
             publish_interval: self.publish_interval,
             omit_command_arguments: self.omit_cmd_args,
             read_environment: self.env_vars,

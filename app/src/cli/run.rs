@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use probe::config::Target;
+use probe::weave;
 use shared::id::InstanceId;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -64,6 +65,9 @@ async fn run(options: &Options, parts: Parts) -> Result<()> {
         let served = axum::serve(listener, service).with_graceful_shutdown(ended);
         tasks.spawn(async move { served.await.context("app") });
     }
+    // Elsewhere it would not be found: names have no port. No reason to go on where all else has ended.
+    let named = options.weave_endpoint().filter(|_| port == Some(PORT));
+    let named = named.map(|router| tokio::spawn(weave::dns::announce(router, stop.clone())));
     if let Some(probe) = probe {
         let stop = stop.clone();
         tasks.spawn(async move { probe::run(probe, stop).await.context("probe") });
@@ -80,7 +84,13 @@ async fn run(options: &Options, parts: Parts) -> Result<()> {
         () = tasks.wait() => {}
     }
     stop.cancel();
-    let _ = tokio::time::timeout(GRACE, tasks.wait()).await;
+    let ended = async {
+        tasks.wait().await;
+        if let Some(named) = named {
+            let _ = named.await;
+        }
+    };
+    let _ = tokio::time::timeout(GRACE, ended).await;
     places.clear();
     Ok(())
 }

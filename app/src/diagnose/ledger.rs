@@ -156,6 +156,7 @@ fn named(what: &Suspicion, store: &Store, topology: &Topology) -> Option<(view::
         Entity::Host(_) => Kind::Hosts,
         Entity::Process(..) => Kind::Processes,
         Entity::Network(_) => Kind::Networks,
+        Entity::Interface(..) => Kind::Interfaces,
         Entity::Service(_) => Kind::SwarmServices,
         Entity::Task(_) => Kind::SwarmTasks,
         Entity::SwarmNode(_) => Kind::SwarmNodes,

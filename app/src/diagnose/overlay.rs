@@ -3,13 +3,14 @@
 //! For each member on another host the overlay's namespace has two entries, a neighbour that says its MAC and a
 //! forwarding entry that says its host's VTEP. What of them is missing or leads elsewhere is told per VTEP.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt};
 use shared::addr::is_confined;
 use shared::id::{HostId, NetworkId};
-use shared::report::{Overlay, OverlayMember, Paths};
+use shared::report::{NetworkScope, Overlay, OverlayMember, Paths};
 
 use super::swarm::Dead;
 use super::{Suspicion, network_name, sandbox, sees_links};
@@ -88,6 +89,16 @@ pub fn audit(id: HostId, host: &HostState, network: &NetworkId, dead: &Dead) -> 
     // Under which it is known to the others, it knows itself, whether it has that address or not.
     let member = report.host.engine.as_ref().and_then(|engine| engine.swarm.as_ref()?.address);
     let own: BTreeSet<IpAddr> = addresses.chain(member).collect();
+    // With a cluster store entries are written when somebody asks for them first, and engines have a part in a network
+    // before its first endpoint is read.
+    let on_demand = record.scope == NetworkScope::Global;
+    let engines = report.stores.values().flat_map(|store| &store.contents.nodes);
+    let engines = engines.filter_map(|node| node.rsplit_once(':')?.0.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    let mut overlay = Cow::Borrowed(overlay);
+    if on_demand {
+        overlay.to_mut().peers.extend(engines);
+    }
+    let overlay = &*overlay;
     let complete = paths.forwarding_left_out == 0 && paths.neighbours_left_out == 0;
     let name = network_name(host, network);
     let here = host.api_name.as_str();
@@ -100,7 +111,7 @@ pub fn audit(id: HostId, host: &HostState, network: &NetworkId, dead: &Dead) -> 
     for (vtep, faults) in compare(overlay, &own, paths) {
         let who = dead.get(&vtep);
         let there = who.map_or_else(|| vtep.to_string(), |gone| format!("{} ({vtep})", gone.name));
-        if !faults.missing.is_empty() && complete {
+        if !faults.missing.is_empty() && complete && !on_demand {
             let members = named(&faults.missing, overlay);
             let summary = format!("{here} has no way to {members} at {vtep} over {name}");
             let says = faults.missing.iter().take(TOLD).map(|(address, missing)| match missing {

@@ -10,7 +10,7 @@ use shared::delta::Delta;
 use shared::id::{HostId, SwarmNodeId, WeavePeerId};
 use shared::report::{Collector, CollectorState, Evidence, Trouble};
 
-use super::{ConnectsKey, Edge, Entity, Topology, join, weave};
+use super::{ConnectsKey, Edge, Entity, Medium, Topology, join, weave};
 use crate::store::{HostState, Store};
 
 /// On which a swarm's managers listen for its nodes.
@@ -128,7 +128,7 @@ fn key(from: HostId, to: HostId, daemon: Daemon, port: u16) -> ConnectsKey {
     ConnectsKey {
         source: Entity::Daemon(from, daemon),
         target: Entity::Daemon(to, daemon),
-        protocol: Protocol::Tcp,
+        medium: Medium::Transport(Protocol::Tcp),
         port,
         network: None,
     }

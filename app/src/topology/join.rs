@@ -18,7 +18,7 @@ use shared::report::{Connection, Evidence, Flow, FlowKey, ListenerKey, Role};
 use super::residents::Residents;
 use super::scope::{Addresses, Holder, Readdressed, Scope};
 use super::unprobed::Members;
-use super::{ConnectsKey, Entity, NetworkKey, Outside};
+use super::{ConnectsKey, Entity, Medium, NetworkKey, Outside};
 use crate::store::{Liveness, Store};
 
 /// How long a half waits for a partner that should come.
@@ -534,7 +534,7 @@ impl Join {
             key: ConnectsKey {
                 source: self.end(store, client_id.host(), client)?,
                 target: self.end(store, server_id.host(), server)?,
-                protocol: client.protocol,
+                medium: Medium::Transport(client.protocol),
                 port: server.local.port(),
                 network: self.network(store, client_id.host(), client),
             },
@@ -570,7 +570,7 @@ impl Join {
         let (source, target) = if is_client { (mine, other) } else { (other, mine) };
         let port = if is_client { half.remote.port() } else { half.local.port() };
         let network = self.network(store, host, half);
-        let key = ConnectsKey { source, target, protocol: half.protocol, port, network };
+        let key = ConnectsKey { source, target, medium: Medium::Transport(half.protocol), port, network };
         Some(Link { key, evidence: half.evidence, outside })
     }
 

@@ -6,7 +6,7 @@ use shared::addr::Protocol;
 use shared::id::{HostId, WeavePeerId};
 use shared::report::{Evidence, WeavePeer, WeaveRouter};
 
-use super::{ConnectsKey, Entity, Topology, join};
+use super::{ConnectsKey, Entity, Medium, Topology, join};
 use crate::store::{HostState, Liveness, Store};
 
 /// On which routers listen for each other.
@@ -66,7 +66,7 @@ fn key((from, to): &Peering) -> ConnectsKey {
     ConnectsKey {
         source: Entity::WeavePeer(from.clone()),
         target: Entity::WeavePeer(to.clone()),
-        protocol: Protocol::Tcp,
+        medium: Medium::Transport(Protocol::Tcp),
         port: PORT,
         network: None,
     }

@@ -1,6 +1,6 @@
 //! Which views there are, with Weave Scope's ids and options.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::view::{OptionGroup, OptionValue, Stats, TopologyInfo};
 
@@ -13,8 +13,10 @@ pub enum Kind {
     Containers,
     ContainersByHostname,
     ContainersByImage,
+    ContainersByStack,
     Hosts,
     Networks,
+    Interfaces,
     SwarmServices,
     SwarmTasks,
     SwarmNodes,
@@ -23,14 +25,16 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Processes,
         Self::ProcessesByName,
         Self::Containers,
         Self::ContainersByHostname,
         Self::ContainersByImage,
+        Self::ContainersByStack,
         Self::Hosts,
         Self::Networks,
+        Self::Interfaces,
         Self::SwarmServices,
         Self::SwarmTasks,
         Self::SwarmNodes,
@@ -45,8 +49,10 @@ impl Kind {
             Self::Containers => "containers",
             Self::ContainersByHostname => "containers-by-hostname",
             Self::ContainersByImage => "containers-by-image",
+            Self::ContainersByStack => "containers-by-stack",
             Self::Hosts => "hosts",
             Self::Networks => "networks",
+            Self::Interfaces => "interfaces",
             Self::SwarmServices => "swarm-services",
             Self::SwarmTasks => "swarm-tasks",
             Self::SwarmNodes => "swarm-nodes",
@@ -66,8 +72,10 @@ impl Kind {
             Self::Containers => "Containers",
             Self::ContainersByHostname => "by DNS name",
             Self::ContainersByImage => "by image",
+            Self::ContainersByStack => "by stack",
             Self::Hosts => "Hosts",
             Self::Networks => "Networks",
+            Self::Interfaces => "Interfaces",
             Self::SwarmServices => "Services",
             Self::SwarmTasks => "Tasks",
             Self::SwarmNodes => "Swarm nodes",
@@ -86,6 +94,8 @@ impl Kind {
             Self::ProcessesByName
             | Self::ContainersByHostname
             | Self::ContainersByImage
+            | Self::ContainersByStack
+            | Self::Interfaces
             | Self::SwarmTasks
             | Self::SwarmNodes
             | Self::Weave => 0,
@@ -95,13 +105,15 @@ impl Kind {
     fn children(self) -> &'static [Self] {
         match self {
             Self::Processes => &[Self::ProcessesByName],
-            Self::Containers => &[Self::ContainersByHostname, Self::ContainersByImage],
+            Self::Containers => &[Self::ContainersByHostname, Self::ContainersByImage, Self::ContainersByStack],
+            Self::Networks => &[Self::Interfaces],
             Self::SwarmServices => &[Self::SwarmTasks],
             Self::Hosts => &[Self::SwarmNodes, Self::Weave],
             Self::ProcessesByName
             | Self::ContainersByHostname
             | Self::ContainersByImage
-            | Self::Networks
+            | Self::ContainersByStack
+            | Self::Interfaces
             | Self::SwarmTasks
             | Self::SwarmNodes
             | Self::Weave
@@ -110,7 +122,10 @@ impl Kind {
     }
 
     pub fn is_of_containers(self) -> bool {
-        matches!(self, Self::Containers | Self::ContainersByHostname | Self::ContainersByImage)
+        matches!(
+            self,
+            Self::Containers | Self::ContainersByHostname | Self::ContainersByImage | Self::ContainersByStack
+        )
     }
 
     pub fn is_of_swarm(self) -> bool {
@@ -149,7 +164,7 @@ impl Variant {
         pairs: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
         filters: &[LabelFilter],
     ) -> Result<Self, String> {
-        for group in groups(kind, filters) {
+        for group in groups(kind, filters, &BTreeSet::new()).into_iter().filter(|group| !group.is_open) {
             let wrong = pairs
                 .clone()
                 .into_iter()
@@ -164,11 +179,12 @@ impl Variant {
 
     /// Reads options from a query string's pairs. With none given, a view's defaults hold.
     pub fn new<'a>(kind: Kind, pairs: impl IntoIterator<Item = (&'a str, &'a str)>, filters: &[LabelFilter]) -> Self {
+        let groups = groups(kind, filters, &BTreeSet::new());
         let mut chosen: BTreeMap<&'static str, String> =
-            groups(kind, filters).into_iter().map(|group| (group.id, group.default.to_owned())).collect();
+            groups.iter().map(|group| (group.id, group.default.to_owned())).collect();
         for (name, value) in pairs {
-            let group = groups(kind, filters).into_iter().find(|group| group.id == name);
-            if let Some(group) = group.filter(|group| group.values.iter().any(|(v, _)| v == value)) {
+            let group = groups.iter().find(|group| group.id == name);
+            if let Some(group) = group.filter(|group| group.is_open || group.values.iter().any(|(v, _)| v == value)) {
                 chosen.insert(group.id, value.to_owned());
             }
         }
@@ -180,20 +196,33 @@ struct Group {
     id: &'static str,
     default: &'static str,
     values: Vec<(String, String)>,
+    /// What it may be is not known beforehand.
+    is_open: bool,
 }
 
-fn groups(kind: Kind, filters: &[LabelFilter]) -> Vec<Group> {
+/// The option by which views are cut down to a stack or a Compose project, and its value for all of them.
+pub const STACK: &str = "stack";
+pub const ALL_STACKS: &str = "all";
+
+fn groups(kind: Kind, filters: &[LabelFilter], stacks: &BTreeSet<&str>) -> Vec<Group> {
     let group = |id, default, values: &[(&str, &str)]| Group {
         id,
         default,
         values: values.iter().map(|(v, l)| ((*v).to_owned(), (*l).to_owned())).collect(),
+        is_open: false,
     };
+    let mut by_stack = group(STACK, ALL_STACKS, &[(ALL_STACKS, "All stacks")]);
+    by_stack.values.extend(stacks.iter().map(|name| ((*name).to_owned(), (*name).to_owned())));
+    by_stack.is_open = true;
     if kind.is_of_processes() {
         let values = [("show", "Show unconnected"), ("hide", "Hide unconnected")];
         return vec![group("unconnected", "hide", &values)];
     }
     let pseudo = group("pseudo", "hide", &[("show", "Show uncontained"), ("hide", "Hide uncontained")]);
-    if matches!(kind, Kind::SwarmServices | Kind::SwarmTasks) {
+    if kind == Kind::SwarmServices {
+        return vec![by_stack, pseudo];
+    }
+    if kind == Kind::SwarmTasks {
         return vec![pseudo];
     }
     if !kind.is_of_containers() {
@@ -205,7 +234,7 @@ fn groups(kind: Kind, filters: &[LabelFilter]) -> Vec<Group> {
         system.values.push((filter_value(n, filter), filter.title.clone()));
     }
     let stopped = [("stopped", "Stopped containers"), ("running", "Running containers"), ("both", "Both")];
-    vec![system, group("stopped", "running", &stopped), pseudo]
+    vec![system, group("stopped", "running", &stopped), by_stack, pseudo]
 }
 
 /// The option value of the n-th label filter.
@@ -216,16 +245,26 @@ pub fn filter_value(n: usize, filter: &LabelFilter) -> String {
     }
 }
 
-/// The list of topologies, sorted by name as Scope sorts them. `stats` counts one view under given options.
-pub fn list(filters: &[LabelFilter], mut stats: impl FnMut(Kind) -> Stats) -> Vec<TopologyInfo> {
+/// The list of topologies, sorted by name as Scope sorts them. `stats` counts one view under given options, `stacks` are
+/// those that there are.
+pub fn list(
+    filters: &[LabelFilter],
+    stacks: &BTreeSet<&str>,
+    mut stats: impl FnMut(Kind) -> Stats,
+) -> Vec<TopologyInfo> {
     let mut info = |kind: Kind| TopologyInfo {
         name: kind.name().to_owned(),
         rank: kind.rank(),
         hide_if_empty: kind.is_of_processes()
             || kind.is_of_swarm()
-            || matches!(kind, Kind::Networks | Kind::Weave | Kind::Daemons),
-        options: groups(kind, filters)
+            || matches!(
+                kind,
+                Kind::Networks | Kind::Interfaces | Kind::Weave | Kind::Daemons | Kind::ContainersByStack
+            ),
+        options: groups(kind, filters, stacks)
             .into_iter()
+            // One that leaves no choice is none.
+            .filter(|group| !group.is_open || group.values.len() > 1)
             .map(|group| OptionGroup {
                 id: group.id.to_owned(),
                 default_value: group.default.to_owned(),
@@ -271,12 +310,14 @@ mod tests {
         );
         check(Kind::Processes, &[("unconnected", "show")], "unconnected", "show");
         check(Kind::Hosts, &[("system", "all")], "system", "");
+        check(Kind::Containers, &[], "stack", "all");
+        check(Kind::Containers, &[("stack", "a stack that comes later")], "stack", "a stack that comes later");
     }
 
     #[test]
     fn every_view_is_listed_under_the_url_that_leads_to_it() {
         let mut seen = Vec::new();
-        for info in list(&[], |_| Stats::default()) {
+        for info in list(&[], &BTreeSet::new(), |_| Stats::default()) {
             for one in std::iter::once(&info).chain(&info.sub_topologies) {
                 seen.push(Kind::from_id(one.url.rsplit('/').next().unwrap()).unwrap());
             }

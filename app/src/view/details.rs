@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use petgraph::Direction;
 use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
+use shared::addr::Protocol;
 use shared::view::{Children, Column, ConnectionRow, Connections, Details, Metric, Row, Summary, Table};
 
 use super::Kind;
@@ -15,7 +16,7 @@ use super::{measure, summary, wording};
 use crate::clock::Now;
 use crate::diagnose::Diagnosis;
 use crate::store::Store;
-use crate::topology::{Edge, Entity, Outside, Topology};
+use crate::topology::{Edge, Entity, Medium, Outside, Topology, interfaces};
 
 /// None where the view has no such node.
 pub fn details(
@@ -80,6 +81,12 @@ fn tables(place: &Place, topology: &Topology, store: &Store) -> Vec<Table> {
             let holders: Vec<_> = topology.network_holders(key).collect();
             tables.extend(wording::networks::tables(store, key, &holders));
         }
+        Place::Single(Entity::Interface(host, key)) => {
+            tables.extend(store.hosts.get(host).into_iter().flat_map(|host| wording::links::tables_of(host, *key)));
+        }
+        Place::Single(Entity::StoreMember(kind, address)) => {
+            tables.extend(summary::stores::more_tables(store, topology, *kind, address));
+        }
         Place::Single(Entity::WeavePeer(id)) => {
             let router = topology.weave_router(store, id);
             tables.extend(router.into_iter().flat_map(|(_, router)| summary::weave::more_tables(router)));
@@ -116,10 +123,12 @@ fn children(
         }
         collect(*node, entity, topology, &mut inside);
     }
+    inside.extend(interfaces(place, store));
     let mut containers = Vec::new();
     let mut processes = Vec::new();
     let mut tasks = Vec::new();
     let mut daemons = Vec::new();
+    let mut interfaces = Vec::new();
     let mut images: BTreeMap<String, BTreeSet<NodeIndex>> = BTreeMap::new();
     for entity in &inside {
         let one = |kind| {
@@ -145,6 +154,7 @@ fn children(
             Entity::Task(_) => tasks.extend(one(Kind::SwarmTasks)),
             Entity::Daemon(..) => daemons.extend(one(Kind::Daemons)),
             Entity::Unprobed(_) => containers.extend(one(Kind::Containers)),
+            Entity::Interface(..) => interfaces.extend(one(Kind::Interfaces)),
             Entity::Host(_)
             | Entity::Network(_)
             | Entity::Service(_)
@@ -177,6 +187,7 @@ fn children(
         group("containers", "Containers", containers, cpu_memory("docker_cpu_total_usage", "docker_memory_usage")),
         group("processes", "Processes", processes, process_columns),
         group("containers-by-image", "Container images", images, Vec::new()),
+        group("interfaces", "Interfaces", interfaces, vec![column("interface_state", "State", "")]),
         group("daemons", "Daemons", daemons, vec![column("daemon_state", "Health", "")]),
     ];
     groups.retain(|group| !group.nodes.is_empty());
@@ -184,6 +195,21 @@ fn children(
         groups.clear();
     }
     groups
+}
+
+/// Those that its own namespace has: a host runs all that are on it, which are too many to list.
+fn interfaces(place: &Place, store: &Store) -> Vec<Entity> {
+    let (id, namespace) = match place {
+        Place::Single(Entity::Host(host)) => (host, store.hosts.get(host).and_then(interfaces::host_namespace)),
+        Place::Single(Entity::Container(host, container)) => {
+            let record = store.hosts.get(host).and_then(|host| host.report.containers.get(container));
+            (host, record.filter(|record| !record.host_network).and_then(|record| record.namespace))
+        }
+        _ => return Vec::new(),
+    };
+    let (Some(host), Some(namespace)) = (store.hosts.get(id), namespace) else { return Vec::new() };
+    let links = interfaces::of_namespace(host, namespace).filter(|(_, link)| interfaces::is_shown(link));
+    links.map(|(key, _)| Entity::Interface(*id, *key)).collect()
 }
 
 fn outermost(place: &Place) -> Entity {
@@ -206,6 +232,7 @@ fn collect(node: NodeIndex, entity: &Entity, topology: &Topology, inside: &mut B
         };
         let other = if direction == Direction::Outgoing { edge.target() } else { edge.source() };
         if belongs
+            && !matches!(topology.graph.node_weight(other), Some(Entity::Interface(..)))
             && let Some(child) = topology.graph.node_weight(other)
             && inside.insert(child.clone())
             && !matches!(entity, Entity::Network(_))
@@ -231,13 +258,19 @@ fn connections(
     (place, members): (&Place, &BTreeSet<NodeIndex>),
     topology: &Topology,
 ) -> Vec<Connections> {
-    type Far = (u32, u16, Option<IpAddr>);
+    type Far = (u32, (Medium, u16), Option<IpAddr>);
+    // A port is one row, whatever transport goes there.
+    let to = |(medium, port)| match medium {
+        Medium::Transport(_) => (Medium::Transport(Protocol::Tcp), port),
+        medium => (medium, port),
+    };
     if !view.is_shown(slot) {
         return Vec::new();
     }
     let is_outside = matches!(place, Place::Single(Entity::Outside(_)));
     let (mut incoming, mut outgoing): (BTreeMap<Far, u32>, BTreeMap<Far, u32>) = Default::default();
     for (source, target, port, count) in view.edges_at(slot) {
+        let port = to(port);
         // By address, below.
         if view.is_outside(source) || view.is_outside(target) {
             continue;
@@ -264,10 +297,10 @@ fn connections(
             let Some(beyond) = view.slot_of(beyond, topology).filter(|beyond| view.is_shown(*beyond)) else { continue };
             let (source, target) = if is_outgoing { (here, beyond) } else { (beyond, here) };
             if source == slot {
-                *outgoing.entry((target, link.key.port, link.outside)).or_default() += 1;
+                *outgoing.entry((target, to((link.key.medium, link.key.port)), link.outside)).or_default() += 1;
             }
             if target == slot {
-                *incoming.entry((source, link.key.port, link.outside)).or_default() += 1;
+                *incoming.entry((source, to((link.key.medium, link.key.port)), link.outside)).or_default() += 1;
             }
         }
     }
@@ -277,7 +310,11 @@ fn connections(
         if is_outside {
             columns.insert(0, column("remote", "Remote", "ip"));
         }
-        let rows = far.into_iter().filter_map(|((node, port, outside), count)| {
+        let rows = far.into_iter().filter_map(|((node, (medium, port), outside), count)| {
+            let (port, data_type) = match medium {
+                Medium::Transport(_) | Medium::Vxlan => (port.to_string(), "number"),
+                Medium::Veth | Medium::Port | Medium::Stacked | Medium::Route => (medium.name().to_owned(), ""),
+            };
             let far = view.name_at(node)?;
             let typed = |id: &str, label: &str, value: String| Row {
                 id: id.into(),
@@ -286,8 +323,10 @@ fn connections(
                 data_type: "number".into(),
                 ..Row::default()
             };
-            let mut metadata =
-                vec![typed("port", "Port", port.to_string()), typed("count", "Count", count.to_string())];
+            let mut metadata = vec![
+                wording::typed(typed("port", "Port", port.clone()), data_type),
+                typed("count", "Count", count.to_string()),
+            ];
             if let (true, Some(remote)) = (is_outside, outside) {
                 let row = typed("remote", "Remote", remote.to_string());
                 metadata.insert(0, Row { data_type: "ip".into(), ..row });

@@ -1,9 +1,11 @@
 //! Which nodes a view's options leave: predicates over one place.
 
+use std::collections::BTreeMap;
+
 use shared::report::Container;
 
-use super::catalog::{Variant, filter_value};
-use super::place::{Place, image_group};
+use super::catalog::{ALL_STACKS, STACK, Variant, filter_value};
+use super::place::{Place, image_group, stack};
 use crate::config::LabelFilter;
 use crate::store::Store;
 use crate::topology::{Entity, Topology};
@@ -36,6 +38,7 @@ pub fn judge<'a>(
         // That they run is all that is known of them.
         Place::Single(Entity::Unprobed(_)) => {
             let runs = matches!(variant.options.get("stopped"), "running" | "both");
+            let runs = runs && variant.options.get(STACK) == ALL_STACKS;
             Verdict { passes: runs && matches!(variant.options.get("system"), "application" | "all"), ..always }
         }
         Place::Single(_) | Place::Group(_) if variant.kind.is_of_containers() => {
@@ -52,8 +55,14 @@ pub fn judge<'a>(
             Verdict { passes: is_there, ..always }
         }
         Place::Single(entity @ Entity::Service(id)) => {
-            let is_there = topology.service(store, id).is_some() || topology.has_running_container(store, entity);
-            Verdict { passes: is_there, ..always }
+            let service = topology.service(store, id);
+            let is_there = service.is_some() || topology.has_running_container(store, entity);
+            let labels = service.map(|service| &service.labels);
+            let containers = topology.containers_of(store, entity);
+            let mut labels = labels.into_iter().chain(containers.iter().map(|container| &container.labels));
+            let is_meant =
+                variant.options.get(STACK) == ALL_STACKS || labels.any(|labels| is_of_stack(variant, labels));
+            Verdict { passes: is_there && is_meant, ..always }
         }
         Place::Single(Entity::SwarmNode(id)) => {
             Verdict { passes: topology.swarm_node(store, id).is_some() || topology.host_of(id).is_some(), ..always }
@@ -79,7 +88,14 @@ pub fn passes(variant: &Variant, filters: &[LabelFilter], container: &Container)
             .find(|(n, filter)| filter_value(*n, filter) == value)
             .is_none_or(|(_, f)| (container.labels.get(&f.key) == Some(&f.value)) != f.exclude),
     };
-    stopped && system
+    stopped && system && is_of_stack(variant, &container.labels)
+}
+
+fn is_of_stack(variant: &Variant, labels: &BTreeMap<String, String>) -> bool {
+    match variant.options.get(STACK) {
+        ALL_STACKS | "" => true,
+        wanted => stack(labels) == Some(wanted),
+    }
 }
 
 /// Scope's rule: what runs for the platform's sake.
@@ -155,6 +171,19 @@ mod tests {
             check(&[("stopped", "running")], &one, is_running);
             check(&[("stopped", "stopped")], &one, !is_running);
             check(&[("stopped", "both")], &one, true);
+        }
+    }
+
+    #[test]
+    fn a_stack_is_a_swarms_or_a_compose_project() {
+        let running = ContainerState::Running;
+        let of_swarm = container("a", "x", ("com.docker.stack.namespace", "shop"), running);
+        let of_compose = container("b", "x", ("com.docker.compose.project", "shop"), running);
+        let of_none = container("c", "x", ("", ""), running);
+        for (one, is_shop) in [(&of_swarm, true), (&of_compose, true), (&of_none, false)] {
+            check(&[("stack", "shop")], one, is_shop);
+            check(&[("stack", "blog")], one, false);
+            check(&[("stack", "all")], one, true);
         }
     }
 

@@ -20,7 +20,7 @@ use super::snapshot::{NodeSnapshot, ShownNode, Snapshot};
 use super::summary;
 use crate::config::LabelFilter;
 use crate::store::Store;
-use crate::topology::{self, Changed, Entity, NetworkKey, Topology};
+use crate::topology::{self, Changed, Entity, Medium, NetworkKey, Topology};
 
 pub struct View {
     pub variant: Variant,
@@ -94,7 +94,7 @@ struct Merged {
 struct EdgeKey {
     source: u32,
     target: u32,
-    protocol: shared::addr::Protocol,
+    medium: Medium,
     port: u16,
     network: Option<NetworkKey>,
 }
@@ -266,8 +266,8 @@ impl View {
             topology::Edge::Connects(connects) => {
                 let (source, target) = topology.graph.edge_endpoints(edge)?;
                 let slot = |node| self.at_place.get(&self.of_node.get(&node)?.0).copied();
-                let topology::Connects { protocol, port, network, count, evidence } = connects.clone();
-                let key = EdgeKey { source: slot(source)?, target: slot(target)?, protocol, port, network };
+                let topology::Connects { medium, port, network, count, evidence } = connects.clone();
+                let key = EdgeKey { source: slot(source)?, target: slot(target)?, medium, port, network };
                 Some((key, count, evidence))
             }
             topology::Edge::Runs | topology::Edge::AttachedTo => None,
@@ -488,11 +488,11 @@ impl View {
         self.nodes.get(slot).is_some_and(|node| node.shown)
     }
 
-    /// The edges at a node that are shown, as (source, target, port, count).
-    pub fn edges_at(&self, slot: u32) -> impl Iterator<Item = (u32, u32, u16, u32)> {
+    /// The edges at a node that are shown, as (source, target, medium and port, count).
+    pub fn edges_at(&self, slot: u32) -> impl Iterator<Item = (u32, u32, (Medium, u16), u32)> {
         let mine = self.nodes.get(slot).into_iter().flat_map(|node| &node.edges);
         let shown = mine.filter_map(|edge| self.edges.get(*edge).filter(|edge| edge.shown));
-        shown.map(|e| (e.key.source, e.key.target, e.key.port, e.count))
+        shown.map(|e| (e.key.source, e.key.target, (e.key.medium, e.key.port), e.count))
     }
 
     /// Whether a node is the world outside.
@@ -537,9 +537,9 @@ impl Node {
 
 impl Merged {
     fn snapshot(&self, slot: u32) -> EdgeSnapshot {
-        let EdgeKey { source, target, protocol, port, network } = self.key.clone();
+        let EdgeKey { source, target, medium, port, network } = self.key.clone();
         let evidence = self.evidence.keys().next().copied().unwrap_or(Evidence::Guess);
-        EdgeSnapshot { slot, source, target, protocol, port, network, count: self.count, evidence }
+        EdgeSnapshot { slot, source, target, medium, port, network, count: self.count, evidence }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Metrics of one thing: what it measures now, and its last minute.
 
 use shared::id::{ContainerId, ProcessId};
+use shared::report::{LinkKey, LinkMetrics};
 use shared::view::{Metric, Sample};
 
 use super::place::Place;
@@ -63,6 +64,15 @@ static PROCESS: [Kind; 3] = [
     kind!("process_cpu_usage_percent", "CPU", "percent", 1.0),
     kind!("process_memory_usage_bytes", "Memory", "filesize", 2.0),
     kind!("open_files_count", "Open files", "integer", 3.0),
+];
+
+static INTERFACE: [Kind; 6] = [
+    kind!("interface_received_bytes", "Received/s", "filesize", 1.0),
+    kind!("interface_sent_bytes", "Sent/s", "filesize", 2.0),
+    kind!("interface_received_packets", "Packets received/s", "", "", 3.0, ""),
+    kind!("interface_sent_packets", "Packets sent/s", "", "", 4.0, ""),
+    kind!("interface_errors", "Errors/s", "", "", 5.0, ""),
+    kind!("interface_dropped", "Dropped/s", "", "", 6.0, ""),
 ];
 
 /// A metric with its figures: cheap to copy, turned into words where it is read.
@@ -135,6 +145,7 @@ impl<'a> Gauges<'a> {
             Place::Single(Entity::Host(host)) => Self::host(store.hosts.get(host)?),
             Place::Single(Entity::Container(host, container)) => Self::container(store.hosts.get(host)?, container),
             Place::Single(Entity::Process(host, process)) => Self::process(store.hosts.get(host)?, *process),
+            Place::Single(Entity::Interface(host, link)) => Some(Self::interface(store.hosts.get(host)?, *link)),
             Place::Single(_) | Place::Group(_) | Place::Uncontained(_) | Place::Unmanaged(_) => None,
         }
     }
@@ -169,6 +180,12 @@ impl<'a> Gauges<'a> {
         Some(Self { kinds: &PROCESS, now: padded(process_values(now)), most, history, times })
     }
 
+    /// Of these there are many, and no minute of them is kept.
+    fn interface(host: &'a HostState, key: LinkKey) -> Self {
+        let now = padded(link_values(host.report.metrics.links.get(&key)));
+        Self { kinds: &INTERFACE, now, most: padded([]), history: &[], times: &[] }
+    }
+
     /// Of one metric, oldest first.
     fn past(&self, metric: usize) -> impl Iterator<Item = f64> {
         self.history.iter().skip(metric).step_by(self.kinds.len()).map(|value| f64::from(*value))
@@ -195,9 +212,24 @@ pub fn values(place: &Place, store: &Store) -> Vec<f64> {
             metrics(host).and_then(|m| Some(listed(&container_values(m.containers.get(id)?))))
         }
         Entity::Process(host, id) => metrics(host).and_then(|m| Some(listed(&process_values(m.processes.get(id)?)))),
+        Entity::Interface(host, key) => metrics(host).map(|m| listed(&link_values(m.links.get(key)))),
         _ => None,
     };
     now.unwrap_or_default()
+}
+
+/// What carries nothing has no sample.
+fn link_values(sample: Option<&LinkMetrics>) -> [f64; 6] {
+    let sample = sample.copied().unwrap_or_default();
+    let LinkMetrics {
+        received_bytes_per_s,
+        sent_bytes_per_s,
+        received_packets_per_s,
+        sent_packets_per_s,
+        errors_per_s,
+        dropped_per_s,
+    } = sample;
+    [received_bytes_per_s, sent_bytes_per_s, received_packets_per_s, sent_packets_per_s, errors_per_s, dropped_per_s]
 }
 
 /// The values between the smallest and the largest.
@@ -227,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_metric_written_by_hand_is_the_metric() {
-        let kinds = HOST.iter().chain(&CONTAINER).chain(&PROCESS);
+        let kinds = HOST.iter().chain(&CONTAINER).chain(&PROCESS).chain(&INTERFACE);
         for (kind, value) in kinds.zip([0.0, 0.07, 12.34, 5e17, 1e-7].into_iter().cycle()) {
             let measured = Measured { kind, value, min: 0.0, max: value * 2.0 };
             let mut text = Vec::new();

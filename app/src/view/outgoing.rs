@@ -5,12 +5,11 @@ use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::quality::FixedState;
-use shared::addr::Protocol;
 use shared::report::Evidence;
 use shared::view::StreamEdge;
 
 use super::fragment::{json, unquoted};
-use crate::topology::NetworkKey;
+use crate::topology::{Medium, NetworkKey};
 
 /// Conversations between two nodes of the view, which stand in it by their slots.
 #[derive(Clone)]
@@ -18,7 +17,7 @@ pub struct EdgeSnapshot {
     pub slot: u32,
     pub source: u32,
     pub target: u32,
-    pub protocol: Protocol,
+    pub medium: Medium,
     pub port: u16,
     pub network: Option<NetworkKey>,
     pub count: u32,
@@ -30,7 +29,7 @@ impl EdgeSnapshot {
         let edge = StreamEdge {
             source: self.source,
             target: self.target,
-            protocol: self.protocol.name().into(),
+            protocol: self.medium.name().into(),
             port: self.port,
             network: self.network.as_ref().map(NetworkKey::api_id),
             count: self.count,
@@ -75,8 +74,7 @@ impl Outgoing {
     pub fn new(source: Id, mut edges: Vec<(Id, EdgeSnapshot)>) -> Self {
         edges.sort_unstable_by(|(a_id, a), (b_id, b)| {
             let by_target = if a.target == b.target { std::cmp::Ordering::Equal } else { a_id.plain.cmp(&b_id.plain) };
-            by_target
-                .then_with(|| (a.protocol.name(), a.port, &a.network).cmp(&(b.protocol.name(), b.port, &b.network)))
+            by_target.then_with(|| (a.medium.name(), a.port, &a.network).cmp(&(b.medium.name(), b.port, &b.network)))
         });
         Self { source, edges: edges.into(), written: OnceLock::new() }
     }
@@ -123,7 +121,7 @@ impl Outgoing {
 fn write(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
     let network = edge.network.as_ref().map_or_else(|| "null".into(), |key| json(&key.api_id()));
     let (joint, over) = if edge.network.is_some() { ("---", unquoted(&network)) } else { ("", "") };
-    let (protocol, port) = (edge.protocol.name(), edge.port.to_string());
+    let (protocol, port) = (edge.medium.name(), edge.port.to_string());
     for piece in [
         "{\"id\":\"",
         source,
@@ -158,6 +156,7 @@ fn write(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::addr::Protocol;
     use shared::view::Edge;
 
     fn edge(target: u32, port: u16) -> EdgeSnapshot {
@@ -165,7 +164,7 @@ mod tests {
             slot: u32::from(port),
             source: 7,
             target,
-            protocol: Protocol::Tcp,
+            medium: Medium::Transport(Protocol::Tcp),
             port,
             network: (port == 80).then(|| NetworkKey::Shared("n\"et".into())),
             count: 3,

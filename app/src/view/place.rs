@@ -1,7 +1,9 @@
 //! Where a thing stands in a view: which node of the view it is, or is part of.
 
+use std::collections::BTreeMap;
+
 use shared::id::{ContainerId, HostId};
-use shared::report::SwarmMember;
+use shared::report::{LinkKey, SwarmMember};
 
 use super::Kind;
 use crate::store::Store;
@@ -23,7 +25,7 @@ pub enum Place {
 /// Where the ends of conversations of `entity` stand, and whether `entity` itself makes the node be there.
 pub fn place(kind: Kind, entity: &Entity, store: &Store) -> Option<(Place, bool)> {
     if let Entity::Outside(_) = entity {
-        return (!matches!(kind, Kind::Networks | Kind::Weave | Kind::Daemons))
+        return (!matches!(kind, Kind::Networks | Kind::Interfaces | Kind::Weave | Kind::Daemons))
             .then(|| (Place::Single(entity.clone()), true));
     }
     match (kind, entity) {
@@ -32,23 +34,26 @@ pub fn place(kind: Kind, entity: &Entity, store: &Store) -> Option<(Place, bool)
             let name = &store.hosts.get(host)?.report.processes.get(id)?.name;
             Some((Place::Group(name.clone()), true))
         }
-        (Kind::Containers | Kind::ContainersByHostname | Kind::ContainersByImage, _) => match entity {
-            Entity::Container(..) => Some((container(kind, entity, store)?, true)),
-            Entity::Process(host, id) => match &store.hosts.get(host)?.report.processes.get(id)?.container {
-                Some(inside) => Some((container(kind, &Entity::Container(*host, inside.clone()), store)?, false)),
-                None => Some((Place::Uncontained(*host), true)),
-            },
-            Entity::Host(host) => Some((Place::Uncontained(*host), false)),
-            // Of image and host name nothing is known.
-            Entity::Unprobed(_) if kind == Kind::Containers => Some((Place::Single(entity.clone()), true)),
-            _ => None,
-        },
+        (Kind::Containers | Kind::ContainersByHostname | Kind::ContainersByImage | Kind::ContainersByStack, _) => {
+            match entity {
+                Entity::Container(..) => Some((container(kind, entity, store)?, true)),
+                Entity::Process(host, id) => match &store.hosts.get(host)?.report.processes.get(id)?.container {
+                    Some(inside) => Some((container(kind, &Entity::Container(*host, inside.clone()), store)?, false)),
+                    None => Some((Place::Uncontained(*host), true)),
+                },
+                Entity::Host(host) => Some((Place::Uncontained(*host), false)),
+                // Of image and host name nothing is known.
+                Entity::Unprobed(_) if kind == Kind::Containers => Some((Place::Single(entity.clone()), true)),
+                _ => None,
+            }
+        }
         (Kind::Hosts, Entity::Host(host)) => Some((Place::Single(Entity::Host(*host)), true)),
         (Kind::Hosts, Entity::Process(host, _) | Entity::Container(host, _)) => {
             Some((Place::Single(Entity::Host(*host)), false))
         }
         (Kind::Networks, Entity::Network(_)) => Some((Place::Single(entity.clone()), true)),
-        (Kind::SwarmServices, Entity::Service(_))
+        (Kind::Interfaces, Entity::Interface(..))
+        | (Kind::SwarmServices, Entity::Service(_))
         | (Kind::SwarmTasks, Entity::Task(_))
         | (Kind::SwarmNodes, Entity::SwarmNode(_))
         | (Kind::Weave, Entity::WeavePeer(_))
@@ -98,8 +103,16 @@ fn container(kind: Kind, entity: &Entity, store: &Store) -> Option<Place> {
             let name = image_group(&record.image_name);
             (!name.is_empty()).then(|| Place::Group(name.to_owned()))
         }
+        // Edges from and to those without one are not to be lost.
+        Kind::ContainersByStack => Some(Place::Group(stack(&record.labels).unwrap_or_default().to_owned())),
         _ => Some(Place::Single(entity.clone())),
     }
+}
+
+/// The Swarm stack or the Compose project that something is of, by its labels.
+pub fn stack(labels: &BTreeMap<String, String>) -> Option<&str> {
+    const LABELS: [&str; 3] = ["com.docker.stack.namespace", "com.docker.compose.project", "io.podman.compose.project"];
+    LABELS.iter().find_map(|label| labels.get(*label)).map(String::as_str).filter(|name| !name.is_empty())
 }
 
 /// An image's name without tag and digest, and without the registry's host where three parts name it.
@@ -137,6 +150,9 @@ pub fn api_id(kind: Kind, place: &Place, store: &Store) -> Option<String> {
         Place::Single(Entity::SwarmNode(id)) => format!("{id};<swarm_node>"),
         Place::Single(Entity::WeavePeer(id)) => format!("#{id}"),
         Place::Single(Entity::Daemon(host, daemon)) => format!("{}:{};<daemon>", name(host)?, daemon.id()),
+        Place::Single(Entity::Interface(host, LinkKey { namespace, index })) => {
+            format!("{}:{}:{index};<interface>", name(host)?, namespace.0)
+        }
         Place::Single(Entity::StoreMember(kind, address)) => {
             format!("{}@{address};<store>", kind.name().to_lowercase())
         }
@@ -144,6 +160,7 @@ pub fn api_id(kind: Kind, place: &Place, store: &Store) -> Option<String> {
         Place::Single(Entity::Outside(Outside::Inbound)) => "in-theinternet".into(),
         Place::Single(Entity::Outside(Outside::Outbound)) => "out-theinternet".into(),
         Place::Group(group) if kind == Kind::ContainersByImage => format!("{group};<container_image>"),
+        Place::Group(group) if kind == Kind::ContainersByStack => format!("{group};<stack>"),
         Place::Group(group) => group.clone(),
         Place::Uncontained(host) => format!("pseudo:uncontained:{}", name(host)?),
         Place::Unmanaged(host) => format!("pseudo:unmanaged:{}", name(host)?),

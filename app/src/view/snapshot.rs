@@ -125,6 +125,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::Medium;
     use shared::addr::Protocol;
     use shared::report::Evidence;
     use shared::view::{Table, TableRow};
@@ -135,18 +136,10 @@ mod tests {
         let node =
             NodeSnapshot { slot, id: Id::new(id), fragment: Arc::new(Fragment::of(summary)), measured: Arc::new([]) };
         let edge = |(n, (target, id)): (usize, &(u32, &str))| {
-            let (protocol, evidence) = (Protocol::Tcp, Evidence::Listener);
+            let (medium, evidence) = (Medium::Transport(Protocol::Tcp), Evidence::Listener);
             let (edge, target) = (n as u32, *target);
-            let edge = EdgeSnapshot {
-                slot: edge,
-                source: slot,
-                target,
-                protocol,
-                port: 80,
-                network: None,
-                count: 1,
-                evidence,
-            };
+            let edge =
+                EdgeSnapshot { slot: edge, source: slot, target, medium, port: 80, network: None, count: 1, evidence };
             (Id::new(id), edge)
         };
         let outgoing = Arc::new(Outgoing::new(Id::new(id), targets.iter().enumerate().map(edge).collect()));

@@ -1,7 +1,8 @@
 //! A node of a view in words: everything but its metrics and its neighbours.
 
 mod daemons;
-mod stores;
+mod interfaces;
+pub mod stores;
 mod swarm;
 pub mod weave;
 
@@ -22,6 +23,9 @@ use crate::diagnose::Severity;
 use crate::store::{HostState, Liveness, Store};
 use crate::topology::unprobed::Unprobed;
 use crate::topology::{Entity, NetworkKey, Outside, Topology};
+
+/// What Scope says of a service that was started by itself.
+const NO_STACK: &str = "No stack";
 
 /// None where what it stands for is gone.
 pub fn render(
@@ -47,6 +51,7 @@ pub fn render(
         Place::Single(Entity::Service(id)) => swarm::service_summary(store, topology, id),
         Place::Single(Entity::Task(id)) => swarm::task_summary(store, topology, id),
         Place::Single(Entity::SwarmNode(id)) => swarm::node_summary(store, topology, id),
+        Place::Single(Entity::Interface(host, key)) => interfaces::interface_summary(store, *host, *key)?,
         Place::Single(Entity::StoreMember(kind, address)) => stores::member_summary(store, topology, *kind, address)?,
         Place::Single(Entity::Unprobed(one)) => unprobed_summary(store, topology, one),
         Place::Single(Entity::Daemon(host, daemon)) => daemons::daemon_summary(store, topology, *host, *daemon)?,
@@ -209,10 +214,10 @@ fn unprobed_summary(store: &Store, topology: &Topology, one: &Unprobed) -> Summa
 
 fn container_networks(id: HostId, host: &HostState, container: &Container) -> Vec<Parent> {
     let mut networks = Vec::new();
-    for (name, endpoint) in &container.endpoints {
+    for endpoint in container.endpoints.values() {
         let known = endpoint.network.as_ref().and_then(|n| Some((n, host.report.networks.get(n)?)));
         if let Some((network, record)) = known {
-            networks.push(parent(NetworkKey::new(id, network, record.scope).api_id(), name, "networks"));
+            networks.push(parent(NetworkKey::new(id, network, record.scope).api_id(), &record.name, "networks"));
         }
     }
     networks
@@ -272,10 +277,11 @@ fn group_summary(kind: Kind, name: &str, members: &BTreeSet<NodeIndex>, topology
     let (one, many, shape, thing) = match kind {
         Kind::ProcessesByName => ("process", "processes", "square", "process"),
         Kind::ContainersByImage => ("container", "containers", "hexagon", "image"),
+        Kind::ContainersByStack => ("container", "containers", "heptagon", "stack"),
         _ => ("container", "containers", "hexagon", "container"),
     };
     let mut summary = Summary {
-        label: name.into(),
+        label: if name.is_empty() { NO_STACK.into() } else { name.into() },
         label_minor: plural(count, one, many),
         rank: name.into(),
         shape: shape.into(),
@@ -296,6 +302,13 @@ fn group_summary(kind: Kind, name: &str, members: &BTreeSet<NodeIndex>, topology
     if hosts.iter().all(|host| host.liveness != Liveness::Live) && !hosts.is_empty() {
         summary.state = hosts.iter().map(|h| liveness(h)).max().unwrap_or_default().into();
     }
+    if kind == Kind::ContainersByStack {
+        summary.metadata = vec![
+            containers_row(count),
+            row("docker_container_networks", "Networks", joined(network_names(members, topology, store)), 3.0),
+        ];
+        summary.parents = hosts.iter().copied().map(host_parent).collect();
+    }
     if kind == Kind::ContainersByImage {
         summary.metadata = vec![containers_row(count)];
         summary.parents = hosts.into_iter().map(host_parent).collect();
@@ -304,6 +317,14 @@ fn group_summary(kind: Kind, name: &str, members: &BTreeSet<NodeIndex>, topology
         summary.tables = vec![properties("docker_image_label_", "Docker labels", labels)];
     }
     summary
+}
+
+fn network_names<'a>(members: &BTreeSet<NodeIndex>, topology: &Topology, store: &'a Store) -> BTreeSet<&'a str> {
+    let containers = members.iter().filter_map(|node| match topology.graph.node_weight(*node)? {
+        Entity::Container(host, id) => store.hosts.get(host)?.report.containers.get(id),
+        _ => None,
+    });
+    containers.flat_map(|container| container.endpoints.keys()).map(String::as_str).collect()
 }
 
 fn image_labels(members: &BTreeSet<NodeIndex>, topology: &Topology, store: &Store) -> Vec<(String, String)> {

@@ -6,7 +6,7 @@ use shared::view::{Children, Connections, Metric, Parent, Row, Summary, Table};
 use super::findings;
 use super::icon::{self, Icon, Warning};
 use crate::app::Page;
-use crate::canvas::slot_of;
+use crate::lines::slot_of;
 use crate::text;
 
 /// Lists show so many rows until they are asked for all.

@@ -3,10 +3,11 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use crate::app::Page;
 
-const KEYS: [(&str, &str); 7] = [
+const KEYS: [(&str, &str); 8] = [
     ("/", "Search"),
     ("g", "Graph"),
     ("t", "Table"),
+    ("w", "Pin the next network"),
     ("0", "Show all"),
     ("Esc", "Close what was opened last"),
     ("?", "This help"),

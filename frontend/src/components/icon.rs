@@ -53,8 +53,9 @@ pub fn of_kind(kind: &str) -> &'static str {
         "host" | "node" | "peer" => "host",
         "image" => "image",
         "network" => "network",
+        "interface" => "interface",
         "outside" => "outside",
-        "service" | "task" => "service",
+        "service" | "task" | "stack" => "service",
         "daemon" => "daemon",
         _ => "process",
     }
@@ -67,8 +68,9 @@ pub fn of_topology(id: &str) -> &'static str {
         "containers" => "container",
         "containers-by-image" => "image",
         "hosts" | "swarm-nodes" | "weave" => "host",
-        "swarm-services" | "swarm-tasks" => "service",
+        "swarm-services" | "swarm-tasks" | "containers-by-stack" => "service",
         "daemons" => "daemon",
+        "interfaces" => "interface",
         _ => "network",
     }
 }
@@ -87,6 +89,7 @@ fn path(name: &str) -> &'static str {
         "network" => {
             "M1.5 8h2.25M7.15 8h1.7M12.25 8h2.25M7.15 8a1.7 1.7 0 1 1-3.4 0 1.7 1.7 0 0 1 3.4 0zM12.25 8a1.7 1.7 0 1 1-3.4 0 1.7 1.7 0 0 1 3.4 0z"
         }
+        "interface" => "M3 3h10v7.25h-2.5V13h-5v-2.75H3zM6 3v2.75M8 3v2.75M10 3v2.75",
         "outside" => "M4.6 12.5a2.9 2.9 0 0 1-.35-5.78 3.9 3.9 0 0 1 7.5-.5 3.2 3.2 0 0 1-.2 6.28z",
         "daemon" => "M1.75 8.5h2.9l1.75-5 3.1 9 1.75-4h3",
         "board" => "M2.5 2.75h2.75v10.5H2.5zM6.6 2.75h2.8v10.5H6.6zM10.75 2.75h2.75v10.5h-2.75z",

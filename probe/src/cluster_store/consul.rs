@@ -1,23 +1,32 @@
-//! Consul's agent and status API.
+//! Consul's agent, status and KV API.
 
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
 use shared::report::{StoreMember, Trouble};
 
-use super::{Answer, Failure, json};
+use super::caller::Caller;
+use super::keys::{Keys, ROOT};
+use super::{Answer, Failure};
 
-pub fn ask(agent: &ureq::Agent, endpoint: &str) -> Result<Answer, Failure> {
-    let (_, leader) = json(agent, &format!("http://{endpoint}/v1/status/leader"))?;
+pub fn ask(caller: &Caller, endpoint: &str) -> Result<Answer, Failure> {
+    let (_, leader) = caller.json(endpoint, "/v1/status/leader")?;
     let Some(leader) = leader.as_str() else {
         return Err(Failure {
             trouble: Trouble::Confused,
             error: "it is no Consul: /v1/status/leader does not tell".into(),
         });
     };
+    let (_, servers) = caller.json(endpoint, "/v1/status/peers")?;
     // Where access is by token, who it is stays unsaid.
-    let itself = json(agent, &format!("http://{endpoint}/v1/agent/self")).map(|(_, itself)| itself).unwrap_or_default();
-    Ok(Answer { member: member(leader, &itself), others: std::collections::BTreeSet::new() })
+    let itself = caller.json(endpoint, "/v1/agent/self").map(|(_, itself)| itself).unwrap_or_default();
+    // Where other servers serve clients, nobody tells.
+    Ok(Answer { member: member(leader, &servers, &itself), others: BTreeSet::new() })
 }
 
-fn member(leader: &str, itself: &serde_json::Value) -> StoreMember {
+fn member(leader: &str, servers: &Value, itself: &Value) -> StoreMember {
     let (config, address) = (&itself["Config"], itself["Member"]["Addr"].as_str().unwrap_or_default());
     let leads = !address.is_empty() && leader.rsplit_once(':').is_some_and(|(host, _)| host == address);
     let role = match config["Server"].as_bool() {
@@ -26,19 +35,51 @@ fn member(leader: &str, itself: &serde_json::Value) -> StoreMember {
         Some(false) => "client",
         None => "",
     };
+    let servers = servers.as_array().into_iter().flatten().filter_map(|server| server.as_str());
     StoreMember {
         name: config["NodeName"].as_str().unwrap_or_default().into(),
         version: config["Version"].as_str().unwrap_or_default().into(),
         role: role.into(),
         has_leader: !leader.is_empty(),
+        servers: servers.map(str::to_owned).collect(),
         ..StoreMember::default()
     }
 }
 
+/// All keys of engines below a prefix.
+pub fn keys(caller: &Caller, endpoint: &str, prefix: &str) -> Result<Keys, Failure> {
+    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+    let (status, text) = caller.get(endpoint, &format!("/v1/kv/{prefix}{ROOT}?recurse"))?;
+    match status {
+        // Nothing is there.
+        404 => Ok(Keys::new()),
+        200 => serde_json::from_str(&text)
+            .map(|answer| entries(&answer, &prefix))
+            .map_err(|error| Failure { trouble: Trouble::Confused, error: format!("its keys are no JSON: {error}") }),
+        _ => Err(Failure {
+            trouble: Trouble::Confused,
+            error: format!("it answers status {status} for its keys: {}", text.lines().next().unwrap_or_default()),
+        }),
+    }
+}
+
+fn entries(answer: &Value, prefix: &str) -> Keys {
+    let entries = answer.as_array().into_iter().flatten().filter_map(|entry| {
+        let key = entry["Key"].as_str()?.trim_matches('/');
+        let value = BASE64_STANDARD.decode(entry["Value"].as_str()?).ok()?;
+        Some((key.strip_prefix(prefix).unwrap_or(key).to_owned(), String::from_utf8(value).ok()?))
+    });
+    entries.collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::keys::parse;
     use super::*;
     use serde_json::json;
+
+    /// Recorded from Consul 1.8.7 with three engines of 20.10.5 on it: GET /v1/kv/?recurse.
+    const RECORDED: &str = include_str!("../../fixtures/cluster-store/consul-kv-docker.json");
 
     #[test]
     fn an_agent_tells_its_part_and_whether_there_is_a_leader() {
@@ -47,12 +88,21 @@ mod tests {
             "Member": { "Addr": "10.77.0.1" },
         });
         let read = |leader| {
-            let member = member(leader, &itself);
-            (member.role, member.has_leader)
+            let member = member(leader, &json!(["10.77.0.1:8300"]), &itself);
+            (member.role, member.has_leader, member.servers.len())
         };
-        assert_eq!(read("10.77.0.1:8300"), ("leader".into(), true));
-        assert_eq!(read("10.77.0.2:8300"), ("follower".into(), true));
-        assert_eq!(read(""), ("follower".into(), false));
-        assert_eq!(member("10.77.0.1:8300", &json!({})).role, "", "access denied");
+        assert_eq!(read("10.77.0.1:8300"), ("leader".into(), true, 1));
+        assert_eq!(read("10.77.0.2:8300"), ("follower".into(), true, 1));
+        assert_eq!(read(""), ("follower".into(), false, 1));
+        assert_eq!(member("10.77.0.1:8300", &json!([]), &json!({})).role, "", "access denied");
+    }
+
+    #[test]
+    fn recorded_keys_are_read_though_they_end_with_a_slash() {
+        let (kept, contents) = parse(&entries(&serde_json::from_str(RECORDED).unwrap(), ""));
+        let names: Vec<&str> = kept.values().map(|kept| &*kept.network.name).collect();
+        assert_eq!(names, ["back", "mesh"]);
+        assert!(kept.values().all(|kept| kept.overlay.members.len() == 2), "{kept:?}");
+        assert_eq!((contents.nodes.len(), contents.unread, contents.pools.len()), (3, 0, 2));
     }
 }

@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{ANSWER_MAX, Address, agent, get};
+use super::address::{Access, Address};
+use super::caller::{ANSWER_MAX, Caller};
 use crate::config::DockerEndpoint;
 use crate::docker::client::SOCKETS;
 
@@ -20,7 +21,7 @@ pub fn cluster_store(docker: Option<&DockerEndpoint>) -> Option<Option<(Address,
             Some(path) => over_socket(path)?,
             None => {
                 let host = address.strip_prefix("tcp://").or_else(|| address.strip_prefix("http://"))?;
-                get(&agent(), &format!("http://{host}/info")).ok()?.1
+                Caller::new(&Access::default()).get(host.trim_end_matches('/'), "/info").ok()?.1
             }
         },
     };

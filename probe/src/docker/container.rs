@@ -115,6 +115,7 @@ fn endpoint(settings: EndpointSettings) -> Endpoint {
         network: settings.network_id.filter(|id| !id.is_empty()).map(Into::into),
         addresses: [v4, v6].iter().filter_map(|address| address.parse().ok()).collect(),
         mac: settings.mac_address.unwrap_or_default(),
+        is_attached_by_hand: false,
         aliases: settings.aliases.unwrap_or_default(),
     }
 }

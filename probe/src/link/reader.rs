@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
+use shared::addr::is_confined;
 use shared::id::NetNsId;
 use shared::report::{Collector, Link, LinkKey, LinkMetrics, Paths};
 
@@ -180,6 +182,18 @@ fn table() -> io::Result<Table> {
         forwarding_left_out: left_out(forwarding_left_out),
     };
     Ok(Table { interfaces, paths })
+}
+
+/// Addresses of the calling thread's namespace at which other hosts may reach it: not those of its bridges, which mean
+/// each host by itself.
+///
+/// # Errors
+/// The kernel's own, where it refuses.
+pub fn reachable_addresses() -> io::Result<Vec<IpAddr>> {
+    let interfaces = table()?.interfaces;
+    let outward = interfaces.iter().filter(|i| i.link.up && !matches!(i.link.kind.as_str(), "bridge" | "loopback"));
+    let addresses = outward.flat_map(|interface| &interface.link.addresses).map(|subnet| subnet.address);
+    Ok(addresses.filter(|address| !is_confined(*address)).collect())
 }
 
 /// Which of several links is the other end of one: the one whose namespace has the number that the kernel gave. The

@@ -94,6 +94,8 @@ pub struct Endpoint {
     pub addresses: Vec<IpAddr>,
     pub mac: String,
     pub aliases: Vec<String>,
+    /// Not by the engine, which knows nothing of it, but by `weave attach`.
+    pub is_attached_by_hand: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! Members of Docker's cluster store in words.
 
-use shared::report::{StoreKind, StoreMember, Trouble};
-use shared::view::Summary;
+use shared::report::{StoreContents, StoreKind, StoreMember, StoreUse, Trouble};
+use shared::view::{Summary, Table};
 
 use super::host_parent;
 use crate::store::{HostState, Liveness, Store};
 use crate::topology::{Entity, Topology};
+use crate::view::wording::links::table;
 use crate::view::wording::{joined, present, row};
 
 /// None where nobody tells of it any more.
@@ -22,6 +23,7 @@ pub fn member_summary(store: &Store, topology: &Topology, kind: StoreKind, addre
     };
     let mut depends: Vec<&str> = told.iter().map(|(host, _)| host.api_name.as_str()).collect();
     depends.sort_unstable();
+    let contents = contents(&told, kind, address);
     let health = if fails { member.error.as_str() } else { "answers" };
     Some(Summary {
         label: kind.name().into(),
@@ -39,10 +41,54 @@ pub fn member_summary(store: &Store, topology: &Topology, kind: StoreKind, addre
             row("daemon_state", "Health", if fails { "failed" } else { "ok" }, 10.0),
             row("daemon_message", "Says", health, 11.0),
             row("daemon_asked_by", "Asked by", joined(depends), 12.0),
+            row("store_servers", "Servers", joined(&member.servers), 13.0),
+            row("store_vnis", "VXLAN identifiers", contents.and_then(|c| c.vnis).map(in_use).unwrap_or_default(), 14.0),
+            row("store_keys", "Keys", contents.map(|c| c.error.as_str()).unwrap_or_default(), 15.0),
         ]),
         parents: here.map(host_parent).into_iter().collect(),
         ..Summary::default()
     })
+}
+
+/// What the store holds, as the first tells whom it answers.
+fn contents<'a>(told: &[(&'a HostState, &StoreMember)], kind: StoreKind, address: &str) -> Option<&'a StoreContents> {
+    let (host, _) = told.first()?;
+    let store = host.report.stores.values().find(|store| store.kind == kind && store.members.contains_key(address));
+    store.map(|store| &store.contents)
+}
+
+fn in_use(StoreUse { used, all }: StoreUse) -> String {
+    format!("{used} of {all} in use")
+}
+
+/// What engines keep in it. For details: lists have no room for them.
+pub fn more_tables(store: &Store, topology: &Topology, kind: StoreKind, address: &str) -> Vec<Table> {
+    let told = told(store, topology, kind, address);
+    let Some(contents) = contents(&told, kind, address) else { return Vec::new() };
+    let networks = contents.networks.iter().map(|(id, network)| {
+        let short = id.0.chars().take(12).collect();
+        let entries = vec![("name", network.name.clone()), ("members", network.endpoints.to_string()), ("id", short)];
+        (id.to_string(), entries)
+    });
+    let pools = contents.pools.iter().map(|(pool, used)| {
+        let (space, subnet) = pool.split_once('/').unwrap_or(("", pool));
+        (pool.clone(), vec![("subnet", subnet.to_owned()), ("use", in_use(*used)), ("space", space.to_owned())])
+    });
+    let of_host = |node: &String| {
+        let host = host_at(store, node).map_or_else(|| "no probe there".to_owned(), |host| host.api_name.clone());
+        (node.clone(), vec![("address", node.clone()), ("host", host)])
+    };
+    let network_columns = [("name", "Network", ""), ("members", "Endpoints", "number"), ("id", "ID", "")];
+    let pool_columns = [("subnet", "Subnet", ""), ("use", "Addresses", ""), ("space", "Space", "")];
+    let node_columns = [("address", "Address", ""), ("host", "Host", "")];
+    let mut tables = vec![
+        table("store_nodes", "Engines", &node_columns, contents.nodes.iter().map(of_host), 0),
+        table("store_swarm_nodes", "Standalone Swarm", &node_columns, contents.swarm_nodes.iter().map(of_host), 0),
+        table("store_networks", "Networks", &network_columns, networks, 0),
+        table("store_pools", "Address pools", &pool_columns, pools, 0),
+    ];
+    tables.retain(|table| !table.rows.is_empty());
+    tables
 }
 
 /// What each host tells of it, those first who are live and whom it answers.

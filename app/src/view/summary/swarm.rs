@@ -1,19 +1,17 @@
 //! Services, tasks and nodes of swarms in words.
 
-use shared::id::{ServiceId, SwarmNodeId, TaskId};
+use shared::id::{NetworkId, ServiceId, SwarmNodeId, TaskId};
 use shared::report::{Container, Service, ServiceMode, ServicePort};
 use shared::view::{Parent, Row, Summary};
 
-use super::host_parent;
+use super::{NO_STACK, host_parent};
 use crate::store::Store;
-use crate::topology::{Entity, Topology, swarm};
+use crate::topology::{Entity, NetworkKey, Topology, swarm};
 use crate::view::place::image_group;
 use crate::view::wording::{joined, parent, plural, present, properties, row, typed};
 
 const STACK: &str = "com.docker.stack.namespace";
 const NAME: &str = "com.docker.swarm.service.name";
-/// What Scope says of a service that was started by itself.
-const NO_STACK: &str = "No stack";
 
 /// A service's name without that of its stack.
 fn short_name<'a>(name: &'a str, stack: Option<&String>) -> &'a str {
@@ -85,11 +83,21 @@ pub fn service_summary(store: &Store, topology: &Topology, id: &ServiceId) -> Su
         state: if !is_job && running < wanted { "degraded".into() } else { String::new() },
         count: u32::try_from(wanted).unwrap_or(u32::MAX),
         metadata: present(rows),
+        networks: record.map(|record| networks(store, record)).unwrap_or_default(),
         ..Summary::default()
     };
     let labels: Vec<(&str, String)> = labels.map(|(key, value)| (key.as_str(), value.clone())).collect();
     summary.tables = vec![properties("swarm_service_label_", "Labels", labels)];
     summary
+}
+
+fn networks(store: &Store, record: &Service) -> Vec<Parent> {
+    let known = |id: &NetworkId| {
+        let mut hosts = store.hosts.values().filter_map(|host| host.report.networks.get(id));
+        let network = hosts.next()?;
+        Some(parent(NetworkKey::Shared(id.clone()).api_id(), &network.name, "networks"))
+    };
+    record.networks.iter().filter_map(known).collect()
 }
 
 fn count(number: u64) -> usize {

@@ -90,6 +90,38 @@ fn paths_tables(host: &HostState, namespace: NetNsId, paths: &Paths) -> [Table; 
     ]
 }
 
+/// Of one interface: what goes through it. For details.
+pub fn tables_of(host: &HostState, key: LinkKey) -> Vec<Table> {
+    let Some(paths) = host.report.paths.get(&key.namespace) else { return Vec::new() };
+    let through = Paths {
+        routes: paths.routes.iter().filter(|route| route.link == Some(key.index)).cloned().collect(),
+        neighbours: paths.neighbours.iter().filter(|neighbour| neighbour.link == key.index).cloned().collect(),
+        forwarding: paths.forwarding.iter().filter(|entry| entry.link == key.index).cloned().collect(),
+        ..*paths
+    };
+    let mut tables = paths_tables(host, key.namespace, &through).to_vec();
+    tables.retain(|table| !table.rows.is_empty());
+    tables
+}
+
+/// `up`, `no carrier`, `down`.
+pub fn state(link: &Link) -> &'static str {
+    match (link.up, link.running) {
+        (true, true) => "up",
+        (true, false) => "no carrier",
+        (false, _) => "down",
+    }
+}
+
+/// The other end of its pair, or what it is on top of.
+pub fn leads_to(host: &HostState, key: LinkKey, link: &Link) -> String {
+    match (link.peer, link.lower) {
+        (Some(peer), _) => far_end(host, key.namespace, peer),
+        (None, Some(lower)) => format!("on {}", link_name(host, LinkKey { index: lower, ..key })),
+        (None, None) => String::new(),
+    }
+}
+
 pub fn table(
     id: &str,
     label: &str,
@@ -127,16 +159,6 @@ pub fn table(
 
 fn interface(host: &HostState, key: LinkKey, link: &Link) -> Vec<(&'static str, String)> {
     let inside = |index: u32| link_name(host, LinkKey { index, ..key });
-    let state = match (link.up, link.running) {
-        (true, true) => "up",
-        (true, false) => "no carrier",
-        (false, _) => "down",
-    };
-    let leads_to = match (link.peer, link.lower) {
-        (Some(peer), _) => far_end(host, key.namespace, peer),
-        (None, Some(lower)) => format!("on {}", inside(lower)),
-        (None, None) => String::new(),
-    };
     let kind = match &link.vxlan {
         Some(vxlan) => format!("{} {}", link.kind, vxlan.vni),
         None => link.kind.clone(),
@@ -144,9 +166,9 @@ fn interface(host: &HostState, key: LinkKey, link: &Link) -> Vec<(&'static str, 
     let metrics = host.report.metrics.links.get(&key).copied().unwrap_or_default();
     vec![
         ("name", link.name.clone()),
-        ("state", state.into()),
+        ("state", state(link).into()),
         ("addresses", joined(&link.addresses)),
-        ("peer", leads_to),
+        ("peer", leads_to(host, key, link)),
         ("master", link.master.map(inside).unwrap_or_default()),
         ("kind", kind),
         ("mtu", link.mtu.to_string()),
@@ -175,7 +197,7 @@ fn per_second(bytes: f64) -> String {
     }
 }
 
-fn link_name(host: &HostState, key: LinkKey) -> String {
+pub fn link_name(host: &HostState, key: LinkKey) -> String {
     host.report.links.get(&key).map_or_else(|| format!("#{}", key.index), |link| link.name.clone())
 }
 

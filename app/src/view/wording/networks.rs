@@ -9,7 +9,7 @@ use shared::report::{LinkKey, Network, NetworkScope};
 use shared::view::{Row, Table};
 
 use super::links::table;
-use super::{joined, present, row, typed};
+use super::{joined, plural, present, row, typed};
 use crate::store::{HostState, Store};
 use crate::topology::NetworkKey;
 
@@ -32,6 +32,8 @@ pub fn rows(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<Row> {
         NetworkScope::Swarm => "swarm",
         NetworkScope::Unknown => "unknown",
     };
+    // Not every engine tells of them.
+    let vnis = records.clone().map(Network::vnis).find(|vnis| !vnis.is_empty()).unwrap_or_default();
     let probed: usize = records.map(|r| r.attached.len()).sum();
     // What one engine has heard is what all have, or soon will: lists need not ask each.
     let hosts = || holders.iter().filter_map(|id| store.hosts.get(id));
@@ -64,7 +66,7 @@ pub fn rows(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<Row> {
         ),
         row("network_hosts", "Hosts", joined(hosts), 7.0),
         row("network_kept_by", "Kept by", kept_by(store, record, holders), 7.2),
-        row("network_vni", "VNI", joined(record.vnis()), 7.5),
+        row("network_vni", "VNI", joined(vnis), 7.5),
         Row { truncate: 12, ..row("network_id", "ID", key.id().to_string(), 8.0) },
     ])
 }
@@ -92,7 +94,11 @@ pub fn container_rows(host: &HostState, id: &ContainerId) -> Vec<Row> {
     };
     let networks = container.endpoints.values().filter_map(|e| host.report.networks.get(e.network.as_ref()?));
     let networks: Vec<&Network> = networks.collect();
-    let out: BTreeSet<&str> = networks.iter().filter(|network| !network.internal).map(|n| way_out(n)).collect();
+    let mut out: BTreeSet<&str> = networks.iter().filter(|network| !network.internal).map(|n| way_out(n)).collect();
+    out.remove("");
+    if out.len() > 1 {
+        out.remove("none");
+    }
     let way_out = match (networks.is_empty(), networks.iter().all(|network| network.internal)) {
         (true, _) => String::new(),
         (false, true) if networks.len() == 1 => "none, its network is internal".into(),
@@ -128,7 +134,15 @@ fn kept_by(store: &Store, record: &Network, holders: &[HostId]) -> String {
             managers.sort_unstable();
             if managers.is_empty() { "a swarm".into() } else { format!("a swarm, managed by {}", managers.join(", ")) }
         }
-        NetworkScope::Global => "a cluster store".into(),
+        NetworkScope::Global if record.driver.contains("weave") => {
+            let routers = hosts().filter(|host| !host.report.weave.is_empty()).count();
+            format!("Weave Net, {}", plural(routers, "router with a probe", "routers with a probe"))
+        }
+        NetworkScope::Global => {
+            let stores = hosts().flat_map(|host| host.report.stores.keys());
+            let stores: BTreeSet<&str> = stores.map(|id| &*id.0).collect();
+            if stores.is_empty() { "a cluster store".into() } else { format!("a cluster store, {}", joined(stores)) }
+        }
         NetworkScope::Local | NetworkScope::Unknown => String::new(),
     }
 }

@@ -1,0 +1,275 @@
+//! Interfaces of every network namespace in the graph, and the way down from a container's to the wire: the other end
+//! of its pair, the bridge that this is a port of, the vxlan device of that, the device underneath, and the one of the
+//! peer host that it sends to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use foldhash::HashSet;
+use petgraph::stable_graph::NodeIndex;
+use shared::addr::is_confined;
+use shared::delta::Delta;
+use shared::id::{HostId, NetNsId};
+use shared::report::{Evidence, Link, LinkKey};
+
+use super::{ConnectsKey, Edge, Entity, Medium, NetworkKey, Topology, join};
+use crate::store::{HostState, Store};
+
+/// On which engines send overlays' frames unless they are told otherwise.
+const VXLAN_PORT: u16 = 4789;
+
+/// What is known of the way between hosts.
+#[derive(Default)]
+pub struct Underlay {
+    /// Edges within each host.
+    within: BTreeMap<HostId, HashSet<ConnectsKey>>,
+    /// Which device of a host's own namespace has an address.
+    devices: BTreeMap<HostId, BTreeMap<IpAddr, u32>>,
+    /// To whom each host sends frames of overlays, with the device that they go through.
+    tunnels: BTreeMap<HostId, BTreeSet<Tunnel>>,
+    between: HashSet<ConnectsKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Tunnel {
+    device: LinkKey,
+    vtep: IpAddr,
+    port: u16,
+    network: Option<NetworkKey>,
+}
+
+impl Topology {
+    /// Brings a host's interfaces up to its report.
+    pub(super) fn apply_interfaces(&mut self, store: &Store, id: HostId, host_node: NodeIndex, change: &Delta) {
+        let Delta { host: facts, links, paths, namespaces, networks, containers, overlays, .. } = change;
+        let Some(host) = store.hosts.get(&id) else { return };
+        // Whose namespace it is in, is in words of its own.
+        let inside = |container| host.report.containers.get(container)?.namespace;
+        let renamed: BTreeSet<NetNsId> = namespaces
+            .set
+            .iter()
+            .map(|(id, _)| *id)
+            .chain(containers.set.iter().filter_map(|(container, _)| inside(container)))
+            .collect();
+        for namespace in renamed {
+            let mine = of_namespace(host, namespace).filter_map(|(key, _)| self.node(&Entity::Interface(id, *key)));
+            let mine: Vec<NodeIndex> = mine.collect();
+            self.changed.nodes.extend(mine);
+        }
+        let is_rewired = !(links.is_empty() && paths.is_empty() && namespaces.is_empty());
+        if !is_rewired && networks.is_empty() && overlays.is_empty() && facts.is_none() {
+            return;
+        }
+        for key in &links.removed {
+            self.remove(&Entity::Interface(id, *key));
+        }
+        for (key, link) in &links.set {
+            let entity = Entity::Interface(id, *key);
+            if !is_shown(link) {
+                self.remove(&entity);
+                continue;
+            }
+            let node = self.add(entity);
+            self.changed.nodes.insert(node);
+            self.graph.update_edge(host_node, node, Edge::Runs);
+        }
+        let wanted = self.edges_within(id, host);
+        let before = self.underlay.within.insert(id, wanted.clone()).unwrap_or_default();
+        self.renew_links(&before, &wanted);
+        let devices = devices(host);
+        let tunnels = tunnels(id, host);
+        let is_moved = self.underlay.devices.get(&id) != Some(&devices);
+        if is_moved || self.underlay.tunnels.get(&id) != Some(&tunnels) {
+            self.underlay.devices.insert(id, devices);
+            self.underlay.tunnels.insert(id, tunnels);
+            self.renew_tunnels(store);
+        }
+    }
+
+    pub(super) fn forget_interfaces(&mut self, store: &Store, id: HostId) {
+        // Their nodes went with the host's.
+        self.underlay.within.remove(&id);
+        self.underlay.devices.remove(&id);
+        self.underlay.tunnels.remove(&id);
+        self.renew_tunnels(store);
+    }
+
+    fn edges_within(&self, id: HostId, host: &HostState) -> HashSet<ConnectsKey> {
+        let links = &host.report.links;
+        let mut wanted: HashSet<ConnectsKey> = HashSet::default();
+        let own = host_namespace(host);
+        let mut edge = |from: LinkKey, to: LinkKey, medium: Medium| {
+            wanted.insert(ConnectsKey {
+                source: Entity::Interface(id, from),
+                target: Entity::Interface(id, to),
+                medium,
+                port: 0,
+                network: None,
+            });
+        };
+        for (key, link) in links.iter().filter(|(_, link)| is_shown(link)) {
+            let beside = |index: u32| LinkKey { index, ..*key };
+            // Once for each pair: from the end that is deeper inside. A port of a bridge is nearer to the wire.
+            if let Some(peer) = link.peer
+                && let Some(other) = links.get(&peer)
+            {
+                let depth = |key: &LinkKey, link: &Link| (link.master.is_some(), Some(key.namespace) == own, *key);
+                if depth(key, link) < depth(&peer, other) {
+                    edge(*key, peer, Medium::Veth);
+                }
+            }
+            if let Some(master) = link.master {
+                // What leads outside is below the bridge, what leads to containers above.
+                let is_outward = link.peer.is_none();
+                let (from, to) = if is_outward { (beside(master), *key) } else { (*key, beside(master)) };
+                edge(from, to, Medium::Port);
+            }
+            if let Some(lower) = link.lower {
+                edge(*key, beside(lower), Medium::Stacked);
+            }
+        }
+        for tunnel in overlay_devices(host) {
+            if let Some(device) = tunnel.device {
+                edge(tunnel.vxlan, device, Medium::Stacked);
+            }
+        }
+        // What a bridge of the host sends elsewhere goes the host's way.
+        if let Some(namespace) = own
+            && let Some(way) = default_device(host, namespace)
+        {
+            let bridges = of_namespace(host, namespace).filter(|(_, link)| link.kind == "bridge");
+            let routing = bridges.filter(|(_, link)| link.up && !link.addresses.is_empty());
+            for (key, _) in routing.filter(|(key, link)| **key != way && !is_internal(host, &link.name)) {
+                edge(*key, way, Medium::Route);
+            }
+        }
+        wanted.retain(|key| self.node(&key.source).is_some() && self.node(&key.target).is_some());
+        wanted
+    }
+
+    fn renew_tunnels(&mut self, store: &Store) {
+        let Underlay { devices, tunnels, .. } = &self.underlay;
+        let namespace = |host: &HostId| host_namespace(store.hosts.get(host)?);
+        let mut at: BTreeMap<IpAddr, (HostId, LinkKey)> = BTreeMap::new();
+        for (host, devices) in devices {
+            let Some(namespace) = namespace(host) else { continue };
+            at.extend(devices.iter().map(|(address, index)| (*address, (*host, LinkKey { namespace, index: *index }))));
+        }
+        let mut wanted: HashSet<ConnectsKey> = HashSet::default();
+        for (host, tunnels) in tunnels {
+            for tunnel in tunnels {
+                let Some((there, device)) = at.get(&tunnel.vtep).filter(|(there, _)| there != host) else { continue };
+                wanted.insert(ConnectsKey {
+                    source: Entity::Interface(*host, tunnel.device),
+                    target: Entity::Interface(*there, *device),
+                    medium: Medium::Vxlan,
+                    port: tunnel.port,
+                    network: tunnel.network.clone(),
+                });
+            }
+        }
+        wanted.retain(|key| self.node(&key.source).is_some() && self.node(&key.target).is_some());
+        let before = std::mem::replace(&mut self.underlay.between, wanted.clone());
+        self.renew_links(&before, &wanted);
+    }
+
+    /// An edge whose end went and came again went with it.
+    fn renew_links(&mut self, before: &HashSet<ConnectsKey>, wanted: &HashSet<ConnectsKey>) {
+        for gone in before.difference(wanted) {
+            self.count(gone, join::Step::Remove, Evidence::Handshake);
+        }
+        let new: Vec<&ConnectsKey> = wanted.iter().filter(|key| !self.connects.contains_key(*key)).collect();
+        for key in new {
+            self.count(key, join::Step::Add, Evidence::Handshake);
+        }
+    }
+}
+
+/// Loopback leads nowhere, and of what kernels put into each namespace (`tunl0`, `sit0`) nothing is used.
+pub fn is_shown(link: &Link) -> bool {
+    let is_used = link.up || link.master.is_some() || link.peer.is_some() || !link.addresses.is_empty();
+    link.kind != "loopback" && is_used
+}
+
+pub fn host_namespace(host: &HostState) -> Option<NetNsId> {
+    host.report.namespaces.iter().find(|(_, namespace)| namespace.is_host).map(|(id, _)| *id)
+}
+
+pub fn of_namespace(host: &HostState, namespace: NetNsId) -> impl Iterator<Item = (&LinkKey, &Link)> {
+    host.report.links.range(LinkKey { namespace, index: 0 }..=LinkKey { namespace, index: u32::MAX })
+}
+
+/// The overlay network whose namespace it is: Docker mounts that under a number and the start of the network's id.
+pub fn overlay_of(id: HostId, host: &HostState, namespace: NetNsId) -> Option<NetworkKey> {
+    let name = &host.report.namespaces.get(&namespace)?.name;
+    let (_, start) = name.split_once('-').filter(|(_, start)| start.len() >= 8)?;
+    let (network, record) = host.report.networks.iter().find(|(id, _)| id.0.starts_with(start))?;
+    Some(NetworkKey::new(id, network, record.scope))
+}
+
+/// By the names that the engine gives its bridges.
+fn is_internal(host: &HostState, bridge: &str) -> bool {
+    host.report.networks.iter().any(|(id, network)| {
+        let named = network.options.get("com.docker.network.bridge.name").map(String::as_str);
+        let own = format!("br-{}", id.0.chars().take(12).collect::<String>());
+        network.internal && (named == Some(bridge) || own == bridge)
+    })
+}
+
+struct OverlayDevice {
+    vxlan: LinkKey,
+    /// In the host's own namespace; none where it is not known.
+    device: Option<LinkKey>,
+    port: u16,
+}
+
+fn overlay_devices(host: &HostState) -> impl Iterator<Item = OverlayDevice> {
+    let own = host_namespace(host);
+    let devices = own.map(|_| devices(host)).unwrap_or_default();
+    let engine = host.report.host.engine.as_ref().and_then(|engine| engine.swarm.as_ref()?.address);
+    let advertised = || {
+        let said = host.report.stores.values().find_map(|store| store.advertise.rsplit_once(':'));
+        said.and_then(|(address, _)| address.trim_matches(['[', ']']).parse::<IpAddr>().ok())
+    };
+    let of_engine = engine.or_else(advertised).and_then(|address| devices.get(&address).copied());
+    let default = own.and_then(|namespace| default_device(host, namespace)).map(|key| key.index);
+    host.report.links.iter().filter_map(move |(key, link)| {
+        let vxlan = link.vxlan.as_ref()?;
+        // Below it in its own namespace: that is an edge already.
+        if link.lower.is_some() {
+            return None;
+        }
+        let local = vxlan.local.and_then(|address| devices.get(&address).copied());
+        let index = vxlan.underlay.or(local).or(of_engine).or(default);
+        let device = own.zip(index).map(|(namespace, index)| LinkKey { namespace, index });
+        let port = if vxlan.port == 0 { VXLAN_PORT } else { vxlan.port };
+        Some(OverlayDevice { vxlan: *key, device, port })
+    })
+}
+
+fn devices(host: &HostState) -> BTreeMap<IpAddr, u32> {
+    let Some(namespace) = host_namespace(host) else { return BTreeMap::new() };
+    let links = of_namespace(host, namespace).filter(|(_, link)| link.kind != "bridge");
+    let addresses = links.flat_map(|(key, link)| link.addresses.iter().map(|subnet| (subnet.address, key.index)));
+    addresses.filter(|(address, _)| !is_confined(*address)).collect()
+}
+
+fn default_device(host: &HostState, namespace: NetNsId) -> Option<LinkKey> {
+    let routes = &host.report.paths.get(&namespace)?.routes;
+    let default = routes.iter().filter(|route| route.to.prefix == 0 && route.to.address.is_ipv4());
+    let index = default.min_by_key(|route| route.metric)?.link?;
+    Some(LinkKey { namespace, index })
+}
+
+fn tunnels(id: HostId, host: &HostState) -> BTreeSet<Tunnel> {
+    let mut tunnels = BTreeSet::new();
+    for OverlayDevice { vxlan, device, port } in overlay_devices(host) {
+        let (Some(device), Some(paths)) = (device, host.report.paths.get(&vxlan.namespace)) else { continue };
+        let network = overlay_of(id, host, vxlan.namespace);
+        let vteps = paths.forwarding.iter().filter(|entry| entry.link == vxlan.index).filter_map(|entry| entry.vtep);
+        for vtep in vteps.collect::<BTreeSet<IpAddr>>() {
+            tunnels.insert(Tunnel { device, vtep, port, network: network.clone() });
+        }
+    }
+    tunnels
+}
