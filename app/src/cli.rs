@@ -76,7 +76,14 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "scope: {}", in_a_line(&error.render().to_string()));
+            return ExitCode::from(2);
+        }
+    };
     let result = match arguments.command {
         Command::Launch { probe_only: true, app_only: true, .. } => {
             Err(anyhow::anyhow!("--probe-only and --app-only leave nothing to start: give one of them"))
@@ -110,6 +117,18 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What is wrong with the arguments, and where to read on: what the parser says, in the form of all other errors.
+fn in_a_line(said: &str) -> String {
+    let told =
+        said.split("\n\n").filter(|part| !part.starts_with("Usage:") && !part.starts_with("For more information"));
+    let told = told.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let told = told.collect::<Vec<_>>().join("; ");
+    let usage = said.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or("scope");
+    let command = usage.split_whitespace().take_while(|word| !word.starts_with(['[', '<', '-']));
+    let command = command.collect::<Vec<_>>().join(" ");
+    format!("{}; see '{command} --help'", told.trim_start_matches("error: "))
+}
+
 /// A line for whoever called. Where nobody reads it any more (`scope status | head`) there is nothing to say.
 fn say(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stdout(), "{line}");
@@ -118,6 +137,20 @@ fn say(line: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_the_arguments_is_one_line_that_says_where_to_read_on() {
+        let check = |arguments: &[&str], expect: &[&str]| {
+            let said = in_a_line(&Arguments::try_parse_from(arguments).err().unwrap().render().to_string());
+            assert!(!said.contains('\n'), "{said}");
+            assert!(expect.iter().all(|part| said.contains(part)), "{said}");
+        };
+        check(&["scope", "launch", "--nonsense"], &["unexpected argument '--nonsense'", "see 'scope launch --help'"]);
+        check(&["scope", "launch", "--no-dokcer"], &["'--no-docker'", "see 'scope launch --help'"]);
+        check(&["scope", "launch", "--window", "5"], &["'5' is no length of time", "--help'"]);
+        check(&["scope", "completions"], &["<SHELL>", "see 'scope completions --help'"]);
+        check(&["scope", "lunch"], &["unrecognized subcommand 'lunch'", "see 'scope --help'"]);
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -17,12 +17,13 @@ mod weave;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::delta::Delta;
-use shared::id::{HostId, NetNsId, NetworkId};
+use shared::id::{HostId, NetworkId};
 use shared::report::{Collector, CollectorState};
 use shared::view::{Finding, FindingCount};
 
 use crate::clock::Now;
 use crate::store::{HostState, Liveness, Store};
+use crate::topology::interfaces::overlay_of;
 use crate::topology::{Entity, Topology};
 use ledger::Ledger;
 
@@ -159,8 +160,8 @@ impl Diagnosis {
         let changed = overlays.set.iter().map(|(network, _)| network).chain(&overlays.removed);
         self.overlays.extend(changed.map(|network| (id, network.clone())));
         for (namespace, _) in &paths.set {
-            let network = overlay_of(state, *namespace);
-            self.overlays.extend(network.map(|network| (id, network)));
+            let network = overlay_of(id, state, *namespace);
+            self.overlays.extend(network.map(|network| (id, network.id().clone())));
         }
     }
 
@@ -267,20 +268,6 @@ fn engine_answers(host: &HostState) -> bool {
 
 fn sees_links(host: &HostState) -> bool {
     state(host, Collector::Link) == CollectorState::Ok
-}
-
-/// The overlay network whose namespace it is: Docker mounts that under a number and the start of the network's id.
-fn overlay_of(host: &HostState, namespace: NetNsId) -> Option<NetworkId> {
-    let name = &host.report.namespaces.get(&namespace)?.name;
-    let (_, start) = name.split_once('-').filter(|(_, start)| start.len() >= 8)?;
-    host.report.networks.keys().find(|id| id.0.starts_with(start)).cloned()
-}
-
-/// The namespace in which an overlay network's bridge and vxlan device are; none where no container is attached here.
-fn sandbox(host: &HostState, network: &NetworkId) -> Option<NetNsId> {
-    let is_of =
-        |name: &str| name.split_once('-').is_some_and(|(_, start)| start.len() >= 8 && network.0.starts_with(start));
-    host.report.namespaces.iter().find(|(_, namespace)| is_of(&namespace.name)).map(|(id, _)| *id)
 }
 
 fn network_name(host: &HostState, network: &NetworkId) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use foldhash::HashMap;
 use shared::delta::Delta;
 use shared::id::{HostId, InstanceId};
-use shared::view::{AppStatus, CollectorReport, Details, ProbeStatus, Stats, Status, TopologyInfo};
+use shared::view::{AppStatus, CollectorReport, Details, EdgePath, ProbeStatus, Stats, Status, TopologyInfo};
 use shared::wire::{Hello, Snapshot, Update};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -23,7 +23,7 @@ use crate::store::{Refusal, Session, Store};
 use crate::stream::{Stream, Subscription};
 use crate::topology::{Followed, Topology};
 use crate::view::snapshot::Snapshot as Shown;
-use crate::view::{Kind, Variant, View, catalog, details, place};
+use crate::view::{Kind, Variant, View, catalog, details, path, place};
 
 /// Changes are collected for this long before readers are told.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
@@ -182,6 +182,7 @@ impl Core {
         self.topology.followed = Followed {
             processes: self.views.keys().any(|variant| variant.kind.is_of_processes()),
             interfaces: self.views.keys().any(|variant| variant.kind == Kind::Interfaces),
+            networks: self.views.keys().any(|variant| variant.kind == Kind::Networks),
             hosts_and_containers: !self.views.is_empty(),
         };
         match order {
@@ -289,6 +290,11 @@ impl Core {
         self.watched(variant);
         let view = &self.views.get(variant)?.view;
         details::details(view, id, &self.topology, &mut self.store, &self.diagnosis, Now::read())
+    }
+
+    pub fn paths(&mut self, variant: &Variant, between: (&str, &str, Option<u16>)) -> Option<Vec<EdgePath>> {
+        self.watched(variant);
+        path::paths(&self.views.get(variant)?.view, between, &self.topology, &self.store)
     }
 
     pub fn topologies(&mut self, pairs: &[(String, String)]) -> Vec<TopologyInfo> {

@@ -48,6 +48,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/api/topology/{topology}", get(api::topology))
         .route("/api/topology/{topology}/ws", get(websocket::topology))
         .route("/api/topology/{topology}/{*node}", get(api::details))
+        .route("/api/paths/{topology}", get(api::paths))
         .route("/api/report", get(report::whole).post(report::gone))
         .route("/api/probes", get(api::probes))
         .route("/api/status", get(api::status))

@@ -7,6 +7,7 @@ pub mod daemons;
 mod held;
 pub mod interfaces;
 pub mod join;
+pub mod path;
 mod residents;
 pub mod scope;
 pub mod swarm;
@@ -169,12 +170,13 @@ impl Changed {
 pub struct Followed {
     pub processes: bool,
     pub interfaces: bool,
+    pub networks: bool,
     pub hosts_and_containers: bool,
 }
 
 impl Default for Followed {
     fn default() -> Self {
-        Self { processes: true, interfaces: true, hosts_and_containers: true }
+        Self { processes: true, interfaces: true, networks: true, hosts_and_containers: true }
     }
 }
 
@@ -261,7 +263,7 @@ impl Topology {
         self.apply_daemons(store, id, host_node, change);
         self.apply_interfaces(store, id, host_node, change);
         self.apply_processes(id, host, host_node, processes);
-        self.apply_metrics(id, host_node, change);
+        self.apply_metrics(store, id, host_node, change);
         // Addresses first, connections after: they are looked up in them.
         let readdressed = facts.is_some() || !containers.is_empty() || !networks.is_empty() || !namespaces.is_empty();
         let mut touched = self.join.rehome(store, id, change, readdressed);
@@ -404,7 +406,7 @@ impl Topology {
         }
     }
 
-    fn apply_metrics(&mut self, id: HostId, host_node: NodeIndex, change: &Delta) {
+    fn apply_metrics(&mut self, store: &Store, id: HostId, host_node: NodeIndex, change: &Delta) {
         let metrics = &change.metrics;
         if self.followed.hosts_and_containers {
             if metrics.host.is_some() {
@@ -422,6 +424,13 @@ impl Topology {
                 let node = self.node(&Entity::Interface(id, *link));
                 self.changed.metrics.extend(node);
             }
+        }
+        if self.followed.networks && !metrics.links.is_empty() {
+            let Some(host) = store.hosts.get(&id) else { return };
+            let networks = host.report.networks.iter();
+            let keys = networks.map(|(network, record)| NetworkKey::new(id, network, record.scope));
+            let nodes: Vec<NodeIndex> = keys.filter_map(|key| self.node(&Entity::Network(key))).collect();
+            self.changed.metrics.extend(nodes);
         }
         if self.followed.processes {
             for (process, _) in &metrics.processes.set {

@@ -7,6 +7,7 @@ pub mod fragment;
 pub mod live;
 pub mod measure;
 pub mod outgoing;
+pub mod path;
 pub mod place;
 pub mod snapshot;
 pub mod summary;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use shared::view::{self, Details, Finding, TopologyInfo};
+use shared::view::{self, Details, EdgePath, EdgePaths, Finding, TopologyInfo};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
@@ -27,6 +27,17 @@ pub fn start() {
     }
 }
 
+/// The way of a connection through the interfaces of its ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Way {
+    pub topology: String,
+    pub source: String,
+    pub target: String,
+    pub port: String,
+    /// None until the app answered.
+    pub edges: Option<Vec<EdgePath>>,
+}
+
 /// What every part of the page may read and change.
 #[derive(Clone, Copy)]
 pub struct Page {
@@ -40,6 +51,8 @@ pub struct Page {
     pub topologies: RwSignal<Vec<TopologyInfo>>,
     pub details: RwSignal<Option<Details>>,
     pub findings: RwSignal<Vec<Finding>>,
+    /// Of which connection of the selected node the way is shown.
+    pub way: RwSignal<Option<Way>>,
     /// The selected node is not there any more: its card shows its last values.
     pub gone: RwSignal<bool>,
     pub hovered: RwSignal<Option<u32>>,
@@ -68,6 +81,7 @@ impl Page {
             topologies: RwSignal::new(Vec::new()),
             details: RwSignal::new(None),
             findings: RwSignal::new(Vec::new()),
+            way: RwSignal::new(None),
             gone: RwSignal::new(false),
             hovered: RwSignal::new(None),
             previewed: RwSignal::new(None),
@@ -199,6 +213,36 @@ impl Page {
         });
     }
 
+    /// Shows the way of a connection, or hides it where it is shown.
+    pub fn show_way(&self, way: Way) {
+        let is_same = |shown: &Way| Way { edges: None, ..shown.clone() } == way;
+        let is_shown = self.way.with_untracked(|shown| shown.as_ref().is_some_and(is_same));
+        self.way.set((!is_shown).then_some(way));
+        self.read_way();
+    }
+
+    fn read_way(&self) {
+        let page = *self;
+        let Some(way) = page.way.get_untracked() else { return };
+        let encode = crate::route::encode;
+        let options = page.route.with_untracked(Route::query);
+        let and = if options.is_empty() { "?" } else { "&" };
+        let Way { topology, source, target, port, .. } = &way;
+        let (source, target) = (encode(source), encode(target));
+        let path = format!("api/paths/{topology}{options}{and}source={source}&target={target}&port={port}");
+        spawn_local(async move {
+            let Ok(answer) = connection::get::<EdgePaths>(&path).await else { return };
+            page.way.update(|shown| {
+                // Somebody may look at another one meanwhile.
+                if let Some(shown) =
+                    shown.as_mut().filter(|shown| Way { edges: way.edges.clone(), ..(*shown).clone() } == way)
+                {
+                    shown.edges = Some(answer.edges);
+                }
+            });
+        });
+    }
+
     fn read_details(&self) {
         let page = *self;
         let route = page.route.get_untracked();
@@ -261,6 +305,7 @@ fn App() -> impl IntoView {
     Effect::new(move |_| {
         selected.track();
         page.details.set(None);
+        page.way.set(None);
         page.gone.set(false);
         page.read_details();
     });
@@ -269,6 +314,7 @@ fn App() -> impl IntoView {
             page.clock.set(now_ms());
             if page.is_live_untracked() {
                 page.read_details();
+                page.read_way();
             }
         },
         std::time::Duration::from_millis(1000),

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::Config;
-use crate::collector::{degraded, ok, wall_ms};
+use crate::collector::{degraded, failed, latency_ms, ok, wall_ms};
 use crate::state::Reading;
 pub use address::{Access, Address};
 use caller::Caller;
@@ -170,8 +170,8 @@ impl Reader {
             let first = members.values().next();
             let message = first.map_or_else(|| words.clone(), |member| format!("{words}: {}", member.error));
             let trouble = first.map(|member| member.trouble).unwrap_or_default();
-            let (state, answered_ms) = (CollectorState::Failed, self.answered_ms);
-            return CollectorStatus { state, message, trouble, answered_ms, dropped: 0 };
+            let answered_ms = self.answered_ms;
+            return CollectorStatus { trouble, answered_ms, ..failed(message) };
         }
         let StoreContents { networks, unread, error, .. } = &self.contents;
         if !error.is_empty() {
@@ -227,7 +227,7 @@ impl Reader {
                 Ok(Answer { member, others }) => {
                     waiting.extend(others.iter().cloned());
                     told.extend(others);
-                    StoreMember { latency_ms: rounded(started.elapsed() / 3), ..member }
+                    StoreMember { latency_ms: latency_ms(started.elapsed() / 3), ..member }
                 }
                 Err(Failure { trouble, error }) => StoreMember { trouble, error, ..StoreMember::default() },
             };
@@ -251,22 +251,4 @@ struct Answer {
 struct Failure {
     trouble: Trouble,
     error: String,
-}
-
-/// Up to the next of 1, 2, 5, 10, 20, 50, … milliseconds.
-fn rounded(latency: Duration) -> u32 {
-    let ms = latency.as_secs_f64() * 1e3;
-    let steps = (0..5).flat_map(|power| [1, 2, 5].map(|step| step * 10u32.pow(power)));
-    steps.into_iter().find(|step| f64::from(*step) >= ms).unwrap_or(100_000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn latency_is_rounded_up_to_few_values() {
-        let of = |micros| rounded(Duration::from_micros(micros));
-        assert_eq!([of(0), of(900), of(1_100), of(2_100), of(9_000), of(1_900_000)], [1, 1, 2, 5, 10, 2_000]);
-    }
 }

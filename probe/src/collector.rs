@@ -1,7 +1,7 @@
 //! What every reader of the kernel has in common: a way to the state's owner, and a word on how it fares.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shared::report::{Collector, CollectorState, CollectorStatus};
 use tokio::sync::mpsc;
@@ -57,4 +57,22 @@ pub fn failed(message: String) -> CollectorStatus {
 pub fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long an answer took: up to the next of 5, 10, 20, 50, … milliseconds, so that it is rarely another.
+pub fn latency_ms(elapsed: Duration) -> u32 {
+    let ms = elapsed.as_secs_f64() * 1e3;
+    let steps = (0..5).flat_map(|power| [5, 10, 20].map(|step| step * 10u32.pow(power)));
+    steps.into_iter().find(|step| f64::from(*step) >= ms).unwrap_or(2_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_is_rounded_up_to_few_values() {
+        let of = |micros| latency_ms(Duration::from_micros(micros));
+        assert_eq!([of(0), of(900), of(5_100), of(21_000), of(1_900_000)], [5, 5, 10, 50, 2_000]);
+    }
 }

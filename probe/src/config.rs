@@ -34,6 +34,8 @@ pub struct Config {
     /// None for the one that the engine names, if it names one.
     pub cluster_store: Option<crate::cluster_store::Address>,
     pub store_access: crate::cluster_store::Access,
+    /// Interfaces, routes, neighbours and forwarding entries of all network namespaces.
+    pub read_links: bool,
     /// The Weave router's API; none for no router.
     pub weave: Option<WeaveEndpoint>,
     /// Samples go out this often; events and connections do not wait for it.

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::Config;
-use crate::collector::wall_ms;
+use crate::collector::{latency_ms, wall_ms};
 use crate::state::Reading;
 use client::{Client, Error};
 use container::Listed;
@@ -93,6 +93,8 @@ pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Readin
             inventory: &mut inventory,
             swarm_trouble: None,
             answered_ms: &mut answered_ms,
+            latency_ms: 0,
+            status: None,
         };
         let started = Instant::now();
         let result = tokio::select! {
@@ -109,7 +111,8 @@ pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Readin
             last_error.clone_from(&message);
         }
         let (state, trouble) = (CollectorState::Failed, error.trouble());
-        if report(CollectorStatus { state, message, trouble, answered_ms, dropped: 0 }).await.is_err() {
+        let status = CollectorStatus { state, message, trouble, answered_ms, ..CollectorStatus::default() };
+        if report(status).await.is_err() {
             return;
         }
         tokio::select! {
@@ -129,6 +132,9 @@ struct Session<'a> {
     /// Why the manager does not tell of its swarm, in its own words.
     swarm_trouble: Option<String>,
     answered_ms: &'a mut u64,
+    latency_ms: u32,
+    /// What was said of it last.
+    status: Option<CollectorStatus>,
 }
 
 impl Session<'_> {
@@ -169,8 +175,12 @@ impl Session<'_> {
                 },
                 seen = swarm.next() => news = self.take_swarm(seen.ok_or(Error::EventsEnded)??),
                 _ = ping.tick() => {
+                    let asked = Instant::now();
                     client.ping().await?;
                     news = false;
+                    if !self.publish_latency(latency_ms(asked.elapsed())).await {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -252,6 +262,14 @@ impl Session<'_> {
         Ok(unread)
     }
 
+    /// Where it is another than before. False where nobody listens any more.
+    async fn publish_latency(&mut self, latency_ms: u32) -> bool {
+        self.latency_ms = latency_ms;
+        let Some(status) = self.status.as_mut().filter(|status| status.latency_ms != latency_ms) else { return true };
+        status.latency_ms = latency_ms;
+        self.readings.send(Reading::Status(Collector::Docker, status.clone())).await.is_ok()
+    }
+
     /// False where nobody listens any more.
     async fn publish(&mut self, client: &Client, unread: u64) -> bool {
         let Inventory { engine, containers, images, networks, overlays, cluster } = &mut *self.inventory;
@@ -275,7 +293,9 @@ impl Session<'_> {
             Some(_) => Trouble::Confused,
             None => Trouble::None,
         };
-        let status = CollectorStatus { state, message, trouble, answered_ms: 0, dropped: unread };
+        let latency_ms = self.latency_ms;
+        let status = CollectorStatus { state, message, trouble, latency_ms, answered_ms: 0, dropped: unread };
+        self.status = Some(status.clone());
         let inventory = Inventory {
             engine: engine.clone(),
             containers: containers.clone(),

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use shared::id::ProcessId;
-use shared::report::{Collector, CollectorStatus, Process, ProcessMetrics};
+use shared::report::{Collector, CollectorState, CollectorStatus, Process, ProcessMetrics};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info_span;
@@ -59,7 +59,8 @@ struct Kernel {
     scanner: Scanner,
     namespaces: Namespaces,
     sockets: socket::Reader,
-    links: link::Reader,
+    /// None where they are not to be read.
+    links: Option<link::Reader>,
     meter: Meter,
 }
 
@@ -74,7 +75,7 @@ impl Kernel {
             scanner: Scanner::new(config.proc_root.clone(), config.omit_command_arguments),
             namespaces: Namespaces::new(config.proc_root.clone()),
             sockets: socket::Reader::new(config.proc_root.clone()),
-            links: link::Reader::open(),
+            links: config.read_links.then(link::Reader::open),
             meter: Meter::new(config.proc_root.clone()),
             config,
         }
@@ -85,6 +86,13 @@ impl Kernel {
         let mut next_sockets = Instant::now();
         let mut next_links = Instant::now();
         let mut links_rest_until = Instant::now();
+        if self.links.is_none() {
+            let message = "turned off by --no-links".to_owned();
+            let status = CollectorStatus { state: CollectorState::Off, message, ..CollectorStatus::default() };
+            if self.outlet.status(Collector::Link, status).is_err() {
+                return;
+            }
+        }
         while !stop.is_cancelled() {
             let now = Instant::now();
             let mut sent = Ok(());
@@ -97,19 +105,27 @@ impl Kernel {
                 sent = self.sockets.read(&mut self.namespaces, &self.scanner, &mut self.outlet);
                 next_sockets = before + (before.elapsed() * SOCKETS_REST).clamp(SOCKETS_INTERVAL, INTERVAL_MAX);
             }
-            if self.links.heard_of_changes() {
+            if let Some(links) = &mut self.links
+                && links.heard_of_changes()
+            {
                 next_links = next_links.min(links_rest_until.max(now + LINKS_SETTLE));
             }
-            if now >= next_links && sent.is_ok() {
+            if let Some(links) = &mut self.links
+                && now >= next_links
+                && sent.is_ok()
+            {
                 let before = Instant::now();
                 let at_s = self.started.elapsed().as_secs_f64();
-                sent = self.links.read(&self.namespaces, at_s, &mut self.outlet);
+                sent = links.read(&self.namespaces, at_s, &mut self.outlet);
                 let rest = (before.elapsed() * LINKS_REST).min(INTERVAL_MAX);
                 links_rest_until = before + rest;
                 next_links = before + rest.max(LINKS_INTERVAL);
             }
             if sent.is_err() {
                 return;
+            }
+            if self.links.is_none() {
+                next_links = now + INTERVAL_MAX;
             }
             let next = next_scan.min(next_sockets).min(next_links).saturating_duration_since(Instant::now());
             std::thread::sleep(next.min(NAP));

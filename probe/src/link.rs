@@ -1,4 +1,4 @@
-//! Links, routes and neighbours of every network namespace, as the kernel has them.
+//! Links, routes, rules and neighbours of every network namespace, as the kernel has them.
 
 pub mod address;
 pub mod forwarding;
@@ -8,5 +8,6 @@ pub mod neighbour;
 mod peer;
 mod reader;
 pub mod route;
+pub mod rule;
 
 pub use reader::{Reader, reachable_addresses};

@@ -7,7 +7,7 @@ mod report;
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shared::report::{Collector, CollectorState, CollectorStatus, Trouble};
 use tokio::sync::mpsc;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::Config;
-use crate::collector::{degraded, ok, wall_ms};
+use crate::collector::{degraded, latency_ms, ok, wall_ms};
 use crate::config::WeaveEndpoint;
 use crate::state::Reading;
 use report::Answer;
@@ -71,6 +71,7 @@ pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: Cancella
         }
         rest = INTERVAL;
         let (asked, at) = (agent.clone(), address.clone());
+        let started = Instant::now();
         // The client blocks; its own patience bounds for how long.
         let Ok(answer) = tokio::task::spawn_blocking(move || ask(&asked, &at)).await else { continue };
         let status = match answer {
@@ -88,7 +89,8 @@ pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: Cancella
                 if readings.send(Reading::Weave(BTreeMap::from([(name, router)]))).await.is_err() {
                     return;
                 }
-                if ready { ok(words) } else { degraded(format!("{words}; it is not ready yet")) }
+                let status = if ready { ok(words) } else { degraded(format!("{words}; it is not ready yet")) };
+                CollectorStatus { latency_ms: latency_ms(started.elapsed()), ..status }
             }
             // Most hosts have none, and something else may listen there.
             Err(error) if !is_named && answered_ms == 0 => CollectorStatus {
@@ -102,7 +104,7 @@ pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: Cancella
                 message: error.to_string(),
                 trouble: error.trouble(),
                 answered_ms,
-                dropped: 0,
+                ..CollectorStatus::default()
             },
         };
         if status.state == CollectorState::Off {

@@ -23,7 +23,9 @@ pub use collector::{Collector, CollectorState, CollectorStatus, Trouble};
 pub use connection::{Connection, Evidence, Flow, FlowKey, Listener, ListenerKey, Role};
 pub use container::{Container, ContainerMetrics, ContainerState, Endpoint, Health, Image, PortMapping};
 pub use host::{Engine, Host, HostMetrics};
-pub use link::{Forwarding, Link, LinkKey, LinkMetrics, Neighbour, NeighbourState, Paths, Route, RouteKind, Vxlan};
+pub use link::{
+    Forwarding, Link, LinkKey, LinkMetrics, Neighbour, NeighbourState, Paths, Route, RouteKind, Rule, Vxlan,
+};
 pub use network::{Namespace, Network, NetworkScope};
 pub use overlay::{Overlay, OverlayMember};
 pub use process::{Process, ProcessMetrics};

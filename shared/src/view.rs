@@ -195,6 +195,36 @@ pub struct Edge {
     pub metrics: std::collections::BTreeMap<String, f64>,
 }
 
+/// Edges with their ways, as the API answers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EdgePaths {
+    pub edges: Vec<EdgePath>,
+}
+
+/// An edge, and what carries it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EdgePath {
+    #[serde(flatten)]
+    pub edge: Edge,
+    /// The interfaces on its way, from the client's to the server's; empty where they are not known.
+    pub path: Vec<PathHop>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PathHop {
+    /// In the topology `interfaces`.
+    pub node: Parent,
+    /// Whose it is, and on which host.
+    pub of: String,
+    /// Empty where it is up.
+    pub state: String,
+    /// How the way leads on: `veth`, `bridge`, `device`, `vxlan`, `route`, `network` between hosts; empty at the end.
+    pub onward: String,
+}
+
 /// Everything about one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Details {

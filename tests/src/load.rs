@@ -3,6 +3,9 @@
 //! Each host has 50 containers of 4 processes, 60 processes beside, and 200 halves of connections: 20 to the Internet,
 //! 40 within the host, 140 to and from other hosts over an overlay. Every second all metrics change; every 3 s a tenth
 //! of the connections is replaced, on both of their hosts.
+//!
+//! Where overlays are asked for, the containers are on 20 of them instead of one; each host tells what its engine has
+//! heard of their members on all hosts, and what its kernel has of interfaces, neighbours and forwarding entries.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,10 +16,11 @@ use futures_util::{SinkExt, StreamExt};
 use shared::Report;
 use shared::addr::Protocol;
 use shared::delta;
-use shared::id::{ConnectionId, ContainerId, HostId, InstanceId, NetNsId, ProcessId};
+use shared::id::{ConnectionId, ContainerId, HostId, InstanceId, NetNsId, NetworkId, ProcessId};
 use shared::report::{
-    Connection, Container, ContainerMetrics, ContainerState, Endpoint, Evidence, HostMetrics, Namespace, Network,
-    NetworkScope, Process, ProcessMetrics, Role,
+    Collector, CollectorState, CollectorStatus, Connection, Container, ContainerMetrics, ContainerState, Endpoint,
+    Evidence, Forwarding, HostMetrics, Link, LinkKey, Namespace, Neighbour, NeighbourState, Network, NetworkScope,
+    Overlay, OverlayMember, Paths, Process, ProcessMetrics, Role, Vxlan,
 };
 use shared::wire::codec::{FrameReader, FrameWriter};
 use shared::wire::{self, Hello, Snapshot, Stamp, ToApp, ToProbe, Update};
@@ -33,6 +37,7 @@ const PROCESSES_BESIDE: u32 = 60;
 const TO_INTERNET: u16 = 20;
 const WITHIN: u16 = 20;
 const ACROSS: u16 = 70;
+const OVERLAYS: u16 = 20;
 
 /// What the load's hosts do at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +65,92 @@ pub fn container_id(host: u16, container: u16) -> ContainerId {
 
 fn address(host: u16, container: u16) -> IpAddr {
     [10, 100 + (host / 250) as u8, (host % 250) as u8, container as u8 + 2].into()
+}
+
+/// The overlay that a container is in.
+fn overlay_of(container: u16) -> u16 {
+    container % OVERLAYS
+}
+
+fn overlay_id(overlay: u16) -> NetworkId {
+    format!("overlay{overlay:03}aaaaaaaaaaaaaaa").into()
+}
+
+fn vtep(host: u16) -> IpAddr {
+    [192, 168, (host / 250) as u8, (host % 250 + 1) as u8].into()
+}
+
+fn mac(host: u16, container: u16) -> String {
+    format!("02:42:{:02x}:{:02x}:00:{container:02x}", host >> 8, host & 0xff)
+}
+
+/// Puts the containers into overlays, with all that the engine and the kernel of the host have of these.
+fn put_on_overlays(report: &mut Report, host: u16, hosts: u16) {
+    report.networks.clear();
+    for collector in [Collector::Docker, Collector::Link] {
+        report
+            .collectors
+            .insert(collector, CollectorStatus { state: CollectorState::Ok, ..CollectorStatus::default() });
+    }
+    let link = |name: &str, kind: &str| Link {
+        name: name.into(),
+        kind: kind.into(),
+        mtu: 1450,
+        up: true,
+        running: true,
+        ..Link::default()
+    };
+    let key = |namespace: u32, index: u32| LinkKey { namespace: NetNsId(namespace), index };
+    let device = Link { addresses: report.host.local_networks.clone(), mtu: 1500, ..link("eth0", "physical") };
+    report.links.insert(key(1, 2), device);
+    for n in 0..OVERLAYS {
+        let id = overlay_id(n);
+        let network = Network {
+            name: format!("overlay-{n}"),
+            driver: "overlay".into(),
+            scope: NetworkScope::Swarm,
+            // The addresses of all are of one space: the load's connections go from any to any.
+            subnets: if n == 0 { vec!["10.100.0.0/14".parse().expect("a subnet")] } else { Vec::new() },
+            ..Network::default()
+        };
+        report.networks.insert(id.clone(), network);
+        let sandbox = 1000 + u32::from(n);
+        let name = format!("1-{}", id.0.chars().take(10).collect::<String>());
+        report.namespaces.insert(NetNsId(sandbox), Namespace { inode: sandbox.into(), name, ..Namespace::default() });
+        report.links.insert(key(sandbox, 2), link("br0", "bridge"));
+        let vxlan = Some(Vxlan { vni: 4097 + u32::from(n), port: 4789, local: None, underlay: Some(2) });
+        report.links.insert(key(sandbox, 3), Link { master: Some(2), vxlan, ..link("vxlan0", "vxlan") });
+        let (mut overlay, mut paths) = (Overlay::default(), Paths::default());
+        overlay.peers = (0..hosts).map(vtep).collect();
+        for (there, c) in (0..hosts).flat_map(|there| (n..CONTAINERS).step_by(OVERLAYS.into()).map(move |c| (there, c)))
+        {
+            let (at, name) = (address(there, c), format!("app-{there:04}-{c:03}"));
+            overlay.members.insert(at, OverlayMember { name, vtep: Some(vtep(there)), mac: String::new() });
+            if there != host {
+                let (mac, vtep) = (mac(there, c), Some(vtep(there)));
+                paths.forwarding.push(Forwarding { mac: mac.clone(), link: 3, vtep, is_learned: false });
+                paths.neighbours.push(Neighbour { address: at, mac, link: 3, state: NeighbourState::Permanent });
+            }
+        }
+        report.overlays.insert(id, overlay);
+        report.paths.insert(NetNsId(sandbox), paths);
+    }
+    for c in 0..CONTAINERS {
+        let (inside, sandbox) = (u32::from(c) + 2, 1000 + u32::from(overlay_of(c)));
+        let (own, port) = (key(inside, 2), key(sandbox, 10 + u32::from(c)));
+        let addresses = vec![format!("{}/14", address(host, c)).parse().expect("a subnet")];
+        report.links.insert(own, Link { mac: mac(host, c), peer: Some(port), addresses, ..link("eth0", "veth") });
+        report.links.insert(port, Link { peer: Some(own), master: Some(2), ..link(&format!("veth{c}"), "veth") });
+        if let Some(container) = report.containers.get_mut(&container_id(host, c)) {
+            let endpoint = Endpoint {
+                network: Some(overlay_id(overlay_of(c))),
+                addresses: vec![address(host, c)],
+                mac: mac(host, c),
+                ..Endpoint::default()
+            };
+            container.endpoints = [(format!("overlay-{}", overlay_of(c)), endpoint)].into();
+        }
+    }
 }
 
 /// One host's report before anything is measured and connected.
@@ -150,10 +241,11 @@ fn generation(k: u16, now_ms: u64) -> u16 {
 struct Shape {
     hosts: u16,
     across: u16,
+    overlays: bool,
 }
 
 fn connect(report: &mut Report, host: u16, shape: Shape, now_ms: u64) {
-    let Shape { hosts, across } = shape;
+    let Shape { hosts, across, .. } = shape;
     report.connections.clear();
     let mut put = |id: u64, c: u16, local: SocketAddr, remote: SocketAddr, role| {
         let connection = Connection {
@@ -281,6 +373,9 @@ async fn host(
         publish_interval_ms: 1000,
     };
     let mut report = still_life(host);
+    if shape.overlays {
+        put_on_overlays(&mut report, host, shape.hosts);
+    }
     measure(&mut report);
     connect(&mut report, host, shape, now_ms());
     let mut sequence = 1;
@@ -377,14 +472,22 @@ impl Load {
 
     /// With so many conversations from each host to others.
     pub fn shaped(app: SocketAddr, hosts: u16, across: u16) -> Self {
-        let shape = Shape { hosts, across };
+        Self::of(app, Shape { hosts, across, overlays: false })
+    }
+
+    /// With the containers on 20 overlays, and all that engines and kernels have of these.
+    pub fn on_overlays(app: SocketAddr, hosts: u16) -> Self {
+        Self::of(app, Shape { hosts, across: ACROSS, overlays: true })
+    }
+
+    fn of(app: SocketAddr, shape: Shape) -> Self {
         let (activity, busy) = watch::channel(Activity::Busy);
         let (marks, asked) = watch::channel(0);
         let (sender, samples) = mpsc::unbounded_channel();
         let marking = Marking { asked, samples: sender };
         let failed = Arc::new(AtomicBool::new(false));
         let runtime = runtime();
-        for n in 0..hosts {
+        for n in 0..shape.hosts {
             let (busy, marking, failed) = (busy.clone(), marking.clone(), failed.clone());
             runtime.spawn(async move {
                 if let Err(error) = host(app, n, shape, busy, marking).await

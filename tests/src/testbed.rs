@@ -77,6 +77,14 @@ impl Testbed {
         Self::raise(scope, hosts, false, None, None)
     }
 
+    /// With another binary, in a swarm.
+    ///
+    /// # Panics
+    /// As `up` does.
+    pub fn up_in_swarm(scope: &Path, hosts: usize) -> Self {
+        Self::raise(scope, hosts, true, None, None)
+    }
+
     fn raise(scope: &Path, hosts: usize, swarm: bool, dockerd: Option<&Path>, store: Option<Store>) -> Self {
         let id = std::process::id();
         assert!(scope.exists(), "{} is missing: run `cargo build` first, or name one by SCOPE_BINARY", scope.display());

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn table(base: &str, topology: &str, label: &str, table: &str) -> Result<Value, String> {
     let shown = view(base, topology)?;
     let id = node(&shown, label).ok_or_else(|| format!("no {label}"))?["id"].as_str().unwrap().to_owned();
-    let id: String = id.replace(';', "%3B").replace('<', "%3C").replace('>', "%3E");
+    let id = escaped(&id);
     let details = get(&format!("{base}/api/topology/{topology}/{id}"))?;
     let tables = details["node"]["tables"].as_array().cloned().unwrap_or_default();
     tables.into_iter().find(|t| t["id"] == table).ok_or_else(|| format!("no {table} in {details}"))
@@ -68,6 +68,28 @@ fn interfaces_routes_and_neighbours_are_those_of_the_kernel() {
     until_row(&base, own, &[("name", "eth0"), ("state", "up"), ("mtu", "1400")]);
 }
 
+/// A node's id by its label, as URLs have it.
+fn id_of(base: &str, topology: &str, label: &str) -> String {
+    eventually(&format!("{label} is among {topology}"), PATIENCE, || {
+        let shown = view(base, topology)?;
+        let id = node(&shown, label).ok_or("not yet")?["id"].as_str().ok_or("no id")?;
+        Ok(escaped(id))
+    })
+}
+
+fn escaped(id: &str) -> String {
+    id.replace(';', "%3B").replace('<', "%3C").replace('>', "%3E")
+}
+
+/// In a network's details each member on a host with a probe is told with its interface and the other end of that.
+fn members_by_interface(base: &str) {
+    let members = table(base, "networks", "mesh", "network_members").unwrap();
+    let rows = members["rows"].as_array().unwrap();
+    let near = rows.iter().find(|row| row["entries"]["name"] == "near").unwrap_or_else(|| panic!("{members}"));
+    assert_eq!(near["entries"]["interface"], "eth0", "{near}");
+    assert!(near["entries"]["leads_to"].as_str().unwrap().ends_with(" of network mesh"), "{near}");
+}
+
 /// The edges of the view of interfaces as `eth0 of web on h1 -device-> …`.
 fn ways(base: &str) -> Result<BTreeSet<String>, String> {
     let shown = view(base, "interfaces")?;
@@ -90,8 +112,9 @@ fn the_way_from_a_container_down_to_the_wire_and_over_to_the_peer_is_one_path() 
     testbed.docker(1, &["network", "create", "lan"]);
     testbed.docker(1, &["network", "create", "-d", "overlay", "--attachable", "mesh"]);
     testbed.container(1, "web", &["--network", "lan"], "sleep 1000");
-    testbed.container(1, "near", &["--network", "mesh"], "sleep 1000");
-    testbed.container(2, "far", &["--network", "mesh"], "sleep 1000");
+    testbed.container(1, "near", &["--network", "mesh"], "while :; do nc -l -p 7000 -e cat; done");
+    let call = "while :; do (while :; do echo q; sleep 1; done) | nc near 7000; sleep 0.2; done";
+    testbed.container(2, "far", &["--network", "mesh"], call);
     let overlay = eventually("from the overlay's container to the other host", PATIENCE, || {
         let found = ways(&base)?;
         let step = |from: &str, how: &str, to: &str| {
@@ -108,6 +131,13 @@ fn the_way_from_a_container_down_to_the_wire_and_over_to_the_peer_is_one_path() 
         if there == "eth0 of h2" { Ok(vec![inside, bridge, vxlan, device, there]) } else { Err(there) }
     });
     assert_eq!(overlay[1], "br0 of network mesh on h1");
+    eventually("the mesh's own frames, in both directions", PATIENCE, || {
+        let (shown, networks) = (view(&base, "interfaces")?, view(&base, "networks")?);
+        let mesh = &node(&networks, "mesh").ok_or("no mesh")?["id"];
+        let edges = shown["edges"].as_array().into_iter().flatten();
+        let over_mesh = edges.filter(|edge| edge["network"] == *mesh && edge["protocol"] == "vxlan").count();
+        if over_mesh == 2 { Ok(()) } else { Err(format!("{over_mesh}")) }
+    });
     let found = ways(&base).unwrap();
     assert!(found.contains("eth0 of h2 -vxlan-> eth0 of h1"), "and back: {found:#?}");
     let lan = found.iter().find(|way| way.starts_with("eth0 of web on h1 -veth-> ")).expect("a pair");
@@ -129,6 +159,48 @@ fn the_way_from_a_container_down_to_the_wire_and_over_to_the_peer_is_one_path() 
     assert_eq!(near["networks"][0]["label"], "mesh", "{near}");
     assert_eq!(near["parents"].as_array().unwrap().len(), 2, "its container and its host: {near}");
 
+    let [far, near] = ["far", "near"].map(|name| id_of(&base, "containers", name));
+    let url = format!("{base}/api/paths/containers?source={far}&target={near}&port=7000");
+    let way = eventually("the way of who calls", PATIENCE, || {
+        let answer = get(&url)?;
+        let edge = answer["edges"].get(0).cloned().ok_or_else(|| answer.to_string())?;
+        if edge["path"].as_array().is_some_and(|path| path.len() == 10) { Ok(edge) } else { Err(edge.to_string()) }
+    });
+    assert_eq!((&way["network"], way["port"].as_u64()), (mesh, Some(7000)));
+    let hops: Vec<String> = way["path"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hop| {
+            format!(
+                "{} of {} {}",
+                hop["node"]["label"].as_str().unwrap(),
+                hop["of"].as_str().unwrap(),
+                hop["onward"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!((hops[0].as_str(), hops[9].trim_end()), ("eth0 of far on h2 veth", "eth0 of near on h1"), "{hops:#?}");
+    assert_eq!((hops[4].as_str(), hops[5].as_str()), ("eth0 of h2 vxlan", "eth0 of h1 device"), "{hops:#?}");
+    assert_eq!(hops[2], "br0 of network mesh on h2 bridge");
+    members_by_interface(&base);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for (light, name) in [(true, "way-light"), (false, "way-dark")] {
+            let browser = Browser::open(1280, 800, light).await;
+            browser.client.goto(&format!("{base}/#/containers?node={far}")).await.unwrap();
+            browser
+                .until(
+                    "a button for its way",
+                    "const b = document.querySelector('.list .way button'); if (b) b.click(); return !!b",
+                )
+                .await;
+            browser.until("ten interfaces", "return document.querySelectorAll('.hops li').length === 10").await;
+            browser.screenshot(name).await;
+            browser.close().await;
+        }
+    });
+
     testbed.docker(2, &["rm", "-f", "far"]);
     eventually("whom nobody sends to any more is no peer", PATIENCE, || {
         let shown = view(&base, "interfaces")?;
@@ -138,7 +210,6 @@ fn the_way_from_a_container_down_to_the_wire_and_over_to_the_peer_is_one_path() 
         if gone && !sends { Ok(()) } else { Err(format!("{:#?}", ways(&base))) }
     });
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let browser = Browser::open(1280, 800, true).await;
         browser.client.goto(&format!("{base}/#/interfaces")).await.unwrap();

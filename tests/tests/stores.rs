@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{container_edges, get, labels, node, row, view};
+use scope_tests::api::{container_edges, edges, get, labels, node, row, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::{Store, Testbed, program, text};
@@ -56,6 +56,8 @@ fn the_store_behind_the_engines_networks_is_found_by_itself_and_missed_when_it_i
     assert_eq!(row(mesh, "network_kept_by"), format!("a cluster store, etcd://{store}"));
     assert_eq!(row(mesh, "container"), "2");
     keys_are_shown(&base, &format!("etcd@{store};<store>"), &["h1", "h2"], "2");
+    let uses = edges(&view(&base, "daemons").unwrap());
+    assert_eq!(uses, BTreeSet::from(["Docker Engine -> etcd:2379".to_owned()]), "both engines use it");
     until(&base, "all is well", &[]);
 
     testbed.store("stop");
@@ -298,6 +300,9 @@ fn of_three_members_one_may_be_lost_and_two_may_not() {
         if found.len() == 3 && leaders == 1 && members { Ok(found) } else { Err(format!("{found:?}")) }
     });
     until(&base, "all is well", &[]);
+    let led = view(&base, "daemons").unwrap();
+    let led = led["edges"].as_array().unwrap().iter().filter(|edge| edge["port"] == 2380).count();
+    assert_eq!(led, 2, "two follow the third");
     let leader = roles.iter().find(|one| one.ends_with(": leader")).unwrap();
     let third = testbed.address(3);
     let leader =

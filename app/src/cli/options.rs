@@ -50,6 +50,9 @@ pub struct Options {
     /// Its private key, PEM
     #[arg(long, value_name = "FILE", env = "SCOPE_CLUSTER_STORE_KEY", requires = "cluster_store_cert")]
     pub cluster_store_key: Option<PathBuf>,
+    /// Do not read interfaces, routes and forwarding entries of network namespaces; no findings on them then
+    #[arg(long, env = "SCOPE_NO_LINKS")]
+    pub no_links: bool,
     /// The Weave router's API, HOST:PORT [default: 127.0.0.1:6784, if one is there]
     #[arg(long, value_name = "ADDRESS", env = "SCOPE_WEAVE")]
     pub weave: Option<String>,
@@ -220,6 +223,7 @@ impl Options {
             },
             cluster_store: self.cluster_store.clone(),
             store_access: self.store_access()?,
+            read_links: !self.no_links,
             weave: self.weave_endpoint(),
             publish_interval: self.publish_interval,
             omit_command_arguments: self.omit_cmd_args,

@@ -3,8 +3,9 @@
 use shared::id::{HostId, NetNsId, NetworkId};
 use shared::report::{Link, LinkKey};
 
-use super::{A_MOMENT_MS, Suspicion, network_name, overlay, sandbox};
+use super::{A_MOMENT_MS, Suspicion, network_name, overlay};
 use crate::store::HostState;
+use crate::topology::interfaces::sandbox;
 use crate::topology::{Entity, NetworkKey};
 
 /// What VXLAN puts around a frame, over IPv4 and IPv6, and what encryption adds to it. Bytes.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use shared::id::{ContainerId, HostId, NetNsId, NetworkId};
 use shared::report::{Container, ContainerState, Link, LinkKey, Network};
 
-use super::{Suspicion, network_name, overlay_of};
+use super::{Suspicion, network_name};
 use crate::store::HostState;
+use crate::topology::interfaces::overlay_of;
 use crate::topology::{Entity, NetworkKey};
 
 /// Drivers that give a container an interface with the MAC that the engine names.
@@ -86,7 +87,7 @@ fn unknown(id: HostId, host: &HostState) -> impl Iterator<Item = Suspicion> {
         let is_host = host.report.namespaces.get(&key.namespace)?.is_host;
         let network = match is_host {
             true => (*bridges.get(host.report.links.get(&master)?.name.as_str())?).clone(),
-            false => overlay_of(host, key.namespace)?,
+            false => overlay_of(id, host, key.namespace)?.id().clone(),
         };
         let record = host.report.networks.get(&network)?;
         let inside = by_namespace.get(&peer_key.namespace);

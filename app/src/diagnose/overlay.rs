@@ -13,8 +13,9 @@ use shared::id::{HostId, NetworkId};
 use shared::report::{NetworkScope, Overlay, OverlayMember, Paths};
 
 use super::swarm::Dead;
-use super::{Suspicion, network_name, sandbox, sees_links};
+use super::{Suspicion, network_name, sees_links};
 use crate::store::HostState;
+use crate::topology::interfaces::sandbox;
 use crate::topology::{Entity, NetworkKey};
 
 /// So many examples are told.

@@ -147,3 +147,84 @@ fn fault(info: &str) -> Fault {
         () => Fault::Other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Session, Store};
+    use shared::Report;
+    use shared::id::InstanceId;
+    use shared::report::{WeaveOwner, WeaveRouter};
+    use shared::wire::{Hello, Stamp};
+
+    /// Kinds that a router's word leads to, each with whether it follows from another.
+    fn check(router: WeaveRouter, expect: &[(&str, bool)]) {
+        let mut report = Report::default();
+        report.weave.insert("de:ad:be:ef:00:01".into(), router);
+        let hello = Hello {
+            host: HostId(uuid::Uuid::nil()),
+            instance: InstanceId(uuid::Uuid::nil()),
+            hostname: "h1".into(),
+            scope_version: String::new(),
+            token: String::new(),
+            capabilities: Vec::new(),
+            publish_interval_ms: 1000,
+        };
+        let mut store = Store::default();
+        store.open(&hello, Session(1), 0);
+        store.snapshot(hello.host, Session(1), 1, Stamp::default(), report, 0).unwrap();
+        let found = audit(hello.host, &store.hosts[&hello.host]);
+        let found: Vec<(&str, bool)> = found.iter().map(|s| (s.kind, !s.because.is_empty())).collect();
+        assert_eq!(found, expect);
+    }
+
+    fn connection(state: &str, info: &str) -> WeaveConnection {
+        WeaveConnection {
+            address: "10.77.0.12:6783".into(),
+            state: state.into(),
+            info: info.into(),
+            ..Default::default()
+        }
+    }
+
+    fn with(connections: Vec<WeaveConnection>) -> WeaveRouter {
+        WeaveRouter { connections, ..WeaveRouter::default() }
+    }
+
+    #[test]
+    fn a_connection_that_does_not_come_about_is_told_with_why() {
+        for (state, info, kind) in [
+            ("failed", "dial tcp4 :0->10.77.0.12:6783: connect: no route to host", "weave-connection-failed"),
+            ("retrying", "dial tcp4 :0->10.77.0.12:6783: i/o timeout", "weave-connection-failed"),
+            ("pending", "waiting for UDP", "weave-connection-pending"),
+            ("failed", "Unable to decrypt TCP msg", "weave-wrong-password"),
+            // Both ends of it, in the words of Weave's mesh.
+            ("failed", "password specified, but peer requested an unencrypted connection", "weave-encryption-differs"),
+            (
+                "failed",
+                "no password specificed, but peer requested an encrypted connection",
+                "weave-encryption-differs",
+            ),
+        ] {
+            check(with(vec![connection(state, info)]), &[(kind, false)]);
+        }
+        check(with(vec![connection("established", "fastdp de:ad:be:ef:00:02(h2)")]), &[]);
+        check(with(vec![connection("failed", "cannot connect to ourself")]), &[]);
+    }
+
+    #[test]
+    fn addresses_that_nobody_can_give_follow_from_connections_that_fail() {
+        let failed = || vec![connection("failed", "no route to host")];
+        let waiting = |connections| {
+            let mut router = with(connections);
+            router.ipam.status = WeaveIpamStatus::AwaitingConsensus;
+            router
+        };
+        check(waiting(Vec::new()), &[("weave-ipam-without-consensus", false)]);
+        check(waiting(failed()), &[("weave-connection-failed", false), ("weave-ipam-without-consensus", true)]);
+        let mut lost = with(failed());
+        let owner = WeaveOwner { nickname: "h3".into(), addresses: 4, is_reachable: false };
+        lost.ipam.owners.insert("de:ad:be:ef:00:03".into(), owner);
+        check(lost, &[("weave-connection-failed", false), ("weave-ipam-owner-unreachable", true)]);
+    }
+}

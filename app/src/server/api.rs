@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::view::{Details, Findings, Status, TopologyInfo};
+use shared::view::{Details, EdgePaths, Findings, Status, TopologyInfo};
 
 use super::body::{self, Censor};
 use super::error::Error;
@@ -90,6 +90,27 @@ pub async fn details(
         censor.apply(child);
     }
     Ok(Json(Answer { node: details }))
+}
+
+/// The edges between two nodes of a view, each with its way through the interfaces of its ends.
+pub async fn paths(
+    State(context): Shared,
+    Path(topology): Path<String>,
+    Query(pairs): Pairs,
+) -> Result<Json<EdgePaths>, Error> {
+    let variant = variant(&context, &topology, &pairs)?;
+    let given = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let (Some(source), Some(target)) = (given("source"), given("target")) else {
+        return Err(Error::Bad("name both ends, as in ?source=ID&target=ID".into()));
+    };
+    let port = match given("port").map(|text| text.parse::<u16>().map_err(|_| text)) {
+        None => None,
+        Some(Ok(port)) => Some(port),
+        Some(Err(text)) => return Err(Error::Bad(format!("port is a number up to 65535, not '{text}'"))),
+    };
+    let missing = Error::NotFound(format!("no nodes '{source}' and '{target}' in {topology}"));
+    let found = context.engine.ask(move |core| core.paths(&variant, (&source, &target, port))).await?;
+    Ok(Json(EdgePaths { edges: found.ok_or(missing)? }))
 }
 
 pub async fn probes(State(context): Shared, Query(pairs): Pairs) -> Result<Json<Value>, Error> {

@@ -8,7 +8,7 @@ use petgraph::stable_graph::NodeIndex;
 use shared::addr::Protocol;
 use shared::delta::Delta;
 use shared::id::{HostId, SwarmNodeId, WeavePeerId};
-use shared::report::{Collector, CollectorState, Evidence, Trouble};
+use shared::report::{self, Collector, CollectorState, Evidence, StoreKind, Trouble};
 
 use super::{ConnectsKey, Edge, Entity, Medium, Topology, join, weave};
 use crate::store::{HostState, Store};
@@ -53,7 +53,7 @@ impl Daemon {
 impl Topology {
     /// Brings a host's daemons up to its report.
     pub(super) fn apply_daemons(&mut self, store: &Store, id: HostId, host_node: NodeIndex, change: &Delta) {
-        let Delta { host: facts, collectors, containers, swarm_nodes, weave, .. } = change;
+        let Delta { host: facts, collectors, containers, swarm_nodes, weave, stores, .. } = change;
         let Some(host) = store.hosts.get(&id) else { return };
         if !swarm_nodes.is_empty() {
             // Who leads, and whom the others reach, its managers tell of all nodes.
@@ -61,10 +61,10 @@ impl Topology {
                 self.members.keys().filter_map(|id| self.node(&Entity::Daemon(*id, Daemon::Swarm))).collect();
             self.changed.nodes.extend(members);
         }
-        if facts.is_none() && collectors.is_empty() && containers.is_empty() && weave.is_empty() {
+        if facts.is_none() && collectors.is_empty() && containers.is_empty() && weave.is_empty() && stores.is_empty() {
             return;
         }
-        let mut renewed = facts.is_some() || !weave.is_empty();
+        let mut renewed = facts.is_some() || !weave.is_empty() || !stores.is_empty();
         for daemon in Daemon::ALL {
             let entity = Entity::Daemon(id, daemon);
             let before = self.node(&entity);
@@ -86,7 +86,8 @@ impl Topology {
         }
     }
 
-    /// From each member of a swarm to the managers that it expects, and between Weave's routers.
+    /// From each member of a swarm to the managers that it expects, between Weave's routers, from engines to the cluster
+    /// store that they use, and within that from the members to their leader.
     pub(super) fn renew_daemon_edges(&mut self, store: &Store) {
         let at: HashMap<&SwarmNodeId, HostId> = self.members.iter().map(|(host, node)| (node, *host)).collect();
         let routers = store.hosts.iter().flat_map(|(id, host)| host.report.weave.keys().map(move |name| (name, *id)));
@@ -105,6 +106,9 @@ impl Topology {
                 }
             }
         }
+        for (id, host) in &store.hosts {
+            host.report.stores.values().for_each(|known| wanted.extend(of_store(*id, known)));
+        }
         wanted.retain(|key| self.node(&key.source).is_some() && self.node(&key.target).is_some());
         let gone: Vec<ConnectsKey> = self.daemon_edges.difference(&wanted).cloned().collect();
         for key in gone {
@@ -122,6 +126,39 @@ impl Topology {
     pub fn daemons_of(&self, host: HostId) -> BTreeSet<Daemon> {
         Daemon::ALL.into_iter().filter(|daemon| self.node(&Entity::Daemon(host, *daemon)).is_some()).collect()
     }
+}
+
+/// Who is not reached serves nobody.
+fn of_store(host: HostId, store: &report::Store) -> Vec<ConnectsKey> {
+    let entity = |address: &str| Entity::StoreMember(store.kind, address.into());
+    let well = || store.members.iter().filter(|(_, member)| member.trouble == Trouble::None);
+    let edge = |source, target, port| ConnectsKey {
+        source,
+        target,
+        medium: Medium::Transport(Protocol::Tcp),
+        port,
+        network: None,
+    };
+    let mut edges = Vec::new();
+    // Only an engine that keeps something in it says where others reach it.
+    if !store.advertise.is_empty() {
+        edges.extend(well().map(|(address, _)| {
+            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);
+            edge(Entity::Daemon(host, Daemon::Engine), entity(address), port)
+        }));
+    }
+    // On which the members of a store talk among themselves.
+    let port = match store.kind {
+        StoreKind::Etcd => 2380,
+        StoreKind::Consul => 8300,
+        StoreKind::ZooKeeper | StoreKind::Unknown => 2888,
+    };
+    let leader = well().find(|(_, member)| member.role == "leader").map(|(address, _)| address);
+    edges.extend(leader.into_iter().flat_map(|leader| {
+        let others = well().filter(move |(address, _)| *address != leader);
+        others.map(move |(address, _)| edge(entity(address), entity(leader), port))
+    }));
+    edges
 }
 
 fn key(from: HostId, to: HostId, daemon: Daemon, port: u16) -> ConnectsKey {

@@ -9,8 +9,8 @@ use foldhash::HashSet;
 use petgraph::stable_graph::NodeIndex;
 use shared::addr::is_confined;
 use shared::delta::Delta;
-use shared::id::{HostId, NetNsId};
-use shared::report::{Evidence, Link, LinkKey};
+use shared::id::{HostId, NetNsId, NetworkId};
+use shared::report::{Evidence, Link, LinkKey, Network};
 
 use super::{ConnectsKey, Edge, Entity, Medium, NetworkKey, Topology, join};
 use crate::store::{HostState, Store};
@@ -195,8 +195,38 @@ pub fn host_namespace(host: &HostState) -> Option<NetNsId> {
     host.report.namespaces.iter().find(|(_, namespace)| namespace.is_host).map(|(id, _)| *id)
 }
 
-pub fn of_namespace(host: &HostState, namespace: NetNsId) -> impl Iterator<Item = (&LinkKey, &Link)> {
+pub fn of_namespace(host: &HostState, namespace: NetNsId) -> impl Iterator<Item = (&LinkKey, &Link)> + Clone {
     host.report.links.range(LinkKey { namespace, index: 0 }..=LinkKey { namespace, index: u32::MAX })
+}
+
+/// What members on a host send in a network, bytes a second: what its bridge takes in at the ports that lead to them.
+pub fn traffic(host: &HostState, network: &NetworkId) -> f64 {
+    let Some(record) = host.report.networks.get(network) else { return 0.0 };
+    let (namespace, bridge) = match record.driver.as_str() {
+        "overlay" => (sandbox(host, network), None),
+        "bridge" => (host_namespace(host), Some(bridge_name(network, record))),
+        driver if driver.contains("weave") => (host_namespace(host), Some("weave".to_owned())),
+        _ => return 0.0,
+    };
+    let Some(namespace) = namespace else { return 0.0 };
+    let is_it = |link: &Link| link.kind == "bridge" && bridge.as_ref().is_none_or(|name| *name == link.name);
+    let Some((bridge, _)) = of_namespace(host, namespace).find(|(_, link)| is_it(link)) else { return 0.0 };
+    let ports = of_namespace(host, namespace).filter(|(_, l)| l.master == Some(bridge.index) && l.peer.is_some());
+    let samples = ports.filter_map(|(key, _)| host.report.metrics.links.get(key));
+    // The sum of nothing is less than nothing, to `sum`: -0.
+    samples.fold(0.0, |sum, sample| sum + sample.received_bytes_per_s)
+}
+
+/// The namespace in which an overlay network's bridge and vxlan device are; none where no container is attached here.
+pub fn sandbox(host: &HostState, network: &NetworkId) -> Option<NetNsId> {
+    let is_of =
+        |name: &str| name.split_once('-').is_some_and(|(_, start)| start.len() >= 8 && network.0.starts_with(start));
+    host.report.namespaces.iter().find(|(_, namespace)| is_of(&namespace.name)).map(|(id, _)| *id)
+}
+
+fn bridge_name(id: &NetworkId, network: &Network) -> String {
+    let named = network.options.get("com.docker.network.bridge.name");
+    named.cloned().unwrap_or_else(|| format!("br-{}", id.0.chars().take(12).collect::<String>()))
 }
 
 /// The overlay network whose namespace it is: Docker mounts that under a number and the start of the network's id.
@@ -209,21 +239,17 @@ pub fn overlay_of(id: HostId, host: &HostState, namespace: NetNsId) -> Option<Ne
 
 /// By the names that the engine gives its bridges.
 fn is_internal(host: &HostState, bridge: &str) -> bool {
-    host.report.networks.iter().any(|(id, network)| {
-        let named = network.options.get("com.docker.network.bridge.name").map(String::as_str);
-        let own = format!("br-{}", id.0.chars().take(12).collect::<String>());
-        network.internal && (named == Some(bridge) || own == bridge)
-    })
+    host.report.networks.iter().any(|(id, network)| network.internal && bridge_name(id, network) == bridge)
 }
 
-struct OverlayDevice {
-    vxlan: LinkKey,
+pub(super) struct OverlayDevice {
+    pub(super) vxlan: LinkKey,
     /// In the host's own namespace; none where it is not known.
-    device: Option<LinkKey>,
+    pub(super) device: Option<LinkKey>,
     port: u16,
 }
 
-fn overlay_devices(host: &HostState) -> impl Iterator<Item = OverlayDevice> {
+pub(super) fn overlay_devices(host: &HostState) -> impl Iterator<Item = OverlayDevice> {
     let own = host_namespace(host);
     let devices = own.map(|_| devices(host)).unwrap_or_default();
     let engine = host.report.host.engine.as_ref().and_then(|engine| engine.swarm.as_ref()?.address);
@@ -254,7 +280,7 @@ fn devices(host: &HostState) -> BTreeMap<IpAddr, u32> {
     addresses.filter(|(address, _)| !is_confined(*address)).collect()
 }
 
-fn default_device(host: &HostState, namespace: NetNsId) -> Option<LinkKey> {
+pub(super) fn default_device(host: &HostState, namespace: NetNsId) -> Option<LinkKey> {
     let routes = &host.report.paths.get(&namespace)?.routes;
     let default = routes.iter().filter(|route| route.to.prefix == 0 && route.to.address.is_ipv4());
     let index = default.min_by_key(|route| route.metric)?.link?;

@@ -8,8 +8,9 @@ use shared::addr::{Protocol, Tuple};
 use shared::delta;
 use shared::id::{ConnectionId, HostId, InstanceId, NetNsId, ProcessId};
 use shared::report::{
-    Connection, Container, ContainerState, Endpoint, Engine, Evidence, Namespace, Network, NetworkScope, Overlay,
-    OverlayMember, Process, Role, Service, ServiceMode, SwarmMember, SwarmNode, Task,
+    Connection, Container, ContainerState, Endpoint, Engine, Evidence, Forwarding, Link, LinkKey, Namespace, Network,
+    NetworkScope, Overlay, OverlayMember, Paths, Process, Role, Route, RouteKind, Service, ServiceMode, SwarmMember,
+    SwarmNode, Task, Vxlan,
 };
 use shared::wire::{Hello, Stamp};
 use uuid::Uuid;
@@ -42,6 +43,12 @@ struct Plan {
     heard: Option<BTreeSet<(u8, bool)>>,
     /// Which containers call one of those that may have been heard of.
     calls_unprobed: BTreeSet<u8>,
+    /// Which containers have an interface on the bridge, or in the overlay.
+    wired: BTreeSet<(u8, bool)>,
+    /// To whom the overlay's frames are sent: the other host, or one without a probe.
+    tunnels: BTreeSet<bool>,
+    /// Whether the host's own device has an address, and is where what is routed goes.
+    is_reachable: bool,
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -54,16 +61,35 @@ fn plan() -> impl Strategy<Value = Plan> {
         any::<bool>(),
         proptest::option::of(proptest::collection::btree_set((0u8..3, any::<bool>()), 0..4)),
         proptest::collection::btree_set(0u8..3, 0..2),
+        proptest::collection::btree_set((0u8..3, any::<bool>()), 0..4),
+        proptest::collection::btree_set(any::<bool>(), 0..3),
+        any::<bool>(),
     )
-        .prop_map(|(containers, connections, outside, manages, is_member, heard, calls_unprobed)| Plan {
-            containers,
-            connections,
-            outside,
-            manages,
-            is_member,
-            heard,
-            calls_unprobed,
-        })
+        .prop_map(
+            |(
+                containers,
+                connections,
+                outside,
+                manages,
+                is_member,
+                heard,
+                calls_unprobed,
+                wired,
+                tunnels,
+                is_reachable,
+            )| Plan {
+                containers,
+                connections,
+                outside,
+                manages,
+                is_member,
+                heard,
+                calls_unprobed,
+                wired,
+                tunnels,
+                is_reachable,
+            },
+        )
 }
 
 fn address(host: u8, container: u8, overlay: bool) -> std::net::IpAddr {
@@ -94,7 +120,7 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
         ..Network::default()
     };
     report.networks.insert("lan-id".into(), network("lan", NetworkScope::Local, "172.18.0.0/16"));
-    report.networks.insert("mesh-id".into(), network("mesh", NetworkScope::Swarm, "10.0.1.0/24"));
+    report.networks.insert("mesh-identity".into(), network("mesh", NetworkScope::Swarm, "10.0.1.0/24"));
     if let Some(heard) = &plan.heard {
         let mut overlay = Overlay::default();
         for (k, renamed) in heard {
@@ -103,7 +129,7 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
             let member = OverlayMember { name, vtep: Some(vtep.into()), mac: String::new() };
             overlay.members.insert([10, 0, 1, 200 + k].into(), member);
         }
-        report.overlays.insert("mesh-id".into(), overlay);
+        report.overlays.insert("mesh-identity".into(), overlay);
     }
     let alive = |plan: &Plan, c: u8| plan.containers[c as usize] == Some(true);
     for c in 0..3u8 {
@@ -123,7 +149,8 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
             labels: if c > 0 { swarm_labels(n, c) } else { BTreeMap::new() },
             state: if running { ContainerState::Running } else { ContainerState::Exited },
             namespace,
-            endpoints: [("lan".into(), endpoint("lan-id", false)), ("mesh".into(), endpoint("mesh-id", true))].into(),
+            endpoints: [("lan".into(), endpoint("lan-id", false)), ("mesh".into(), endpoint("mesh-identity", true))]
+                .into(),
             ..Container::default()
         };
         report.containers.insert(id.as_str().into(), container);
@@ -159,6 +186,7 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
         }
         report.tasks.insert(format!("t{of_host}{c}").as_str().into(), task);
     }
+    wire(&mut report, n, plan);
     report.processes.insert(ProcessId { pid: 1, start: 1 }, Process { name: "init".into(), ..Process::default() });
     let mut put = |c: u8, local: std::net::SocketAddr, remote: std::net::SocketAddr, role, nat: Option<Tuple>| {
         let id = ConnectionId(u64::from(local.port()) << 32 | u64::from(remote.port()) << 8 | u64::from(c));
@@ -202,6 +230,57 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
         put(c, local, "203.0.113.9:443".parse().unwrap(), Role::Client, None);
     }
     report
+}
+
+/// Interfaces of the host, of the containers and of the overlay, and where these send.
+fn wire(report: &mut Report, n: u8, plan: &Plan) {
+    const SANDBOX: u32 = 20;
+    let key = |namespace: u32, index: u32| LinkKey { namespace: NetNsId(namespace), index };
+    let link = |name: &str, kind: &str| Link { name: name.into(), kind: kind.into(), up: true, ..Link::default() };
+    let own: Vec<shared::addr::Subnet> = vec![format!("10.77.0.1{n}/24").parse().unwrap()];
+    let addresses = if plan.is_reachable { own } else { Vec::new() };
+    report.links.insert(key(1, 2), Link { addresses, ..link("eth0", "physical") });
+    report.links.insert(key(1, 1), link("lo", "loopback"));
+    let default = Route {
+        to: "0.0.0.0/0".parse().unwrap(),
+        via: None,
+        link: Some(2),
+        source: None,
+        metric: 0,
+        table: 254,
+        kind: RouteKind::Unicast,
+    };
+    let routes = if plan.is_reachable { vec![default] } else { Vec::new() };
+    report.paths.insert(NetNsId(1), Paths { routes, ..Paths::default() });
+    let (mut on_lan, mut on_mesh) = (false, false);
+    for &(c, is_mesh) in plan.wired.iter().filter(|(c, _)| plan.containers[usize::from(*c)] == Some(true)) {
+        let inside = key(u32::from(c) + 2, 2 + u32::from(is_mesh));
+        let port = if is_mesh { key(SANDBOX, 10 + u32::from(c)) } else { key(1, 10 + u32::from(c)) };
+        let addresses = vec![format!("{}/24", address(n, c, is_mesh)).parse().unwrap()];
+        report.links.insert(inside, Link { peer: Some(port), addresses, ..link("eth", "veth") });
+        report.links.insert(port, Link { peer: Some(inside), master: Some(3), ..link("veth", "veth") });
+        (on_mesh, on_lan) = (on_mesh || is_mesh, on_lan || !is_mesh);
+    }
+    if on_lan {
+        let addresses = vec!["172.18.0.1/16".parse().unwrap()];
+        report.links.insert(key(1, 3), Link { addresses, ..link("br-lan-id", "bridge") });
+    }
+    if on_mesh {
+        let name = "1-mesh-iden".to_owned();
+        report.namespaces.insert(NetNsId(SANDBOX), Namespace { inode: 20, name, ..Namespace::default() });
+        report.links.insert(key(SANDBOX, 3), link("br0", "bridge"));
+        let vxlan = Some(Vxlan { vni: 4097, port: 0, local: None, underlay: None });
+        report.links.insert(key(SANDBOX, 4), Link { master: Some(3), vxlan, ..link("vxlan0", "vxlan") });
+        let vtep = |is_probed: &bool| if *is_probed { [10, 77, 0, 10 + (1 - n)] } else { [10, 77, 0, 99] };
+        let entry = |to: &bool| Forwarding {
+            mac: format!("02:42:0a:00:01:0{}", u8::from(*to)),
+            link: 4,
+            vtep: Some(vtep(to).into()),
+            is_learned: false,
+        };
+        let forwarding = plan.tunnels.iter().map(entry).collect();
+        report.paths.insert(NetNsId(SANDBOX), Paths { forwarding, ..Paths::default() });
+    }
 }
 
 fn swarm_labels(n: u8, c: u8) -> BTreeMap<String, String> {
@@ -308,8 +387,16 @@ proptest! {
 
     #[test]
     fn a_topology_that_lived_through_changes_equals_one_that_heard_the_last_word_only(
-        plans in proptest::collection::vec([plan(), plan()], 1..6)
+        first in [plan(), plan()],
+        // What one host does next while the other goes on as before.
+        steps in proptest::collection::vec((any::<bool>(), plan()), 0..7),
     ) {
+        let mut plans = vec![first];
+        for (second, plan) in steps {
+            let mut both = plans[plans.len() - 1].clone();
+            both[usize::from(second)] = plan;
+            plans.push(both);
+        }
         let mut lived = App::new();
         let mut now = 1_000;
         for both in &plans {

@@ -8,7 +8,7 @@ use petgraph::stable_graph::{EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 use petgraph::{Direction, visit::IntoEdgeReferences};
 use shared::report::Evidence;
-use shared::view::{Stats, StreamDelta, Summary};
+use shared::view::{Edge, Stats, StreamDelta, Summary};
 
 use super::catalog::Variant;
 use super::filter::{self, Verdict};
@@ -80,6 +80,9 @@ pub struct Flushed {
     pub nodes: Vec<NodeSnapshot>,
     pub rest: StreamDelta,
 }
+
+/// Who talks to whom over which network.
+type Ends = (Entity, Entity, Option<NetworkKey>);
 
 /// Edges of the topology that are one in the view.
 struct Merged {
@@ -493,6 +496,30 @@ impl View {
         let mine = self.nodes.get(slot).into_iter().flat_map(|node| &node.edges);
         let shown = mine.filter_map(|edge| self.edges.get(*edge).filter(|edge| edge.shown));
         shown.map(|e| (e.key.source, e.key.target, (e.key.medium, e.key.port), e.count))
+    }
+
+    /// The edges from one node to another as the API has them, each with the things that talk, and over which network.
+    pub fn edges_between(&self, from: u32, to: u32, topology: &Topology) -> Vec<(Edge, Vec<Ends>)> {
+        let Some(node) = self.nodes.get(from) else { return Vec::new() };
+        let between = node.edges.iter().filter_map(|slot| Some((*slot, self.edges.get(*slot)?)));
+        let between = between.filter(|(_, edge)| edge.shown && edge.key.source == from && edge.key.target == to);
+        let mut found: Vec<(Edge, Vec<Ends>)> = between
+            .map(|(slot, edge)| {
+                let inside = self.of_edge.iter().filter(|(_, (of, ..))| *of == slot).map(|(edge, _)| *edge);
+                let mut ends: Vec<Ends> = inside
+                    .filter_map(|edge| {
+                        let (source, target) = topology.graph.edge_endpoints(edge)?;
+                        let topology::Edge::Connects(connects) = topology.graph.edge_weight(edge)? else { return None };
+                        let end = |node| topology.graph.node_weight(node).cloned();
+                        Some((end(source)?, end(target)?, connects.network.clone()))
+                    })
+                    .collect();
+                ends.sort();
+                (edge.snapshot(slot).for_api(), ends)
+            })
+            .collect();
+        found.sort_by(|(a, _), (b, _)| (a.port, &a.protocol, &a.network).cmp(&(b.port, &b.protocol, &b.network)));
+        found
     }
 
     /// Whether a node is the world outside.

@@ -8,7 +8,8 @@ use super::place::Place;
 use super::wording::rfc3339;
 use crate::clock::Now;
 use crate::store::{HostState, Store, container_values, host_values, process_values};
-use crate::topology::Entity;
+use crate::topology::interfaces::traffic;
+use crate::topology::{Entity, NetworkKey};
 
 /// What a metric is, apart from its value: its JSON up to the value, and from there up to the smallest.
 struct Kind {
@@ -65,6 +66,8 @@ static PROCESS: [Kind; 3] = [
     kind!("process_memory_usage_bytes", "Memory", "filesize", 2.0),
     kind!("open_files_count", "Open files", "integer", 3.0),
 ];
+
+static NETWORK: [Kind; 1] = [kind!("network_traffic_bytes", "Traffic/s", "filesize", 1.0)];
 
 static INTERFACE: [Kind; 6] = [
     kind!("interface_received_bytes", "Received/s", "filesize", 1.0),
@@ -145,6 +148,7 @@ impl<'a> Gauges<'a> {
             Place::Single(Entity::Host(host)) => Self::host(store.hosts.get(host)?),
             Place::Single(Entity::Container(host, container)) => Self::container(store.hosts.get(host)?, container),
             Place::Single(Entity::Process(host, process)) => Self::process(store.hosts.get(host)?, *process),
+            Place::Single(Entity::Network(key)) => Some(Self::network(store, key)),
             Place::Single(Entity::Interface(host, link)) => Some(Self::interface(store.hosts.get(host)?, *link)),
             Place::Single(_) | Place::Group(_) | Place::Uncontained(_) | Place::Unmanaged(_) => None,
         }
@@ -180,6 +184,11 @@ impl<'a> Gauges<'a> {
         Some(Self { kinds: &PROCESS, now: padded(process_values(now)), most, history, times })
     }
 
+    /// What all its members with a probe send.
+    fn network(store: &'a Store, key: &NetworkKey) -> Self {
+        Self { kinds: &NETWORK, now: padded([network_traffic(store, key)]), most: padded([]), history: &[], times: &[] }
+    }
+
     /// Of these there are many, and no minute of them is kept.
     fn interface(host: &'a HostState, key: LinkKey) -> Self {
         let now = padded(link_values(host.report.metrics.links.get(&key)));
@@ -212,10 +221,18 @@ pub fn values(place: &Place, store: &Store) -> Vec<f64> {
             metrics(host).and_then(|m| Some(listed(&container_values(m.containers.get(id)?))))
         }
         Entity::Process(host, id) => metrics(host).and_then(|m| Some(listed(&process_values(m.processes.get(id)?)))),
+        Entity::Network(key) => Some(listed(&[network_traffic(store, key)])),
         Entity::Interface(host, key) => metrics(host).map(|m| listed(&link_values(m.links.get(key)))),
         _ => None,
     };
     now.unwrap_or_default()
+}
+
+fn network_traffic(store: &Store, key: &NetworkKey) -> f64 {
+    match key {
+        NetworkKey::Local(host, id) => store.hosts.get(host).map_or(0.0, |host| traffic(host, id)),
+        NetworkKey::Shared(id) => store.hosts.values().fold(0.0, |sum, host| sum + traffic(host, id)),
+    }
 }
 
 /// What carries nothing has no sample.
@@ -259,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_metric_written_by_hand_is_the_metric() {
-        let kinds = HOST.iter().chain(&CONTAINER).chain(&PROCESS).chain(&INTERFACE);
+        let kinds = HOST.iter().chain(&CONTAINER).chain(&PROCESS).chain(&NETWORK).chain(&INTERFACE);
         for (kind, value) in kinds.zip([0.0, 0.07, 12.34, 5e17, 1e-7].into_iter().cycle()) {
             let measured = Measured { kind, value, min: 0.0, max: value * 2.0 };
             let mut text = Vec::new();

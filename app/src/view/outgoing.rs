@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use foldhash::quality::FixedState;
 use shared::report::Evidence;
-use shared::view::StreamEdge;
+use shared::view::{Edge, StreamEdge};
 
 use super::fragment::{json, unquoted};
 use crate::topology::{Medium, NetworkKey};
@@ -36,6 +36,20 @@ impl EdgeSnapshot {
             direction: self.evidence.name().into(),
         };
         (self.slot, edge)
+    }
+}
+
+impl EdgeSnapshot {
+    /// Without its ends, which it knows by their slots.
+    pub fn for_api(&self) -> Edge {
+        Edge {
+            protocol: self.medium.name().into(),
+            port: self.port,
+            network: self.network.as_ref().map(NetworkKey::api_id),
+            count: self.count,
+            direction: self.evidence.name().into(),
+            ..Edge::default()
+        }
     }
 }
 
@@ -157,7 +171,6 @@ fn write(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
 mod tests {
     use super::*;
     use shared::addr::Protocol;
-    use shared::view::Edge;
 
     fn edge(target: u32, port: u16) -> EdgeSnapshot {
         EdgeSnapshot {

@@ -303,6 +303,7 @@ fn group_summary(kind: Kind, name: &str, members: &BTreeSet<NodeIndex>, topology
         summary.state = hosts.iter().map(|h| liveness(h)).max().unwrap_or_default().into();
     }
     if kind == Kind::ContainersByStack {
+        summary.pseudo = name.is_empty();
         summary.metadata = vec![
             containers_row(count),
             row("docker_container_networks", "Networks", joined(network_names(members, topology, store)), 3.0),

@@ -1,12 +1,13 @@
 //! Everything about the selected node.
 
 use leptos::prelude::*;
-use shared::view::{Children, Connections, Metric, Parent, Row, Summary, Table};
+use shared::view::{Children, Connections, EdgePath, Metric, Parent, Row, Summary, Table};
 
 use super::findings;
 use super::icon::{self, Icon, Warning};
-use crate::app::Page;
+use crate::app::{Page, Way};
 use crate::lines::slot_of;
+use crate::model::Model;
 use crate::text;
 
 /// Lists show so many rows until they are asked for all.
@@ -203,28 +204,55 @@ fn Side(side: Connections) -> impl IntoView {
     let all = RwSignal::new(false);
     let count = side.connections.len();
     let topology = side.topology_id.clone();
-    let heading = if side.id == "incoming-connections" { "From" } else { "To" };
+    let is_incoming = side.id == "incoming-connections";
+    let heading = if is_incoming { "From" } else { "To" };
     let value = |rows: &[Row], id: &str| rows.iter().find(|r| r.id == id).map(|r| r.value.clone()).unwrap_or_default();
     let rows = StoredValue::new(side.connections);
     let shown = move || {
         let topology = topology.clone();
         let most = if all.get() { usize::MAX } else { ROWS };
         rows.get_value().into_iter().take(most).map(move |row| {
-            let (topology, id) = (topology.clone(), row.node_id.clone());
+            let (there, id) = (topology.clone(), row.node_id.clone());
             let go = move |_| {
                 page.go(|route| {
-                    route.topology.clone_from(&topology);
+                    route.topology.clone_from(&there);
                     route.selected = Some(id.clone());
                 });
             };
             let remote = value(&row.metadata, "remote");
+            let port = value(&row.metadata, "port");
+            let own = page.route.with_untracked(|route| route.selected.clone()).unwrap_or_default();
+            let (source, target) =
+                if is_incoming { (row.node_id.clone(), own) } else { (own, row.node_id.clone()) };
+            let way = Way { topology: topology.clone(), source, target, port: port.clone(), edges: None };
+            // What is outside has no interfaces that anybody sees, and interfaces are on the way themselves.
+            let has_way = remote.is_empty() && topology != "interfaces" && port.parse::<u16>().is_ok();
+            let asked = way.clone();
+            let show = move |event: web_sys::MouseEvent| {
+                event.stop_propagation();
+                page.show_way(asked.clone());
+            };
+            let is_shown = {
+                let way = way.clone();
+                move || page.way.with(|shown| shown.as_ref().is_some_and(|s| Way { edges: None, ..s.clone() } == way))
+            };
+            let pressed = is_shown.clone();
             let label = if remote.is_empty() { text::shortened(text::base_name(&row.label), 26) } else { remote };
             view! {
                 <tr on:click=go tabindex="0">
                     <td><span class="far">{label}</span>" "<span class="minor">{text::shortened(&row.label_minor, 18)}</span></td>
-                    <td class="number">{value(&row.metadata, "port")}</td>
+                    <td class="number">{port}</td>
                     <td class="number">{value(&row.metadata, "count")}</td>
+                    <td class="way">{has_way.then(|| view! {
+                        <button
+                            title="Its way through the interfaces of both ends"
+                            aria-label="Way through the interfaces"
+                            aria-pressed=move || if pressed() { "true" } else { "false" }
+                            on:click=show
+                        ><Icon name="interface"/></button>
+                    })}</td>
                 </tr>
+                {move || is_shown().then(|| view! { <tr class="on-the-way"><td colspan="4"><OnTheWay/></td></tr> })}
             }
         }).collect_view()
     };
@@ -232,12 +260,75 @@ fn Side(side: Connections) -> impl IntoView {
         <section>
             <h3>{side.label.clone()}<span class="aside left">{count}</span></h3>
             <table class="list">
-                <thead><tr><th>{heading}</th><th class="number">"Port"</th><th class="number">"Open"</th></tr></thead>
+                <thead><tr><th>{heading}</th><th class="number">"Port"</th><th class="number">"Open"</th><th></th></tr></thead>
                 <tbody>{shown}</tbody>
             </table>
             <More count all/>
         </section>
     }
+}
+
+/// The interfaces that a connection takes, one below the other, with how each leads to the next.
+#[component]
+fn OnTheWay() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let edges = Memo::new(move |_| page.way.with(|way| way.as_ref().and_then(|way| way.edges.clone())));
+    let one = move |edge: EdgePath| {
+        let over = edge.edge.network.as_ref().and_then(|id| {
+            let named = |model: &Model| {
+                let mut all = model.nodes.values().flat_map(|node| &node.networks);
+                all.find(|network| network.id == *id).map(|network| network.label.clone())
+            };
+            page.model.with_value(named)
+        });
+        let hops = edge
+            .path
+            .into_iter()
+            .map(|hop| {
+                let id = hop.node.id.clone();
+                let go = move |_| {
+                    page.go(|route| {
+                        route.topology = "interfaces".into();
+                        route.selected = Some(id.clone());
+                    })
+                };
+                let trouble = (!hop.state.is_empty()).then(|| view! { <span class="trouble">{hop.state}</span> });
+                view! {
+                    <li>
+                        <button class="hop" on:click=go>{hop.node.label}</button>" "
+                        <span class="minor">{hop.of}</span>{trouble}
+                        {onward(&hop.onward).map(|words| view! { <span class="onward">{words}</span> })}
+                    </li>
+                }
+            })
+            .collect_view();
+        view! {
+            {over.map(|name| view! { <p class="minor">{format!("over {name}")}</p> })}
+            <ol class="hops">{hops}</ol>
+        }
+    };
+    move || {
+        match edges.get() {
+        None => view! { <p class="minor">"Asking …"</p> }.into_any(),
+        Some(edges) if edges.iter().all(|edge| edge.path.is_empty()) => view! {
+            <p class="minor">"Its interfaces are not known: an end is on a host without a probe, or its probe cannot enter network namespaces."</p>
+        }.into_any(),
+        Some(edges) => edges.into_iter().filter(|edge| !edge.path.is_empty()).map(one).collect_view().into_any(),
+    }
+    }
+}
+
+/// How the way leads on, in words; none at its end.
+fn onward(by: &str) -> Option<&'static str> {
+    Some(match by {
+        "" => return None,
+        "veth" => "the other end of its pair",
+        "bridge" => "bridge and port",
+        "device" => "sends through",
+        "vxlan" => "in VXLAN, to the other host",
+        "route" => "routed",
+        _ => "over the hosts' network",
+    })
 }
 
 #[component]

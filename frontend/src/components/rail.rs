@@ -25,7 +25,7 @@ pub fn Rail() -> impl IntoView {
         let mut list = page.topologies.get();
         // What most hosts have nothing of, such as services of a swarm, is offered where there is some.
         let chosen = page.route.with(|route| route.topology.clone());
-        let is_offered = |t: &TopologyInfo| !t.hide_if_empty || t.stats.node_count > 0 || id_of(t) == chosen;
+        let is_offered = |t: &TopologyInfo| !t.hide_if_empty || t.stats.nonpseudo_node_count > 0 || id_of(t) == chosen;
         list.retain(|t| is_offered(t) || t.sub_topologies.iter().any(is_offered));
         for topology in &mut list {
             topology.sub_topologies.retain(is_offered);

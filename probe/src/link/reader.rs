@@ -11,7 +11,7 @@ use shared::report::{Collector, Link, LinkKey, LinkMetrics, Paths};
 
 use super::interface::{Counters, Interface};
 use super::monitor::Monitor;
-use super::{address, forwarding, interface, neighbour, peer, route};
+use super::{address, forwarding, interface, neighbour, peer, route, rule};
 use crate::collector::{Closed, Outlet, degraded, failed, ok};
 use crate::host::per_second;
 use crate::netlink::{Attributes, Family, Socket, attribute, number};
@@ -21,6 +21,7 @@ use crate::state::Reading;
 /// More routes, neighbours or forwarding entries of one namespace are counted, not kept.
 const ROUTES_MAX: usize = 200;
 const NEIGHBOURS_MAX: usize = 200;
+const RULES_MAX: usize = 200;
 /// Of overlays that forward: every member on another host has one, and is one neighbour.
 const FORWARDING_MAX: usize = 2000;
 
@@ -164,6 +165,7 @@ fn table() -> io::Result<Table> {
         }
     }
     let (routes, routes_left_out) = route::all(&mut socket, ROUTES_MAX)?;
+    let rules = rule::all(&mut socket, RULES_MAX)?;
     let forwards = interfaces.iter().any(|interface| interface.link.vxlan.is_some());
     let neighbours_max = if forwards { FORWARDING_MAX } else { NEIGHBOURS_MAX };
     let (neighbours, neighbours_left_out) = neighbour::all(&mut socket, neighbours_max)?;
@@ -175,6 +177,7 @@ fn table() -> io::Result<Table> {
     let left_out = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let paths = Paths {
         routes,
+        rules,
         neighbours,
         forwarding,
         routes_left_out: left_out(routes_left_out),

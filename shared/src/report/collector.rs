@@ -43,6 +43,8 @@ pub struct CollectorStatus {
     /// When its source answered last, by the host's clock, milliseconds since the epoch; 0 where it never did or where
     /// that is not kept.
     pub answered_ms: u64,
+    /// Of its answer, rounded up so that it rarely changes: 5, 10, 20, 50, … milliseconds. 0 where that is not known.
+    pub latency_ms: u32,
     /// Records that were dropped or could not be read since the probe started.
     pub dropped: u64,
 }

@@ -67,6 +67,8 @@ pub struct LinkMetrics {
 pub struct Paths {
     /// But for those to the namespace's own addresses.
     pub routes: Vec<Route>,
+    /// By which tables of routes are chosen, but for the three that every namespace has; in the order of priority.
+    pub rules: Vec<Rule>,
     pub neighbours: Vec<Neighbour>,
     /// But for the own addresses of its links.
     pub forwarding: Vec<Forwarding>,
@@ -93,6 +95,24 @@ pub struct Route {
     #[serde(default)]
     pub table: u32,
     #[serde(default)]
+    pub kind: RouteKind,
+}
+
+/// What it does not name it does not ask for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rule {
+    pub priority: u32,
+    pub is_v6: bool,
+    pub from: Option<Subnet>,
+    pub to: Option<Subnet>,
+    /// Of the packet; 0 for any.
+    pub mark: u32,
+    /// Names of interfaces that it comes in or goes out by.
+    pub input: String,
+    pub output: String,
+    pub table: u32,
+    /// Unicast where it leads to a table.
     pub kind: RouteKind,
 }
 

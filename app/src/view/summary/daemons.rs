@@ -21,8 +21,13 @@ pub fn daemon_summary(store: &Store, topology: &Topology, id: HostId, daemon: Da
         Daemon::Swarm => ("Swarm", Collector::Docker, swarm_rows(store, topology, engine?.swarm.as_ref()?)),
         Daemon::Weave => ("Weave Net", Collector::Weave, weave_rows(host)),
     };
+    let programs = match daemon {
+        Daemon::Engine | Daemon::Swarm => &["dockerd", "podman"][..],
+        Daemon::Weave => &["weaver"],
+    };
     let status = host.report.collectors.get(&collector);
     let mut metadata = rows;
+    metadata.push(uptime_row(host, programs));
     metadata.extend(status.map(status_rows).unwrap_or_default());
     let fails = status.is_some_and(|status| status.state == CollectorState::Failed);
     Some(Summary {
@@ -41,6 +46,16 @@ pub fn daemon_summary(store: &Store, topology: &Topology, id: HostId, daemon: Da
     })
 }
 
+/// Of the process that has run longest of those programs; none where the probe sees none.
+pub fn uptime_row(host: &HostState, programs: &[&str]) -> Row {
+    let report = &host.report;
+    let running = report.processes.iter().filter(|(_, process)| programs.contains(&&*process.name));
+    let first = running.map(|(id, _)| id.start).min();
+    // What the kernel tells of starts is in hundredths of a second, whatever it counts in itself (USER_HZ).
+    let since = first.map(|ticks| report.host.booted_at_ms + ticks * 10).filter(|_| report.host.booted_at_ms > 0);
+    Row { since, ..typed(row("daemon_uptime", "Uptime", "", 9.0), "duration") }
+}
+
 fn status_rows(status: &CollectorStatus) -> Vec<Row> {
     let answered = match status.answered_ms {
         0 => String::new(),
@@ -49,8 +64,14 @@ fn status_rows(status: &CollectorStatus) -> Vec<Row> {
     vec![
         row("daemon_state", "Health", status.state.name(), 10.0),
         row("daemon_message", "Says", status.message.as_str(), 11.0),
+        row("daemon_latency", "Latency", latency(status.latency_ms), 11.5),
         typed(row("daemon_answered", "Answered last", answered, 12.0), "datetime"),
     ]
+}
+
+/// Of an answer, as it is rounded.
+pub fn latency(ms: u32) -> String {
+    if ms > 0 { format!("at most {ms} ms") } else { String::new() }
 }
 
 fn engine_rows(host: &HostState, engine: &Engine) -> Vec<Row> {

@@ -3,6 +3,7 @@
 use shared::report::{StoreContents, StoreKind, StoreMember, StoreUse, Trouble};
 use shared::view::{Summary, Table};
 
+use super::daemons::{latency, uptime_row};
 use super::host_parent;
 use crate::store::{HostState, Liveness, Store};
 use crate::topology::{Entity, Topology};
@@ -15,7 +16,14 @@ pub fn member_summary(store: &Store, topology: &Topology, kind: StoreKind, addre
     let (_, member) = told.first()?;
     let here = host_at(store, address);
     let fails = member.trouble != Trouble::None;
-    let latency = if member.latency_ms > 0 && !fails { format!("{} ms", member.latency_ms) } else { String::new() };
+    let latency = if fails { String::new() } else { latency(member.latency_ms) };
+    let programs = match kind {
+        StoreKind::Etcd => &["etcd"][..],
+        StoreKind::Consul => &["consul"],
+        // What runs on Java is named after that.
+        StoreKind::ZooKeeper | StoreKind::Unknown => &[],
+    };
+    let uptime = here.map(|host| uptime_row(host, programs));
     let role = match (member.role.as_str(), member.has_leader) {
         (role, true) => role.to_owned(),
         (_, false) if fails => String::new(),
@@ -32,19 +40,29 @@ pub fn member_summary(store: &Store, topology: &Topology, kind: StoreKind, addre
         shape: "cylinder".into(),
         kind: "store".into(),
         state: if fails { "failed".into() } else { String::new() },
-        metadata: present(vec![
-            row("daemon_version", "Version", member.version.as_str(), 1.0),
-            row("daemon_role", "Role", role, 2.0),
-            row("daemon_latency", "Latency", latency, 3.0),
-            row("daemon_member", "Name", member.name.as_str(), 4.0),
-            row("daemon_address", "Address", address, 5.0),
-            row("daemon_state", "Health", if fails { "failed" } else { "ok" }, 10.0),
-            row("daemon_message", "Says", health, 11.0),
-            row("daemon_asked_by", "Asked by", joined(depends), 12.0),
-            row("store_servers", "Servers", joined(&member.servers), 13.0),
-            row("store_vnis", "VXLAN identifiers", contents.and_then(|c| c.vnis).map(in_use).unwrap_or_default(), 14.0),
-            row("store_keys", "Keys", contents.map(|c| c.error.as_str()).unwrap_or_default(), 15.0),
-        ]),
+        metadata: present(
+            uptime
+                .into_iter()
+                .chain([
+                    row("daemon_version", "Version", member.version.as_str(), 1.0),
+                    row("daemon_role", "Role", role, 2.0),
+                    row("daemon_latency", "Latency", latency, 3.0),
+                    row("daemon_member", "Name", member.name.as_str(), 4.0),
+                    row("daemon_address", "Address", address, 5.0),
+                    row("daemon_state", "Health", if fails { "failed" } else { "ok" }, 10.0),
+                    row("daemon_message", "Says", health, 11.0),
+                    row("daemon_asked_by", "Asked by", joined(depends), 12.0),
+                    row("store_servers", "Servers", joined(&member.servers), 13.0),
+                    row(
+                        "store_vnis",
+                        "VXLAN identifiers",
+                        contents.and_then(|c| c.vnis).map(in_use).unwrap_or_default(),
+                        14.0,
+                    ),
+                    row("store_keys", "Keys", contents.map(|c| c.error.as_str()).unwrap_or_default(), 15.0),
+                ])
+                .collect(),
+        ),
         parents: here.map(host_parent).into_iter().collect(),
         ..Summary::default()
     })

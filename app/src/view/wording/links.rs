@@ -33,7 +33,7 @@ pub fn tables(host: &HostState, namespace: NetNsId) -> Vec<Table> {
     tables
 }
 
-fn paths_tables(host: &HostState, namespace: NetNsId, paths: &Paths) -> [Table; 3] {
+fn paths_tables(host: &HostState, namespace: NetNsId, paths: &Paths) -> [Table; 4] {
     let link_name = |index: Option<u32>| match index {
         None => String::new(),
         Some(index) => link_name(host, LinkKey { namespace, index }),
@@ -64,6 +64,33 @@ fn paths_tables(host: &HostState, namespace: NetNsId, paths: &Paths) -> [Table; 
         ("source", "Source", "ip"),
         ("table", "Table", ""),
     ];
+    let rules = paths.rules.iter().enumerate().map(|(n, rule)| {
+        let any = || if rule.is_v6 { "all (v6)".to_owned() } else { "all".to_owned() };
+        let action = match rule.kind {
+            RouteKind::Unicast => format!("table {}", rule.table),
+            kind => kind.name().to_owned(),
+        };
+        let mark = if rule.mark > 0 { format!("{:#x}", rule.mark) } else { String::new() };
+        let entries = vec![
+            ("priority", rule.priority.to_string()),
+            ("from", rule.from.map_or_else(any, |subnet| subnet.to_string())),
+            ("to", joined(rule.to)),
+            ("mark", mark),
+            ("input", rule.input.clone()),
+            ("output", rule.output.clone()),
+            ("action", action),
+        ];
+        (n.to_string(), entries)
+    });
+    let rule_columns = [
+        ("priority", "Priority", "number"),
+        ("from", "From", ""),
+        ("to", "To", ""),
+        ("mark", "Mark", ""),
+        ("input", "Comes in by", ""),
+        ("output", "Goes out by", ""),
+        ("action", "Leads to", ""),
+    ];
     let neighbours = paths.neighbours.iter().map(|neighbour| {
         let link = link_name(Some(neighbour.link));
         let state = match neighbour.state {
@@ -85,6 +112,7 @@ fn paths_tables(host: &HostState, namespace: NetNsId, paths: &Paths) -> [Table; 
     let forwarding_columns = [("mac", "MAC", ""), ("link", "Behind", ""), ("vtep", "VTEP", "ip"), ("how", "State", "")];
     [
         table("routes", "Routes", &route_columns, routes, paths.routes_left_out),
+        table("rules", "Rules", &rule_columns, rules, 0),
         table("neighbours", "Neighbours", &neighbour_columns, neighbours, paths.neighbours_left_out),
         table("forwarding", "Forwarding", &forwarding_columns, forwarding, paths.forwarding_left_out),
     ]
@@ -97,6 +125,7 @@ pub fn tables_of(host: &HostState, key: LinkKey) -> Vec<Table> {
         routes: paths.routes.iter().filter(|route| route.link == Some(key.index)).cloned().collect(),
         neighbours: paths.neighbours.iter().filter(|neighbour| neighbour.link == key.index).cloned().collect(),
         forwarding: paths.forwarding.iter().filter(|entry| entry.link == key.index).cloned().collect(),
+        rules: Vec::new(),
         ..*paths
     };
     let mut tables = paths_tables(host, key.namespace, &through).to_vec();

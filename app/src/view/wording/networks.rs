@@ -5,19 +5,23 @@ use std::net::IpAddr;
 
 use foldhash::HashSet;
 use shared::id::{ContainerId, HostId};
-use shared::report::{LinkKey, Network, NetworkScope};
+use shared::report::{Link, LinkKey, Network, NetworkScope};
 use shared::view::{Row, Table};
 
-use super::links::table;
+use super::links::{leads_to, table};
 use super::{joined, plural, present, row, typed};
 use crate::store::{HostState, Store};
 use crate::topology::NetworkKey;
+use crate::topology::interfaces::of_namespace;
 
 /// Somebody in a network.
 #[derive(Default)]
 struct Member {
     name: String,
     mac: String,
+    /// What it is attached by, in its own namespace, and what that leads to.
+    interface: String,
+    leads_to: String,
     /// The name of its host, or the address under which the others reach that.
     host: String,
     is_probed: bool,
@@ -156,10 +160,17 @@ fn members(store: &Store, key: &NetworkKey, holders: &[HostId]) -> BTreeMap<IpAd
         for (id, addresses) in &network.attached {
             let Some(container) = host.report.containers.get(id) else { continue };
             let endpoint = container.endpoints.values().find(|endpoint| endpoint.network.as_ref() == Some(key.id()));
+            let mac = endpoint.map(|endpoint| endpoint.mac.clone()).unwrap_or_default();
             for address in addresses {
+                let by = container.namespace.filter(|_| !container.host_network).and_then(|namespace| {
+                    let is_it = |link: &Link| link.addresses.iter().any(|subnet| subnet.address == *address);
+                    of_namespace(host, namespace).find(|(_, link)| is_it(link))
+                });
                 let member = Member {
                     name: container.name.clone(),
-                    mac: endpoint.map(|endpoint| endpoint.mac.clone()).unwrap_or_default(),
+                    mac: mac.clone(),
+                    interface: by.map(|(_, link)| link.name.clone()).unwrap_or_default(),
+                    leads_to: by.map(|(key, link)| leads_to(host, *key, link)).unwrap_or_default(),
                     host: host.api_name.clone(),
                     is_probed: true,
                 };
@@ -174,7 +185,8 @@ fn members(store: &Store, key: &NetworkKey, holders: &[HostId]) -> BTreeMap<IpAd
             let elsewhere = member.vtep.is_none_or(|vtep| !here.contains(&vtep));
             if elsewhere && !members.contains_key(address) {
                 let host = member.vtep.map(|vtep| vtep.to_string()).unwrap_or_default();
-                let member = Member { name: member.name.clone(), mac: member.mac.clone(), host, is_probed: false };
+                let (name, mac) = (member.name.clone(), member.mac.clone());
+                let member = Member { name, mac, host, ..Member::default() };
                 members.insert(*address, member);
             }
         }
@@ -195,6 +207,8 @@ pub fn tables(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<Table>
             ("name", member.name),
             ("address", address.to_string()),
             ("mac", member.mac),
+            ("interface", member.interface),
+            ("leads_to", member.leads_to),
             ("host", member.host),
             ("probe", probe.to_owned()),
         ];
@@ -205,6 +219,8 @@ pub fn tables(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<Table>
         ("address", "Address", "ip"),
         ("host", "Host", ""),
         ("mac", "MAC", ""),
+        ("interface", "Interface", ""),
+        ("leads_to", "Leads to", ""),
         ("probe", "Probe", ""),
     ];
     let mut tables = vec![table("network_members", "Members", &columns, members, 0)];

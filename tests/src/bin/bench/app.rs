@@ -130,17 +130,7 @@ pub async fn measure(binary: &Path, figures: &mut Figures) {
     figures.add("app, 100 hosts, one browser: CPU", one, "% of a core", 10.0);
     figures.add("app, 100 hosts, one browser: RSS", app.rss_mb(), "MB", 300.0);
 
-    let mut changes = Vec::new();
-    for count in 1..=60u32 {
-        let since = Instant::now();
-        load.mark(count);
-        let wanted = match count.is_multiple_of(2) {
-            true => Heard::Container(count),
-            false => Heard::Connection(load::marked_port(count)),
-        };
-        changes.push(heard_after(&mut hears, wanted, since).await);
-        sleep(Duration::from_millis(150)).await;
-    }
+    let changes = changes(&load, &mut hears).await;
     figures.add("app, change of a container or connection to browser: p99", percentile(changes, 0.99), "ms", 500.0);
     let samples = samples(&mut load, &mut hears, 30).await;
     figures.add("app, metrics to browser: p99", percentile(samples, 0.99), "ms", 1500.0);
@@ -167,6 +157,42 @@ pub async fn measure(binary: &Path, figures: &mut Figures) {
     figures.add("app, 20 browsers on two topologies: CPU", twenty, "% of a core", None);
     figures.add("app, 20 browsers against one", twenty / one, "times", 1.5);
     many.into_iter().for_each(|task| task.abort());
+}
+
+/// How long changes of the marked container and its connections took, milliseconds each.
+async fn changes(load: &Load, hears: &mut mpsc::UnboundedReceiver<(Heard, Instant)>) -> Vec<f64> {
+    let mut changes = Vec::new();
+    for count in 1..=60u32 {
+        let since = Instant::now();
+        load.mark(count);
+        let wanted = match count.is_multiple_of(2) {
+            true => Heard::Container(count),
+            false => Heard::Connection(load::marked_port(count)),
+        };
+        changes.push(heard_after(hears, wanted, since).await);
+        sleep(Duration::from_millis(150)).await;
+    }
+    changes
+}
+
+/// 100 hosts with 50 containers each on 20 overlays, audited.
+pub async fn measure_overlays(binary: &Path, figures: &mut Figures) {
+    let (process, address) = Process::app(binary).await;
+    let app = process.cost();
+    let load = Load::on_overlays(address, 100);
+    let (hearing, mut hears) = mpsc::unbounded_channel();
+    let watching = tokio::spawn(browser(address, "containers", Some(hearing)));
+    sleep(Duration::from_secs(20)).await;
+    let cpu = app.cpu_percent(Duration::from_secs(15)).await;
+    figures.add("app, 100 hosts on 20 overlays, one browser: CPU", cpu, "% of a core", None);
+    figures.add("app, 100 hosts on 20 overlays: RSS", app.rss_mb(), "MB", None);
+    let changes = changes(&load, &mut hears).await;
+    figures.add("app, 100 hosts on 20 overlays, change to browser: p99", percentile(changes, 0.99), "ms", 500.0);
+    watching.abort();
+    let url = format!("http://{address}/api/findings?state=open");
+    let found = spawn_blocking(move || scope_tests::api::get(&url)).await.expect("a GET").expect("findings");
+    let count = found["findings"].as_array().map_or(0, Vec::len);
+    assert_eq!(count, 0, "a fleet that is well has no findings: {found}");
 }
 
 /// How long samples of the marked container took, milliseconds each.

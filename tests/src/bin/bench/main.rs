@@ -22,7 +22,7 @@ use figures::Figures;
 use scope_tests::load::Load;
 
 const USAGE: &str =
-    "usage: bench [BINARY [PART]...]        PART: app, fleet, audit, links, probe, page; all of them unless said
+    "usage: bench [BINARY [PART]...]        PART: app, fleet, overlays, audit, links, probe, networks, page; all of them unless said
        bench soak BINARY [MINUTES]    churn for so long (60), and whether memory stayed flat
        bench record ADDRESS:PORT FILE [FRAMES]    what the first probe that connects says, as a fixture
        bench load ADDRESS:PORT [HOSTS]    only the load, against an app that runs, until it is ended";
@@ -31,7 +31,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["hold"] => probe::hold(),
+        ["hold", processes, conversations] => {
+            let number = |text: &str| text.parse().expect("a number");
+            probe::hold(number(processes), number(conversations));
+        }
         ["call", count] => probe::call(count.parse().expect("a number of calls")),
         ["load", address, ref hosts @ ..] => {
             let (Ok(address), Ok(hosts)) = (address.parse(), hosts.first().unwrap_or(&"100").parse()) else {
@@ -80,6 +83,10 @@ fn figures(binary: &Path, parts: &[&str]) {
         println!("the app under the load of 1,000 hosts:");
         runtime().block_on(app::measure_fleet(binary, &mut figures));
     }
+    if wanted("overlays") {
+        println!("the app with 100 hosts on 20 overlays:");
+        runtime().block_on(app::measure_overlays(binary, &mut figures));
+    }
     if wanted("audit") {
         println!("control plane against kernel:");
         audit::measure(&mut figures);
@@ -91,6 +98,10 @@ fn figures(binary: &Path, parts: &[&str]) {
     if wanted("probe") {
         println!("a probe on a host with 50 containers:");
         probe::measure(binary, &mut figures);
+    }
+    if wanted("networks") {
+        println!("a probe on a host with 100 containers, with overlays and without:");
+        probe::measure_networks(binary, &mut figures);
     }
     if wanted("page") {
         println!("the page in a browser:");

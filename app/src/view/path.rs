@@ -1,0 +1,60 @@
+//! What a reader hears of an edge: the conversations that it stands for, each with its way through the interfaces.
+
+use std::collections::BTreeSet;
+
+use shared::view::{Edge, EdgePath, Parent, PathHop};
+
+use super::live::View;
+use super::place::{Place, api_id};
+use super::{Kind, summary};
+use crate::store::Store;
+use crate::topology::path::{Hop, Onward, path};
+use crate::topology::{Entity, Topology};
+
+/// Of the edges from one node of a view to another, by the ids of the API; to one port where that is given. None where
+/// the view has no such nodes.
+pub fn paths(
+    view: &View,
+    (source, target, port): (&str, &str, Option<u16>),
+    topology: &Topology,
+    store: &Store,
+) -> Option<Vec<EdgePath>> {
+    let (from, to) = (view.find(source)?, view.find(target)?);
+    let edges = view.edges_between(from, to, topology).into_iter();
+    let edges = edges.filter(|(edge, ..)| port.is_none_or(|port| edge.port == port));
+    let told = edges.map(|(edge, ends)| EdgePath {
+        edge: Edge { id: edge_id(source, target, &edge), source: source.to_owned(), target: target.to_owned(), ..edge },
+        path: ends
+            .iter()
+            .map(|(from, to, network)| path(store, from, to, network.as_ref()))
+            .find(|way| !way.is_empty())
+            .map(|way| way.iter().filter_map(|hop| in_words(hop, topology, store)).collect())
+            .unwrap_or_default(),
+    });
+    Some(told.collect())
+}
+
+/// As lists have it.
+fn edge_id(source: &str, target: &str, edge: &Edge) -> String {
+    let over = edge.network.as_ref().map(|network| format!("---{network}")).unwrap_or_default();
+    format!("{source}---{target}---{}:{}{over}", edge.protocol, edge.port)
+}
+
+fn in_words(hop: &Hop, topology: &Topology, store: &Store) -> Option<PathHop> {
+    let place = Place::Single(Entity::Interface(hop.host, hop.link));
+    let summary = summary::render(Kind::Interfaces, &place, &BTreeSet::new(), topology, store)?;
+    Some(PathHop {
+        node: Parent {
+            id: api_id(Kind::Interfaces, &place, store)?,
+            label: summary.label,
+            topology_id: Kind::Interfaces.id().into(),
+        },
+        of: summary.label_minor,
+        state: summary.state,
+        onward: match &hop.onward {
+            None => String::new(),
+            Some(Onward::By(medium)) => medium.name().into(),
+            Some(Onward::Network) => "network".into(),
+        },
+    })
+}
