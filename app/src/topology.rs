@@ -193,6 +193,8 @@ pub struct Topology {
     daemon_edges: HashSet<ConnectsKey>,
     underlay: interfaces::Underlay,
     unprobed: BTreeMap<NetworkId, unprobed::Members>,
+    /// Those that managers of standalone Swarms list, with who does, and under which id.
+    elsewhere: BTreeMap<Unprobed, (HostId, ContainerId)>,
     /// Which node of its swarm each host is.
     members: BTreeMap<HostId, SwarmNodeId>,
     pub join: Join,

@@ -8,6 +8,8 @@ pub mod client;
 pub mod container;
 pub mod network;
 pub mod overlay;
+pub mod raw;
+mod standalone;
 pub mod swarm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +18,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use shared::id::{ContainerId, ImageId, NetworkId};
-use shared::report::{Collector, CollectorState, CollectorStatus, Container, Engine, Image, Network, Overlay, Trouble};
+use shared::report::{
+    Collector, CollectorState, CollectorStatus, Container, Elsewhere, Engine, Image, Network, Overlay, Trouble,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -69,6 +73,7 @@ pub struct Inventory {
     pub engine: Option<Engine>,
     pub containers: BTreeMap<ContainerId, Container>,
     pub images: BTreeMap<ImageId, Image>,
+    pub elsewhere: BTreeMap<ContainerId, Elsewhere>,
     pub networks: BTreeMap<NetworkId, Network>,
     pub overlays: BTreeMap<NetworkId, Overlay>,
     pub cluster: Cluster,
@@ -94,6 +99,8 @@ pub async fn run(config: Config, watched: Watched, readings: mpsc::Sender<Readin
             swarm_trouble: None,
             answered_ms: &mut answered_ms,
             latency_ms: 0,
+            nodes: standalone::Nodes::new(),
+            on: BTreeMap::new(),
             status: None,
         };
         let started = Instant::now();
@@ -133,6 +140,9 @@ struct Session<'a> {
     swarm_trouble: Option<String>,
     answered_ms: &'a mut u64,
     latency_ms: u32,
+    /// Of a standalone Swarm, where the engine is its manager, and which container is on which node.
+    nodes: standalone::Nodes,
+    on: BTreeMap<ContainerId, String>,
     /// What was said of it last.
     status: Option<CollectorStatus>,
 }
@@ -195,6 +205,15 @@ impl Session<'_> {
         self.inventory.containers.retain(|id, _| present.contains(id));
         self.inventory.images = client.images().await?;
         self.inventory.networks = client.networks().await?;
+        if self.is_manager() {
+            let asked = self.config.docker.clone();
+            let info = tokio::task::spawn_blocking(move || raw::info(asked.as_ref())).await.ok().flatten();
+            self.nodes = info.map(|info| standalone::nodes(&info)).unwrap_or_default();
+            // Those of single nodes are listed with the node before their name.
+            self.inventory.networks.retain(|_, network| !network.name.contains('/'));
+        }
+        let on = listed.iter().filter_map(|listed| Some((listed.id.clone(), listed.node.clone()?)));
+        self.on = on.collect();
         let differs =
             |summary: &&Listed| self.inventory.containers.get(&summary.id).is_none_or(|known| !summary.agrees(known));
         let (active, rest): (Vec<&Listed>, Vec<&Listed>) = listed.iter().filter(differs).partition(|s| s.is_active());
@@ -245,7 +264,15 @@ impl Session<'_> {
         Ok(0)
     }
 
+    fn is_manager(&self) -> bool {
+        self.inventory.engine.as_ref().is_some_and(standalone::is_manager)
+    }
+
     async fn follow(&mut self, client: &Client, events: &[client::Event]) -> Result<u64, Error> {
+        // On which node a container is, only the list tells.
+        if self.is_manager() {
+            return Ok(self.resync(client).await?.unwrap_or(0));
+        }
         let mut touched: Vec<&ContainerId> = events.iter().filter_map(|e| e.container()).collect();
         touched.sort();
         touched.dedup();
@@ -272,11 +299,20 @@ impl Session<'_> {
 
     /// False where nobody listens any more.
     async fn publish(&mut self, client: &Client, unread: u64) -> bool {
-        let Inventory { engine, containers, images, networks, overlays, cluster } = &mut *self.inventory;
+        let Inventory { engine, containers, images, networks, overlays, cluster, elsewhere: _ } = &mut *self.inventory;
+        let (nodes, on) = (&self.nodes, &self.on);
         network::name_by_id(networks, containers);
-        network::attach(networks, containers);
-        self.watched.replace(containers);
         let used = container::images_in_use(images, containers);
+        let (mut here, mut overlays) = (containers.clone(), overlays.clone());
+        let elsewhere = match on.is_empty() {
+            true => BTreeMap::new(),
+            false => {
+                let own = crate::link::reachable_addresses().unwrap_or_default();
+                standalone::part(&mut here, on, nodes, &own, networks, &mut overlays)
+            }
+        };
+        network::attach(networks, &here);
+        self.watched.replace(&here);
         let name = engine.as_ref().map(|e| format!("{} {}", e.name, e.version)).unwrap_or_default();
         let address = client.address();
         let (state, message) = match (unread, &self.swarm_trouble) {
@@ -298,10 +334,11 @@ impl Session<'_> {
         self.status = Some(status.clone());
         let inventory = Inventory {
             engine: engine.clone(),
-            containers: containers.clone(),
+            containers: here,
+            elsewhere,
             images: used,
             networks: networks.clone(),
-            overlays: overlays.clone(),
+            overlays,
             cluster: cluster.clone(),
         };
         self.readings.send(Reading::Status(Collector::Docker, status)).await.is_ok()

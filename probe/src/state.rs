@@ -107,9 +107,10 @@ fn take(report: &mut Report, told: &mut Told, reading: Reading) {
             attribute(report);
         }
         Reading::Engine(inventory) => {
-            let Inventory { engine, containers, images, networks, overlays, cluster } = *inventory;
+            let Inventory { engine, containers, elsewhere, images, networks, overlays, cluster } = *inventory;
             report.host.engine = engine;
             report.containers = containers;
+            report.elsewhere = elsewhere;
             report.images = images;
             (told.networks, told.overlays) = (networks, overlays);
             told.merge(report);

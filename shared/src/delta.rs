@@ -10,9 +10,9 @@ use crate::id::{
     WeavePeerId,
 };
 use crate::report::{
-    Collector, CollectorStatus, Connection, Container, ContainerMetrics, Flow, FlowKey, Host, HostMetrics, Image, Link,
-    LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Overlay, Paths, Process, ProcessMetrics,
-    Service, Store, SwarmNode, Task, WeaveRouter,
+    Collector, CollectorStatus, Connection, Container, ContainerMetrics, Elsewhere, Flow, FlowKey, Host, HostMetrics,
+    Image, Link, LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Overlay, Paths, Process,
+    ProcessMetrics, Service, Store, SwarmNode, Task, WeaveRouter,
 };
 
 /// Changes of one table. Records travel whole: they rarely change, and a record that is half known helps nobody.
@@ -79,6 +79,8 @@ pub struct Delta {
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub containers: Changes<ContainerId, Container>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub elsewhere: Changes<ContainerId, Elsewhere>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
     pub images: Changes<ImageId, Image>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub networks: Changes<NetworkId, Network>,
@@ -142,6 +144,7 @@ impl Delta {
             collectors,
             processes,
             containers,
+            elsewhere,
             images,
             networks,
             overlays,
@@ -162,6 +165,7 @@ impl Delta {
             && collectors.is_empty()
             && processes.is_empty()
             && containers.is_empty()
+            && elsewhere.is_empty()
             && images.is_empty()
             && networks.is_empty()
             && overlays.is_empty()
@@ -189,6 +193,7 @@ pub fn between(old: &Report, new: &Report) -> Delta {
         collectors: Changes::between(&old.collectors, &new.collectors),
         processes: Changes::between(&old.processes, &new.processes),
         containers: Changes::between(&old.containers, &new.containers),
+        elsewhere: Changes::between(&old.elsewhere, &new.elsewhere),
         images: Changes::between(&old.images, &new.images),
         networks: Changes::between(&old.networks, &new.networks),
         overlays: Changes::between(&old.overlays, &new.overlays),
@@ -218,6 +223,7 @@ pub fn apply(delta: &Delta, report: &mut Report) {
         collectors,
         processes,
         containers,
+        elsewhere,
         images,
         networks,
         overlays,
@@ -240,6 +246,7 @@ pub fn apply(delta: &Delta, report: &mut Report) {
     collectors.apply(&mut report.collectors);
     processes.apply(&mut report.processes);
     containers.apply(&mut report.containers);
+    elsewhere.apply(&mut report.elsewhere);
     images.apply(&mut report.images);
     networks.apply(&mut report.networks);
     overlays.apply(&mut report.overlays);

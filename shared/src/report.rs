@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use collector::{Collector, CollectorState, CollectorStatus, Trouble};
 pub use connection::{Connection, Evidence, Flow, FlowKey, Listener, ListenerKey, Role};
-pub use container::{Container, ContainerMetrics, ContainerState, Endpoint, Health, Image, PortMapping};
+pub use container::{Container, ContainerMetrics, ContainerState, Elsewhere, Endpoint, Health, Image, PortMapping};
 pub use host::{Engine, Host, HostMetrics};
 pub use link::{
     Forwarding, Link, LinkKey, LinkMetrics, Neighbour, NeighbourState, Paths, Route, RouteKind, Rule, Vxlan,
@@ -46,6 +46,8 @@ pub struct Report {
     pub collectors: BTreeMap<Collector, CollectorStatus>,
     pub processes: BTreeMap<ProcessId, Process>,
     pub containers: BTreeMap<ContainerId, Container>,
+    /// On other hosts, where the engine is the manager of a standalone Swarm.
+    pub elsewhere: BTreeMap<ContainerId, Elsewhere>,
     pub images: BTreeMap<ImageId, Image>,
     pub networks: BTreeMap<NetworkId, Network>,
     /// What the engine believes of the overlay networks that it has a part in.

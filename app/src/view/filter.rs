@@ -35,6 +35,10 @@ pub fn judge<'a>(
         Place::Single(_) | Place::Group(_) if variant.kind.is_of_processes() => {
             Verdict { passes: true, needs_connection: variant.options.get("unconnected") == "hide" }
         }
+        Place::Single(Entity::Unprobed(one)) if topology.elsewhere(store, one).is_some() => {
+            let listed = topology.elsewhere(store, one);
+            Verdict { passes: listed.is_some_and(|one| passes(variant, filters, &one.container)), ..always }
+        }
         // That they run is all that is known of them.
         Place::Single(Entity::Unprobed(_)) => {
             let runs = matches!(variant.options.get("stopped"), "running" | "both");

@@ -196,17 +196,49 @@ fn unprobed_summary(store: &Store, topology: &Topology, one: &Unprobed) -> Summa
         networks.push(parent(key.api_id(), &name, "networks"));
         addresses.push(address);
     }
+    let listed = topology.elsewhere(store, one);
+    let container = listed.map(|listed| &listed.container);
+    let place = listed.map_or_else(|| one.vtep.to_string(), |listed| listed.node.clone());
+    let ports = container.into_iter().flat_map(|container| &container.ports);
+    let ports = ports.filter_map(|port| {
+        let (address, published) = port.published?;
+        let published = std::net::SocketAddr::new(address, published);
+        Some(format!("{published}->{}/{}", port.container_port, port.protocol.name()))
+    });
+    let more = container.map(|container| {
+        vec![
+            row("docker_image_name", "Image name", image_group(&container.image_name), 2.0),
+            row("docker_container_command", "Command", container.command.as_str(), 3.0),
+            row("docker_container_state", "State", container.state.name(), 4.0),
+            row("docker_container_ports", "Ports", joined(ports), 8.5),
+        ]
+    });
+    let of_engine = container.into_iter().flat_map(|container| container.endpoints.values());
+    addresses.extend(of_engine.flat_map(|endpoint| endpoint.addresses.iter().copied()));
+    addresses.sort_unstable();
+    addresses.dedup();
     Summary {
         label: one.name.to_string(),
-        label_minor: one.vtep.to_string(),
+        label_minor: place.clone(),
         shape: "hexagon".into(),
         kind: "container".into(),
-        state: "unprobed".into(),
-        metadata: present(vec![
-            row("docker_container_networks", "Networks", joined(networks.iter().map(|n| n.label.as_str())), 7.0),
-            row("docker_container_ips", "IPs", joined(addresses), 8.0),
-            row("container_probe", "Probe", format!("none on its host, {}", one.vtep), 9.0),
-        ]),
+        state: if container.is_some_and(|c| !c.state.is_running()) { "stopped".into() } else { "unprobed".into() },
+        parents: container.and_then(image_parent).into_iter().collect(),
+        metadata: present(
+            more.into_iter()
+                .flatten()
+                .chain([
+                    row(
+                        "docker_container_networks",
+                        "Networks",
+                        joined(networks.iter().map(|n| n.label.as_str())),
+                        7.0,
+                    ),
+                    row("docker_container_ips", "IPs", joined(addresses), 8.0),
+                    row("container_probe", "Probe", format!("none on its host, {place}"), 9.0),
+                ])
+                .collect(),
+        ),
         networks,
         ..Summary::default()
     }

@@ -6,6 +6,7 @@ use shared::view::TopologyInfo;
 use super::icon::{self, Icon};
 use crate::app::Page;
 use crate::route::Mode;
+use crate::text;
 
 /// Groups of the rail, and which topologies stand in each; one that no group names stands under "More".
 const GROUPS: [(&str, &[&str]); 3] = [
@@ -94,7 +95,7 @@ fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
         >
             {(!child).then(|| view! { <Icon name=icon/> })}
             <span class="name">{info.name.clone()}</span>
-            <span class="count">{info.stats.nonpseudo_node_count}</span>
+            <span class="count">{text::grouped(info.stats.nonpseudo_node_count as usize)}</span>
         </button>
     }
 }

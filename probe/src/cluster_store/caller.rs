@@ -13,7 +13,7 @@ use super::address::Access;
 /// Of one call. A member is asked at most four times.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// More of an answer is not read: it is an error then, since half of it would look like all.
-pub const ANSWER_MAX: u64 = 16 << 20;
+const ANSWER_MAX: u64 = 16 << 20;
 
 pub struct Caller {
     agent: ureq::Agent,

@@ -300,6 +300,7 @@ fn engine(version: SystemVersion, info: SystemInfo) -> Engine {
     Engine {
         name: match component {
             Some(component) if component.name.contains("Podman") => "Podman".to_owned(),
+            _ if version.version.as_deref().is_some_and(|v| v.starts_with("swarm/")) => "Standalone Swarm".to_owned(),
             _ => "Docker Engine".to_owned(),
         },
         version: version.version.unwrap_or_default(),

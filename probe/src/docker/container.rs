@@ -11,11 +11,15 @@ use shared::addr::Protocol;
 use shared::id::{ContainerId, ImageId};
 use shared::report::{Container, ContainerState, Endpoint, Health, Image, PortMapping};
 
+use super::standalone;
+
 /// An entry of the list of containers: enough to see whether one changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
     pub id: ContainerId,
     pub name: String,
+    /// Where the manager of a standalone Swarm lists it.
+    pub node: Option<String>,
     pub state: String,
     networks: BTreeSet<String>,
     healthy: Option<bool>,
@@ -25,9 +29,15 @@ impl Listed {
     pub fn from_answer(answer: ContainerSummary) -> Option<Self> {
         let status = answer.status.unwrap_or_default();
         let settings = answer.network_settings.unwrap_or_default();
+        let names = answer.names.unwrap_or_default();
+        let (node, name) = match standalone::name_of(&names) {
+            Some((node, name)) => (Some(node.to_owned()), name.to_owned()),
+            None => (None, names.first().map(|n| n.trim_start_matches('/').to_owned())?),
+        };
         Some(Self {
             id: answer.id?.into(),
-            name: answer.names.unwrap_or_default().first().map(|n| n.trim_start_matches('/').to_owned())?,
+            name,
+            node,
             state: answer.state.map(|s| s.to_string()).unwrap_or_default(),
             networks: settings.networks.unwrap_or_default().into_keys().collect(),
             healthy: status.contains("healthy").then(|| !status.contains("unhealthy")),

@@ -41,6 +41,17 @@ pub struct Container {
     pub memory_limit_bytes: Option<u64>,
 }
 
+/// A container on another host than the one that reports it, which heard of it from the manager of a standalone Swarm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Elsewhere {
+    /// The name of its host's engine there.
+    pub node: String,
+    /// Of that engine; none where its name leads to none.
+    pub address: Option<IpAddr>,
+    pub container: Container,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerState {

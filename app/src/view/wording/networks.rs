@@ -13,6 +13,7 @@ use super::{joined, plural, present, row, typed};
 use crate::store::{HostState, Store};
 use crate::topology::NetworkKey;
 use crate::topology::interfaces::of_namespace;
+use crate::view::place::stack;
 
 /// Somebody in a network.
 #[derive(Default)]
@@ -70,6 +71,7 @@ pub fn rows(store: &Store, key: &NetworkKey, holders: &[HostId]) -> Vec<Row> {
         ),
         row("network_hosts", "Hosts", joined(hosts), 7.0),
         row("network_kept_by", "Kept by", kept_by(store, record, holders), 7.2),
+        row("network_stack", "Stack", stack(&record.labels).unwrap_or_default(), 7.4),
         row("network_vni", "VNI", joined(vnis), 7.5),
         Row { truncate: 12, ..row("network_id", "ID", key.id().to_string(), 8.0) },
     ])
