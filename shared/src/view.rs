@@ -215,7 +215,7 @@ pub struct EdgePath {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PathHop {
-    /// In the topology `interfaces`.
+    /// In the topology `interfaces`; without an id where that does not have it.
     pub node: Parent,
     /// Whose it is, and on which host.
     pub of: String,

@@ -1,11 +1,10 @@
 //! Other container engines than the installed Docker: what runs there, on which networks, and who talks to whom.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use scope_tests::api::{container_edges, get, labels, node, row, view};
 use scope_tests::eventually;
-use scope_tests::testbed::{Testbed, text};
+use scope_tests::testbed::{Testbed, program, text};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,11 +53,7 @@ fn network_of(base: &str, source: &str) -> Option<String> {
 
 #[test]
 fn docker_engine_26_is_read_as_20_is() {
-    let dockerd = std::env::var_os("SCOPE_NEWER_DOCKERD").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/engine-trixie/root/usr/sbin/dockerd")),
-        PathBuf::from,
-    );
-    let testbed = Testbed::up_with_engine(&dockerd, 2);
+    let testbed = Testbed::up_with_engine(&program("SCOPE_NEWER_DOCKERD"), 2);
     let app = testbed.address(1);
     testbed.launch(1, &["--window", "4s"]);
     testbed.launch(2, &["--probe-only", &app]);

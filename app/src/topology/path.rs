@@ -30,7 +30,14 @@ const DEPTH_MAX: usize = 12;
 
 /// Empty where an end is not on a host with a probe, or its interfaces are not known.
 pub fn path(store: &Store, from: &Entity, to: &Entity, network: Option<&NetworkKey>) -> Vec<Hop> {
-    let (Some(here), Some(there)) = (down(store, from, network), down(store, to, network)) else { return Vec::new() };
+    let (Some(caller), Some(callee)) = (place(store, from, network), place(store, to, network)) else {
+        return Vec::new();
+    };
+    // What a namespace says to itself it says over its loopback, whatever address it uses.
+    if (caller.host, caller.namespace) == (callee.host, callee.namespace) {
+        return loopback(store, &caller).into_iter().collect();
+    }
+    let (Some(here), Some(there)) = (down(store, &caller), down(store, &callee)) else { return Vec::new() };
     // Where the two meet on one host, the way need not lead any deeper.
     let meeting =
         here.iter().position(|hop| there.iter().any(|other| (other.host, other.link) == (hop.host, hop.link)));
@@ -65,11 +72,17 @@ fn link_of<'a>(store: &'a Store, hop: &Hop) -> Option<&'a Link> {
     store.hosts.get(&hop.host)?.report.links.get(&hop.link)
 }
 
+fn loopback(store: &Store, at: &At) -> Option<Hop> {
+    let host = store.hosts.get(&at.host)?;
+    let (link, _) = of_namespace(host, at.namespace).find(|(_, link)| link.kind == "loopback")?;
+    Some(Hop { host: at.host, link: *link, onward: None })
+}
+
 /// From an end's interface to the device that its host sends by.
-fn down(store: &Store, end: &Entity, network: Option<&NetworkKey>) -> Option<Vec<Hop>> {
-    let (id, namespace, addresses) = place(store, end, network)?;
+fn down(store: &Store, at: &At) -> Option<Vec<Hop>> {
+    let id = at.host;
     let host = store.hosts.get(&id)?;
-    let mut link = start(host, namespace, &addresses)?;
+    let mut link = start(host, at.namespace, &at.addresses)?;
     let mut way: Vec<Hop> = Vec::new();
     while way.len() < DEPTH_MAX && !way.iter().any(|hop| hop.link == link) {
         let next = below(host, link, way.last().map(|hop| hop.link));
@@ -83,8 +96,15 @@ fn down(store: &Store, end: &Entity, network: Option<&NetworkKey>) -> Option<Vec
     Some(way)
 }
 
-/// In which namespace an end is, with the addresses that it has in the network.
-fn place(store: &Store, end: &Entity, network: Option<&NetworkKey>) -> Option<(HostId, NetNsId, Vec<IpAddr>)> {
+/// Where an end is.
+struct At {
+    host: HostId,
+    namespace: NetNsId,
+    /// That it has in the network.
+    addresses: Vec<IpAddr>,
+}
+
+fn place(store: &Store, end: &Entity, network: Option<&NetworkKey>) -> Option<At> {
     let (id, namespace) = match end {
         Entity::Host(id) => (*id, host_namespace(store.hosts.get(id)?)?),
         Entity::Process(id, process) => (*id, store.hosts.get(id)?.report.processes.get(process)?.namespace?),
@@ -95,7 +115,8 @@ fn place(store: &Store, end: &Entity, network: Option<&NetworkKey>) -> Option<(H
     let endpoints = containers.filter(|c| c.namespace == Some(namespace)).flat_map(|c| c.endpoints.values());
     let is_meant =
         |known: &&shared::report::Endpoint| network.is_some_and(|key| known.network.as_ref() == Some(key.id()));
-    Some((id, namespace, endpoints.filter(is_meant).flat_map(|e| e.addresses.iter().copied()).collect()))
+    let addresses = endpoints.filter(is_meant).flat_map(|e| e.addresses.iter().copied()).collect();
+    Some(At { host: id, namespace, addresses })
 }
 
 fn start(host: &HostState, namespace: NetNsId, addresses: &[IpAddr]) -> Option<LinkKey> {
@@ -138,4 +159,79 @@ fn below(host: &HostState, key: LinkKey, from: Option<LinkKey>) -> Option<(LinkK
         return way.or_else(|| device().map(|(key, _)| *key)).map(|way| (way, Medium::Route));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Session;
+    use shared::Report;
+    use shared::id::{ContainerId, InstanceId};
+    use shared::report::{Container, Namespace};
+    use shared::wire::{Hello, Stamp};
+
+    /// Two containers on a bridge of their host, `a` and `b`.
+    fn store() -> (Store, HostId) {
+        let mut report = Report::default();
+        let key = |namespace: u32, index: u32| LinkKey { namespace: NetNsId(namespace), index };
+        let link = |name: &str, kind: &str| Link { name: name.into(), kind: kind.into(), up: true, ..Link::default() };
+        report.namespaces.insert(NetNsId(1), Namespace { inode: 1, is_host: true, ..Namespace::default() });
+        let addresses = vec!["172.18.0.1/16".parse().unwrap()];
+        report.links.insert(key(1, 3), Link { addresses, ..link("br-lan", "bridge") });
+        for (n, name) in [(0, "a"), (1, "b")] {
+            let (inside, port) = (key(2 + n, 2), key(1, 10 + n));
+            let addresses = vec![format!("172.18.0.{}/16", 2 + n).parse().unwrap()];
+            report.links.insert(key(2 + n, 1), link("lo", "loopback"));
+            report.links.insert(inside, Link { peer: Some(port), addresses, ..link("eth0", "veth") });
+            report
+                .links
+                .insert(port, Link { peer: Some(inside), master: Some(3), ..link(&format!("veth-{name}"), "veth") });
+            let container = Container { namespace: Some(NetNsId(2 + n)), ..Container::default() };
+            report.containers.insert(name.into(), container);
+        }
+        let hello = Hello {
+            host: HostId(uuid::Uuid::nil()),
+            instance: InstanceId(uuid::Uuid::nil()),
+            hostname: "h".into(),
+            scope_version: String::new(),
+            token: String::new(),
+            capabilities: Vec::new(),
+            publish_interval_ms: 1000,
+        };
+        let mut store = Store::default();
+        store.open(&hello, Session(1), 0);
+        store.snapshot(hello.host, Session(1), 1, Stamp::default(), report, 0).unwrap();
+        (store, hello.host)
+    }
+
+    /// `eth0 -veth-> …` between two containers.
+    fn check(from: &str, to: &str, expect: &str) {
+        let (store, host) = store();
+        let end = |name: &str| Entity::Container(host, ContainerId::from(name));
+        let way = path(&store, &end(from), &end(to), None);
+        let told: Vec<String> = way
+            .iter()
+            .map(|hop| {
+                let name = &store.hosts[&host].report.links[&hop.link].name;
+                match &hop.onward {
+                    None => name.clone(),
+                    Some(Onward::By(medium)) => format!("{name} -{}->", medium.name()),
+                    Some(Onward::Network) => format!("{name} -network->"),
+                }
+            })
+            .collect();
+        assert_eq!(told.join(" "), expect);
+    }
+
+    #[test]
+    fn on_one_host_the_way_turns_at_the_bridge() {
+        check("a", "b", "eth0 -veth-> veth-a -bridge-> br-lan -bridge-> veth-b -veth-> eth0");
+        check("b", "a", "eth0 -veth-> veth-b -bridge-> br-lan -bridge-> veth-a -veth-> eth0");
+    }
+
+    #[test]
+    fn what_a_namespace_says_to_itself_goes_over_its_loopback() {
+        check("a", "a", "lo");
+        check("a", "gone", "");
+    }
 }

@@ -8,6 +8,7 @@ use super::live::View;
 use super::place::{Place, api_id};
 use super::{Kind, summary};
 use crate::store::Store;
+use crate::topology::interfaces::is_shown;
 use crate::topology::path::{Hop, Onward, path};
 use crate::topology::{Entity, Topology};
 
@@ -41,11 +42,13 @@ fn edge_id(source: &str, target: &str, edge: &Edge) -> String {
 }
 
 fn in_words(hop: &Hop, topology: &Topology, store: &Store) -> Option<PathHop> {
+    let link = store.hosts.get(&hop.host)?.report.links.get(&hop.link)?;
     let place = Place::Single(Entity::Interface(hop.host, hop.link));
     let summary = summary::render(Kind::Interfaces, &place, &BTreeSet::new(), topology, store)?;
     Some(PathHop {
         node: Parent {
-            id: api_id(Kind::Interfaces, &place, store)?,
+            // Loopback stands in no view.
+            id: if is_shown(link) { api_id(Kind::Interfaces, &place, store)? } else { String::new() },
             label: summary.label,
             topology_id: Kind::Interfaces.id().into(),
         },

@@ -295,7 +295,7 @@ fn OnTheWay() -> impl IntoView {
                 let trouble = (!hop.state.is_empty()).then(|| view! { <span class="trouble">{hop.state}</span> });
                 view! {
                     <li>
-                        <button class="hop" on:click=go>{hop.node.label}</button>" "
+                        <button class="hop" disabled=hop.node.id.is_empty() on:click=go>{hop.node.label}</button>" "
                         <span class="minor">{hop.of}</span>{trouble}
                         {onward(&hop.onward).map(|words| view! { <span class="onward">{words}</span> })}
                     </li>
