@@ -27,9 +27,10 @@ use crate::topology::interfaces::overlay_of;
 use crate::topology::{Entity, Topology};
 use ledger::Ledger;
 
-/// Control plane and kernel are read every few seconds, each by itself: what differs for so long was read anew on both
-/// sides. Milliseconds.
-const TWO_PASSES_MS: u64 = 4_500;
+/// Control plane and kernel are read every few seconds, each by itself: what still differs when both were read anew does
+/// not come from the one being read before the other. Of a probe that does not tell when it reads, so long is waited.
+/// Milliseconds.
+const TWO_PASSES_MS: u64 = 8_000;
 /// Long enough for an engine that is restarted, or a device that is being made.
 const A_MOMENT_MS: u64 = 2_000;
 
@@ -74,6 +75,8 @@ pub struct Suspicion {
     pub because: Vec<String>,
     /// For how long it must be seen before it counts.
     pub patience_ms: u64,
+    /// Rather than that, until its host's links and what its engine believes were both read again.
+    pub until_read_again: bool,
 }
 
 impl Suspicion {
@@ -89,6 +92,7 @@ impl Suspicion {
             advice: "",
             because: Vec::new(),
             patience_ms: TWO_PASSES_MS,
+            until_read_again: true,
         }
     }
 
@@ -115,7 +119,7 @@ impl Suspicion {
     }
 
     fn after(self, patience_ms: u64) -> Self {
-        Self { patience_ms, ..self }
+        Self { patience_ms, until_read_again: false, ..self }
     }
 }
 
@@ -206,7 +210,11 @@ impl Diagnosis {
         }
         let found = self.by_host.values().chain(self.by_overlay.values()).flatten();
         let found = found.chain(&self.by_swarms).chain(&self.by_stores);
-        let news = self.ledger.take(found, now);
+        let read_again = |id| {
+            let host = store.hosts.get(&id)?;
+            Some(host.began_ms(Collector::Link)?.min(host.began_ms(Collector::Docker)?))
+        };
+        let news = self.ledger.take(found, read_again, now);
         if news {
             self.ledger.name(store, topology);
         }

@@ -6,7 +6,7 @@ use foldhash::HashMap;
 use shared::Report;
 use shared::delta::{self, Delta};
 use shared::id::{ContainerId, HostId, InstanceId, ProcessId};
-use shared::report::{ContainerMetrics, HostMetrics, ProcessMetrics};
+use shared::report::{Collector, ContainerMetrics, HostMetrics, ProcessMetrics};
 use shared::wire::{Hello, Stamp};
 
 use crate::config::Patience;
@@ -176,6 +176,12 @@ impl Store {
 }
 
 impl HostState {
+    /// When the last reading of a source began, by the app's steady clock; none where the probe does not tell.
+    pub fn began_ms(&self, collector: Collector) -> Option<u64> {
+        let boot_ms = self.report.metrics.read_ms.get(&collector)?;
+        u64::try_from(boot_ms.cast_signed() + self.offset_min_ms?).ok()
+    }
+
     fn heard(&mut self, at: Stamp, change: &Delta, now_ms: u64) {
         self.last_seen_ms = now_ms;
         let offset = now_ms.cast_signed() - at.boot_ms.cast_signed();

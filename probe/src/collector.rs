@@ -53,6 +53,12 @@ pub fn failed(message: String) -> CollectorStatus {
     CollectorStatus { state: CollectorState::Failed, message, ..CollectorStatus::default() }
 }
 
+/// Milliseconds since the host was booted, the time that it slept among them.
+pub fn boot_ms() -> u64 {
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    boot.tv_sec.cast_unsigned() * 1000 + boot.tv_nsec.cast_unsigned() / 1_000_000
+}
+
 /// Milliseconds since the epoch, as the host's clock has it.
 pub fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

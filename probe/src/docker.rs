@@ -183,7 +183,15 @@ impl Session<'_> {
                     Some(count) => unread = count,
                     None => return Ok(()),
                 },
-                seen = swarm.next() => news = self.take_swarm(seen.ok_or(Error::EventsEnded)??),
+                seen = swarm.next() => {
+                    let seen = seen.ok_or(Error::EventsEnded)??;
+                    let began = Reading::Began(Collector::Docker, seen.began_ms);
+                    news = false;
+                    let published = !self.take_swarm(seen) || self.publish(&client, unread).await;
+                    if !published || self.readings.send(began).await.is_err() {
+                        return Ok(());
+                    }
+                }
                 _ = ping.tick() => {
                     let asked = Instant::now();
                     client.ping().await?;
@@ -231,7 +239,7 @@ impl Session<'_> {
 
     /// Whether anything is new. A manager that cannot tell of its swarm, as when most managers are gone, is no engine
     /// that fails: what was known stays, and the reason is said.
-    fn take_swarm(&mut self, Seen { overlays, member, cluster }: Seen) -> bool {
+    fn take_swarm(&mut self, Seen { overlays, member, cluster, began_ms: _ }: Seen) -> bool {
         let (cluster, trouble) = match cluster {
             Ok(cluster) => (cluster, None),
             Err(error) => (self.inventory.cluster.clone(), Some(error.to_string())),

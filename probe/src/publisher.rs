@@ -21,6 +21,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::collector::boot_ms;
 use crate::config::{Config, Target};
 use crate::identity::Identity;
 use crate::target::Claims;
@@ -254,7 +255,5 @@ impl Link {
 
 fn stamp() -> Stamp {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let boot_ms = boot.tv_sec.cast_unsigned() * 1000 + boot.tv_nsec.cast_unsigned() / 1_000_000;
-    Stamp { boot_ms, wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
+    Stamp { boot_ms: boot_ms(), wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
 }

@@ -32,6 +32,8 @@ pub enum Reading {
     },
     Links(BTreeMap<LinkKey, Link>, BTreeMap<NetNsId, Paths>),
     LinkMetrics(BTreeMap<LinkKey, LinkMetrics>),
+    /// When a reading of the source began, by the boot clock; after what it read.
+    Began(Collector, u64),
     Engine(Box<Inventory>),
     Weave(BTreeMap<WeavePeerId, WeaveRouter>),
     Store(Box<cluster_store::Known>),
@@ -95,6 +97,9 @@ fn take(report: &mut Report, told: &mut Told, reading: Reading) {
             }
         }
         Reading::LinkMetrics(metrics) => report.metrics.links = metrics,
+        Reading::Began(collector, boot_ms) => {
+            report.metrics.read_ms.insert(collector, boot_ms);
+        }
         Reading::Weave(routers) => {
             report.weave = routers;
             told.merge(report);

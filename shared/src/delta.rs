@@ -123,12 +123,14 @@ pub struct MetricsDelta {
     pub processes: Changes<ProcessId, ProcessMetrics>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub links: Changes<LinkKey, LinkMetrics>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub read_ms: Changes<Collector, u64>,
 }
 
 impl MetricsDelta {
     pub fn is_empty(&self) -> bool {
-        let Self { host, containers, processes, links } = self;
-        host.is_none() && containers.is_empty() && processes.is_empty() && links.is_empty()
+        let Self { host, containers, processes, links, read_ms } = self;
+        host.is_none() && containers.is_empty() && processes.is_empty() && links.is_empty() && read_ms.is_empty()
     }
 }
 
@@ -213,6 +215,7 @@ pub fn between(old: &Report, new: &Report) -> Delta {
             containers: Changes::between(&old.metrics.containers, &new.metrics.containers),
             processes: Changes::between(&old.metrics.processes, &new.metrics.processes),
             links: Changes::between(&old.metrics.links, &new.metrics.links),
+            read_ms: Changes::between(&old.metrics.read_ms, &new.metrics.read_ms),
         },
     }
 }
@@ -261,15 +264,21 @@ pub fn apply(delta: &Delta, report: &mut Report) {
     listeners.apply(&mut report.listeners);
     connections.apply(&mut report.connections);
     flows.apply(&mut report.flows);
-    let MetricsDelta { host, containers, processes, links } = metrics;
-    let Metrics { host: host_now, containers: containers_now, processes: processes_now, links: links_now } =
-        &mut report.metrics;
+    let MetricsDelta { host, containers, processes, links, read_ms } = metrics;
+    let Metrics {
+        host: host_now,
+        containers: containers_now,
+        processes: processes_now,
+        links: links_now,
+        read_ms: read_now,
+    } = &mut report.metrics;
     if host.is_some() {
         *host_now = *host;
     }
     containers.apply(containers_now);
     processes.apply(processes_now);
     links.apply(links_now);
+    read_ms.apply(read_now);
 }
 
 #[cfg(test)]

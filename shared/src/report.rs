@@ -78,4 +78,7 @@ pub struct Metrics {
     pub processes: BTreeMap<ProcessId, ProcessMetrics>,
     /// Of links that carry something.
     pub links: BTreeMap<LinkKey, LinkMetrics>,
+    /// When the last reading of a source began whose result is in the report, by the host's boot clock, milliseconds. Of
+    /// those that are read again and again: links, and what the engine believes of overlays.
+    pub read_ms: BTreeMap<Collector, u64>,
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use shared::id::HostId;
 use shared::view::{self, Finding, FindingCount};
 
 use super::{Severity, Suspicion};
@@ -16,6 +17,9 @@ use crate::view::{Kind, summary};
 /// What was cleared is told for so long, milliseconds, and so much of it at most.
 const CLEARED_FOR_MS: u64 = 3_600_000;
 const CLEARED_MAX: usize = 200;
+
+/// An engine tells of a member a moment before it writes the entries for it.
+const SETTLE_MS: u64 = 500;
 
 #[derive(Default)]
 pub struct Ledger {
@@ -38,8 +42,14 @@ struct Entry {
 }
 
 impl Ledger {
-    /// Takes what is suspected now; true where an answer would read differently.
-    pub fn take<'a>(&mut self, found: impl Iterator<Item = &'a Suspicion>, now: Now) -> bool {
+    /// Takes what is suspected now; true where an answer would read differently. `read_again` tells of a host when the
+    /// earlier of its two sides' last readings began, by the steady clock.
+    pub fn take<'a>(
+        &mut self,
+        found: impl Iterator<Item = &'a Suspicion>,
+        read_again: impl Fn(HostId) -> Option<u64>,
+        now: Now,
+    ) -> bool {
         let now_ms = now.steady_ms;
         let found: BTreeMap<&str, &Suspicion> = found.map(|suspicion| (&*suspicion.id, suspicion)).collect();
         let mut news = false;
@@ -68,7 +78,12 @@ impl Ledger {
             }
             let since = *self.suspected.entry(suspicion.id.clone()).or_insert(now_ms);
             let cause_is_told = because.is_none_or(|cause| self.open.contains_key(cause));
-            if now_ms.saturating_sub(since) >= suspicion.patience_ms && cause_is_told {
+            let read = suspicion.host.filter(|_| suspicion.until_read_again).and_then(&read_again);
+            let lasts = match read {
+                Some(began) => began >= since + SETTLE_MS,
+                None => now_ms.saturating_sub(since) >= suspicion.patience_ms,
+            };
+            if lasts && cause_is_told {
                 self.cleared.remove(&suspicion.id);
                 let entry = Entry {
                     what: suspicion.clone(),
@@ -219,22 +234,33 @@ mod tests {
     fn what_ends_before_its_time_is_no_finding() {
         let mut ledger = Ledger::default();
         let brief = [suspicion("a", &[])];
-        assert!(!ledger.take(brief.iter(), at(0)));
-        assert!(!ledger.take(brief.iter(), at(999)));
-        assert!(!ledger.take([].iter(), at(1_000)));
-        assert!(!ledger.take(brief.iter(), at(1_001)), "the time counts anew");
+        assert!(!ledger.take(brief.iter(), |_| None, at(0)));
+        assert!(!ledger.take(brief.iter(), |_| None, at(999)));
+        assert!(!ledger.take([].iter(), |_| None, at(1_000)));
+        assert!(!ledger.take(brief.iter(), |_| None, at(1_001)), "the time counts anew");
         assert!(ledger.findings(at(1_001)).is_empty());
+    }
+
+    #[test]
+    fn where_two_sides_differ_it_counts_once_both_were_read_again() {
+        let host = HostId(uuid::Uuid::nil());
+        let what = Suspicion::new("a".into(), "test", Entity::Host(host), String::new()).on(host);
+        let mut ledger = Ledger::default();
+        let mut take = |began: u64, now| ledger.take([what.clone()].iter(), |_| Some(began), at(now));
+        assert!(!take(900, 1_000));
+        assert!(!take(1_400, 30_000), "however long the next reading takes: one side was read as the other changed");
+        assert!(take(1_500, 30_100));
     }
 
     #[test]
     fn what_lasts_is_open_until_nobody_suspects_it() {
         let mut ledger = Ledger::default();
         let lasting = [suspicion("a", &[])];
-        ledger.take(lasting.iter(), at(0));
-        assert!(ledger.take(lasting.iter(), at(1_000)));
-        assert!(!ledger.take(lasting.iter(), at(2_000)), "no news while it stays the same");
+        ledger.take(lasting.iter(), |_| None, at(0));
+        assert!(ledger.take(lasting.iter(), |_| None, at(1_000)));
+        assert!(!ledger.take(lasting.iter(), |_| None, at(2_000)), "no news while it stays the same");
         assert_eq!((ledger.count().failing, ledger.count().warning), (1, 0));
-        assert!(ledger.take([].iter(), at(3_000)));
+        assert!(ledger.take([].iter(), |_| None, at(3_000)));
         assert_eq!(ledger.count().failing, 0);
         let told = ledger.findings(at(3_000));
         assert_eq!((told.len(), told[0].state.as_str()), (1, "cleared"));
@@ -242,7 +268,7 @@ mod tests {
             (told[0].first_seen.as_str(), told[0].last_seen.as_str()),
             ("1970-01-01T00:00:00Z", "1970-01-01T00:00:03Z")
         );
-        assert!(ledger.take([].iter(), at(3_000 + CLEARED_FOR_MS)), "and is forgotten at last");
+        assert!(ledger.take([].iter(), |_| None, at(3_000 + CLEARED_FOR_MS)), "and is forgotten at last");
         assert!(ledger.findings(at(0)).is_empty());
     }
 
@@ -250,15 +276,15 @@ mod tests {
     fn what_follows_from_another_hangs_under_it_and_is_not_counted() {
         let mut ledger = Ledger::default();
         let first = [suspicion("b", &["unknown", "c"])];
-        ledger.take(first.iter(), at(0));
+        ledger.take(first.iter(), |_| None, at(0));
         let both = [suspicion("b", &["unknown", "c"]), suspicion("c", &[])];
-        ledger.take(both.iter(), at(900));
-        ledger.take(both.iter(), at(1_100));
+        ledger.take(both.iter(), |_| None, at(900));
+        ledger.take(both.iter(), |_| None, at(1_100));
         assert!(open(&ledger).is_empty(), "it waits for its cause, which is suspected for less than its time");
-        ledger.take(both.iter(), at(1_900));
+        ledger.take(both.iter(), |_| None, at(1_900));
         assert_eq!(open(&ledger), [("c".into(), None), ("b".into(), Some("c".into()))]);
         assert_eq!(ledger.count().failing, 1);
-        ledger.take(first.iter(), at(2_000));
+        ledger.take(first.iter(), |_| None, at(2_000));
         assert_eq!(open(&ledger), [("b".into(), None)], "it stands by itself when the cause is mended");
     }
 
@@ -267,9 +293,9 @@ mod tests {
         let mut ledger = Ledger::default();
         for n in 0..CLEARED_MAX as u64 + 50 {
             let one = [suspicion(&format!("{n:04}"), &[]).after(0)];
-            ledger.take(one.iter(), at(n));
+            ledger.take(one.iter(), |_| None, at(n));
         }
-        ledger.take([].iter(), at(1_000));
+        ledger.take([].iter(), |_| None, at(1_000));
         let told = ledger.findings(at(1_000));
         assert_eq!(told.len(), CLEARED_MAX);
         assert!(told.iter().all(|finding| finding.id.as_str() >= "0050"), "the oldest go first");

@@ -21,6 +21,7 @@ use tracing::debug;
 use super::container::{self, Listed};
 use super::swarm::{self, Cluster, Seen};
 use super::{network, overlay};
+use crate::collector::boot_ms;
 use crate::config::DockerEndpoint;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -218,6 +219,7 @@ impl Client {
     }
 
     async fn read_swarm(&self) -> Result<Seen, Error> {
+        let began_ms = boot_ms();
         let info = self.call("info", self.docker.info()).await?;
         let member = info.swarm.and_then(swarm::member);
         let cluster = match member.as_ref().is_some_and(|member| member.is_manager) {
@@ -225,7 +227,7 @@ impl Client {
             false => Ok(Cluster::default()),
         };
         let overlays = self.overlays().await?;
-        Ok(Seen { overlays, member, cluster })
+        Ok(Seen { began_ms, overlays, member, cluster })
     }
 
     async fn overlays(&self) -> Result<BTreeMap<NetworkId, Overlay>, Error> {

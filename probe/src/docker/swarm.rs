@@ -20,6 +20,8 @@ pub struct Cluster {
 /// One reading: the engine's own part, what it believes of the overlays that it has a part in, and what it knows of the
 /// whole, or why it does not tell.
 pub struct Seen {
+    /// When it was begun to look, by the boot clock.
+    pub began_ms: u64,
     pub overlays: BTreeMap<NetworkId, Overlay>,
     pub member: Option<SwarmMember>,
     pub cluster: Result<Cluster, super::client::Error>,

@@ -12,7 +12,7 @@ use shared::report::{Collector, Link, LinkKey, LinkMetrics, Paths};
 use super::interface::{Counters, Interface};
 use super::monitor::Monitor;
 use super::{address, forwarding, interface, neighbour, peer, route, rule};
-use crate::collector::{Closed, Outlet, degraded, failed, ok};
+use crate::collector::{Closed, Outlet, boot_ms, degraded, failed, ok};
 use crate::host::per_second;
 use crate::netlink::{Attributes, Family, Socket, attribute, number};
 use crate::netns::{Namespaces, is_gone};
@@ -62,6 +62,7 @@ impl Reader {
     }
 
     pub fn read(&mut self, namespaces: &Namespaces, at_s: f64, outlet: &mut Outlet) -> Result<(), Closed> {
+        let began = boot_ms();
         let mut interfaces = BTreeMap::new();
         let mut paths = BTreeMap::new();
         let (mut read, mut refused) = (0, None);
@@ -105,7 +106,8 @@ impl Reader {
             (self.links, self.paths) = (links.clone(), paths.clone());
             outlet.send(Reading::Links(links, paths))?;
         }
-        outlet.send(Reading::LinkMetrics(metrics))
+        outlet.send(Reading::LinkMetrics(metrics))?;
+        outlet.send(Reading::Began(Collector::Link, began))
     }
 
     fn join(&mut self, interfaces: &BTreeMap<LinkKey, Interface>, namespaces: &Namespaces) -> BTreeMap<LinkKey, Link> {
