@@ -175,6 +175,26 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+impl Store {
+    /// That holds what one host reports.
+    pub fn holding(report: Report) -> (Self, HostId) {
+        let hello = Hello {
+            host: HostId(uuid::Uuid::nil()),
+            instance: InstanceId(uuid::Uuid::nil()),
+            hostname: "h".into(),
+            scope_version: String::new(),
+            token: String::new(),
+            capabilities: Vec::new(),
+            publish_interval_ms: 1000,
+        };
+        let mut store = Self::default();
+        store.open(&hello, Session(1), 0);
+        store.snapshot(hello.host, Session(1), 1, Stamp::default(), report, 0).expect("the host's own session");
+        (store, hello.host)
+    }
+}
+
 impl HostState {
     /// When the last reading of a source began, by the app's steady clock; none where the probe does not tell.
     pub fn began_ms(&self, collector: Collector) -> Option<u64> {

@@ -151,29 +151,16 @@ fn fault(info: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Session, Store};
+    use crate::store::Store;
     use shared::Report;
-    use shared::id::InstanceId;
     use shared::report::{WeaveOwner, WeaveRouter};
-    use shared::wire::{Hello, Stamp};
 
     /// Kinds that a router's word leads to, each with whether it follows from another.
     fn check(router: WeaveRouter, expect: &[(&str, bool)]) {
         let mut report = Report::default();
         report.weave.insert("de:ad:be:ef:00:01".into(), router);
-        let hello = Hello {
-            host: HostId(uuid::Uuid::nil()),
-            instance: InstanceId(uuid::Uuid::nil()),
-            hostname: "h1".into(),
-            scope_version: String::new(),
-            token: String::new(),
-            capabilities: Vec::new(),
-            publish_interval_ms: 1000,
-        };
-        let mut store = Store::default();
-        store.open(&hello, Session(1), 0);
-        store.snapshot(hello.host, Session(1), 1, Stamp::default(), report, 0).unwrap();
-        let found = audit(hello.host, &store.hosts[&hello.host]);
+        let (store, host) = Store::holding(report);
+        let found = audit(host, &store.hosts[&host]);
         let found: Vec<(&str, bool)> = found.iter().map(|s| (s.kind, !s.because.is_empty())).collect();
         assert_eq!(found, expect);
     }

@@ -164,11 +164,9 @@ fn below(host: &HostState, key: LinkKey, from: Option<LinkKey>) -> Option<(LinkK
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Session;
     use shared::Report;
-    use shared::id::{ContainerId, InstanceId};
+    use shared::id::ContainerId;
     use shared::report::{Container, Namespace};
-    use shared::wire::{Hello, Stamp};
 
     /// Two containers on a bridge of their host, `a` and `b`.
     fn store() -> (Store, HostId) {
@@ -189,19 +187,8 @@ mod tests {
             let container = Container { namespace: Some(NetNsId(2 + n)), ..Container::default() };
             report.containers.insert(name.into(), container);
         }
-        let hello = Hello {
-            host: HostId(uuid::Uuid::nil()),
-            instance: InstanceId(uuid::Uuid::nil()),
-            hostname: "h".into(),
-            scope_version: String::new(),
-            token: String::new(),
-            capabilities: Vec::new(),
-            publish_interval_ms: 1000,
-        };
-        let mut store = Store::default();
-        store.open(&hello, Session(1), 0);
-        store.snapshot(hello.host, Session(1), 1, Stamp::default(), report, 0).unwrap();
-        (store, hello.host)
+        let (store, host) = Store::holding(report);
+        (store, host)
     }
 
     /// `eth0 -veth-> …` between two containers.

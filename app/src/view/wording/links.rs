@@ -265,11 +265,9 @@ pub fn namespace_name(host: &HostState, id: NetNsId) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Session, Store};
+    use crate::store::Store;
     use shared::Report;
-    use shared::id::{HostId, InstanceId};
     use shared::report::{Container, Namespace, Neighbour, Network, Route};
-    use shared::wire::{Hello, Stamp};
 
     const HOST: NetNsId = NetNsId(1);
     const WEB: NetNsId = NetNsId(2);
@@ -329,19 +327,8 @@ mod tests {
     }
 
     fn shown(namespace: NetNsId) -> Vec<Table> {
-        let hello = Hello {
-            host: HostId(uuid::Uuid::nil()),
-            instance: InstanceId(uuid::Uuid::nil()),
-            hostname: "h".into(),
-            scope_version: String::new(),
-            token: String::new(),
-            capabilities: Vec::new(),
-            publish_interval_ms: 1000,
-        };
-        let mut store = Store::default();
-        store.open(&hello, Session(1), 0);
-        store.snapshot(hello.host, Session(1), 1, Stamp::default(), report(), 0).unwrap();
-        tables(&store.hosts[&hello.host], namespace)
+        let (store, host) = Store::holding(report());
+        tables(&store.hosts[&host], namespace)
     }
 
     fn entry<'a>(table: &'a Table, row: &str, column: &str) -> &'a str {
