@@ -1,11 +1,11 @@
 //! The devices that make an overlay on one host, and the one underneath.
 
 use shared::id::{HostId, NetNsId, NetworkId};
-use shared::report::{Link, LinkKey};
+use shared::report::Link;
 
 use super::{A_MOMENT_MS, Suspicion, network_name, overlay};
 use crate::store::HostState;
-use crate::topology::interfaces::sandbox;
+use crate::topology::interfaces::{of_namespace, sandbox};
 use crate::topology::{Entity, NetworkKey};
 
 /// What VXLAN puts around a frame, over IPv4 and IPv6, and what encryption adds to it. Bytes.
@@ -24,8 +24,7 @@ pub fn audit(id: HostId, host: &HostState) -> Vec<Suspicion> {
 }
 
 fn links(host: &HostState, namespace: NetNsId) -> impl Iterator<Item = &Link> {
-    let of_here = LinkKey { namespace, index: 0 }..=LinkKey { namespace, index: u32::MAX };
-    host.report.links.range(of_here).map(|(_, link)| link)
+    of_namespace(host, namespace).map(|(_, link)| link)
 }
 
 fn subject(id: HostId, host: &HostState, network: &NetworkId) -> Option<Entity> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use shared::id::{ContainerId, HostId, NetNsId, NetworkId};
-use shared::report::{Container, ContainerState, Link, LinkKey, Network};
+use shared::report::{Container, ContainerState, LinkKey, Network};
 
 use super::{Suspicion, network_name};
 use crate::store::HostState;
-use crate::topology::interfaces::overlay_of;
+use crate::topology::interfaces::{of_namespace, overlay_of};
 use crate::topology::{Entity, NetworkKey};
 
 /// Drivers that give a container an interface with the MAC that the engine names.
@@ -19,11 +19,6 @@ pub fn audit(id: HostId, host: &HostState) -> Vec<Suspicion> {
     missing(id, host).chain(unknown(id, host)).collect()
 }
 
-fn links(host: &HostState, namespace: NetNsId) -> impl Iterator<Item = (&LinkKey, &Link)> {
-    let of_here = LinkKey { namespace, index: 0 }..=LinkKey { namespace, index: u32::MAX };
-    host.report.links.range(of_here)
-}
-
 /// Known to the engine, not to the kernel.
 fn missing(id: HostId, host: &HostState) -> impl Iterator<Item = Suspicion> {
     let running = host.report.containers.iter().filter(|(_, container)| {
@@ -31,21 +26,21 @@ fn missing(id: HostId, host: &HostState) -> impl Iterator<Item = Suspicion> {
     });
     running.flat_map(move |(container_id, container)| {
         // A namespace always has a loopback: without it, it was not read yet.
-        let namespace = container.namespace.filter(|namespace| links(host, *namespace).next().is_some());
+        let namespace = container.namespace.filter(|namespace| of_namespace(host, *namespace).next().is_some());
         let endpoints =
             namespace.into_iter().flat_map(|namespace| container.endpoints.values().map(move |e| (namespace, e)));
         endpoints.filter_map(move |(namespace, endpoint)| {
             let network = endpoint.network.as_ref()?;
             let record = host.report.networks.get(network)?;
-            let is_there = links(host, namespace).any(|(_, link)| link.mac == endpoint.mac);
+            let is_there = of_namespace(host, namespace).any(|(_, link)| link.mac == endpoint.mac);
             if !WITH_MAC.contains(&&*record.driver) || endpoint.mac.is_empty() || is_there {
                 return None;
             }
             let (here, name, of) = (&host.api_name, &container.name, network_name(host, network));
             let summary = format!("{name} on {here} has no interface in {of}");
             let addresses = crate::view::wording::joined(&endpoint.addresses);
-            let has =
-                links(host, namespace).map(|(_, link)| format!("{} {}", link.name, link.mac).trim_end().to_owned());
+            let has = of_namespace(host, namespace)
+                .map(|(_, link)| format!("{} {}", link.name, link.mac).trim_end().to_owned());
             let has = has.collect::<Vec<_>>().join("\n");
             let suspicion = Suspicion::new(
                 format!("endpoint-missing:{}:{}", network.0, container_id.0),
