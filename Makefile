@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO := cargo
 
-.PHONY: help run build dev dist test unit e2e lint bench soak fuzz clean prepare prepare-tests
+.PHONY: help run build dev dist test lint bench soak fuzz clean prepare prepare-tests
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

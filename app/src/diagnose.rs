@@ -73,6 +73,9 @@ pub struct Suspicion {
     pub advice: &'static str,
     /// Ids of what it may follow from, the likeliest first.
     pub because: Vec<String>,
+    /// What is wrong, one by one, where several things of one place are told as one: it counts once one of them lasts,
+    /// which a row of things that each end by themselves is not.
+    pub parts: BTreeSet<String>,
     /// For how long it must be seen before it counts.
     pub patience_ms: u64,
     /// Rather than that, until its host's links and what its engine believes were both read again.
@@ -91,6 +94,7 @@ impl Suspicion {
             evidence: Vec::new(),
             advice: "",
             because: Vec::new(),
+            parts: BTreeSet::new(),
             patience_ms: TWO_PASSES_MS,
             until_read_again: true,
         }
@@ -116,6 +120,10 @@ impl Suspicion {
     fn because(mut self, causes: impl IntoIterator<Item = String>) -> Self {
         self.because.extend(causes);
         self
+    }
+
+    fn parts(self, parts: impl IntoIterator<Item = String>) -> Self {
+        Self { parts: parts.into_iter().collect(), ..self }
     }
 
     fn after(self, patience_ms: u64) -> Self {

@@ -1,7 +1,7 @@
 //! What becomes a finding: what is suspected for long enough. An open one is cleared as soon as nobody suspects it any
 //! more, and stays known for a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::id::HostId;
 use shared::view::{self, Finding, FindingCount};
@@ -23,11 +23,17 @@ const SETTLE_MS: u64 = 500;
 
 #[derive(Default)]
 pub struct Ledger {
-    /// By id: since when it is suspected.
-    suspected: BTreeMap<String, u64>,
+    /// By id: each part of what is suspected.
+    suspected: BTreeMap<String, BTreeMap<String, Seen>>,
     open: BTreeMap<String, Entry>,
     cleared: BTreeMap<String, Entry>,
     revision: u64,
+}
+
+struct Seen {
+    since_ms: u64,
+    /// For long enough.
+    lasts: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -54,7 +60,14 @@ impl Ledger {
         let found: BTreeMap<&str, &Suspicion> = found.map(|suspicion| (&*suspicion.id, suspicion)).collect();
         let mut news = false;
         self.suspected.retain(|id, _| found.contains_key(id.as_str()));
-        let gone: Vec<String> = self.open.keys().filter(|id| !found.contains_key(id.as_str())).cloned().collect();
+        let lasting: BTreeMap<&str, u64> = found
+            .values()
+            .filter_map(|suspicion| {
+                let read = suspicion.host.filter(|_| suspicion.until_read_again).and_then(&read_again);
+                Some((&*suspicion.id, self.lasts_since(suspicion, read, now_ms)?))
+            })
+            .collect();
+        let gone: Vec<String> = self.open.keys().filter(|id| !lasting.contains_key(id.as_str())).cloned().collect();
         for id in gone {
             if let Some(entry) = self.open.remove(&id) {
                 self.cleared.insert(id, Entry { last_ms: now_ms, ..entry });
@@ -65,30 +78,25 @@ impl Ledger {
         let mut waiting: Vec<&Suspicion> = found.values().copied().collect();
         waiting.sort_by_key(|suspicion| !suspicion.because.is_empty());
         for suspicion in waiting {
-            let because =
-                suspicion.because.iter().find(|cause| found.contains_key(cause.as_str()) && **cause != suspicion.id);
-            if let Some(entry) = self.open.get_mut(&suspicion.id) {
+            let Some(since) = lasting.get(&*suspicion.id) else { continue };
+            let mut causes = suspicion.because.iter().filter(|cause| **cause != suspicion.id);
+            if self.open.contains_key(&suspicion.id) {
+                let because = causes.find(|cause| self.open.contains_key(*cause)).cloned();
+                let Some(entry) = self.open.get_mut(&suspicion.id) else { continue };
                 entry.last_ms = now_ms;
-                let because = because.filter(|cause| self.suspected.contains_key(*cause)).cloned();
                 if entry.what != *suspicion || entry.because != because {
                     (entry.what, entry.because) = (suspicion.clone(), because);
                     news = true;
                 }
                 continue;
             }
-            let since = *self.suspected.entry(suspicion.id.clone()).or_insert(now_ms);
-            let cause_is_told = because.is_none_or(|cause| self.open.contains_key(cause));
-            let read = suspicion.host.filter(|_| suspicion.until_read_again).and_then(&read_again);
-            let lasts = match read {
-                Some(began) => began >= since + SETTLE_MS,
-                None => now_ms.saturating_sub(since) >= suspicion.patience_ms,
-            };
-            if lasts && cause_is_told {
+            let because = causes.find(|cause| found.contains_key(cause.as_str()));
+            if because.is_none_or(|cause| self.open.contains_key(cause)) {
                 self.cleared.remove(&suspicion.id);
                 let entry = Entry {
                     what: suspicion.clone(),
                     because: because.cloned(),
-                    first_ms: since,
+                    first_ms: *since,
                     last_ms: now_ms,
                     named: None,
                 };
@@ -105,6 +113,24 @@ impl Ledger {
         news |= before != self.cleared.len();
         self.revision += u64::from(news);
         news
+    }
+
+    /// Since when that of its parts is seen which was first to last long enough; none where none did. `read` is when its
+    /// host's sides were last read, where that is what it waits for.
+    fn lasts_since(&mut self, suspicion: &Suspicion, read: Option<u64>, now_ms: u64) -> Option<u64> {
+        let whole = BTreeSet::from([String::new()]);
+        let parts = if suspicion.parts.is_empty() { &whole } else { &suspicion.parts };
+        let seen = self.suspected.entry(suspicion.id.clone()).or_default();
+        seen.retain(|part, _| parts.contains(part));
+        for part in parts {
+            let Seen { since_ms, lasts } =
+                seen.entry(part.clone()).or_insert(Seen { since_ms: now_ms, lasts: false });
+            *lasts |= match read {
+                Some(began_ms) => began_ms >= *since_ms + SETTLE_MS,
+                None => now_ms.saturating_sub(*since_ms) >= suspicion.patience_ms,
+            };
+        }
+        seen.values().filter(|seen| seen.lasts).map(|seen| seen.since_ms).min()
     }
 
     /// Keeps how things are called, for when they are gone. To be called when `take` had news.
@@ -250,6 +276,21 @@ mod tests {
         assert!(!take(900, 1_000));
         assert!(!take(1_400, 30_000), "however long the next reading takes: one side was read as the other changed");
         assert!(take(1_500, 30_100));
+    }
+
+    #[test]
+    fn what_each_ends_by_itself_does_not_add_up_to_what_lasts() {
+        let of = |parts: &[&str]| [suspicion("a", &[]).parts(parts.iter().map(|part| (*part).to_owned()))];
+        let mut ledger = Ledger::default();
+        for (second, part) in ["b", "c", "d", "e"].iter().enumerate() {
+            let (now_ms, next) = (second as u64 * 900, ["c", "d", "e", "f"][second]);
+            assert!(!ledger.take(of(&[part, next]).iter(), |_| None, at(now_ms)), "{part}");
+            assert!(!ledger.take(of(&[next]).iter(), |_| None, at(now_ms + 800)), "{next}");
+        }
+        assert!(ledger.take(of(&["f", "g"]).iter(), |_| None, at(3_700)), "one lasts");
+        assert!(ledger.take(of(&["g"]).iter(), |_| None, at(3_800)), "and ends, whatever else is new");
+        assert_eq!(ledger.count().failing, 0);
+        assert!(ledger.take(of(&["g"]).iter(), |_| None, at(4_700)));
     }
 
     #[test]

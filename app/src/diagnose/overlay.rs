@@ -122,6 +122,7 @@ pub fn audit(id: HostId, host: &HostState, network: &NetworkId, dead: &Dead) -> 
             let believed = faults.missing.keys().take(TOLD).map(|address| format!("{address} is at {vtep}"));
             found.push(
                 suspicion("forwarding-entry-missing", vtep, summary)
+                    .parts(faults.missing.keys().map(ToString::to_string))
                     .says(format!("Docker on {here}"), lines(believed, faults.missing.len()))
                     .says(format!("kernel of {here}"), lines(says, faults.missing.len()))
                     .advise("Restart a container of the network on this host, or detach and attach it: the engine writes the entries anew.")
@@ -152,7 +153,9 @@ pub fn audit(id: HostId, host: &HostState, network: &NetworkId, dead: &Dead) -> 
                 (None, true) => ("forwarding-entry-to-wrong-peer", "does not have them"),
             };
             let summary = format!("{here} sends frames of {name} to {there}, which {verb}");
+            let right = (who.is_some() && faults.right > 0).then(|| "a peer that is gone".to_owned());
             let mut suspicion = suspicion(kind, vtep, summary)
+                .parts(faults.stray.keys().cloned().chain(right))
                 .says(format!("Docker on {here}"), believed)
                 .says(format!("kernel of {here}"), has);
             if let Some(gone) = who {
