@@ -142,7 +142,13 @@ pub struct Connects {
     pub evidence: Evidence,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+impl Connects {
+    pub fn key(&self, source: Entity, target: Entity) -> ConnectsKey {
+        ConnectsKey { source, target, medium: self.medium, port: self.port, network: self.network.clone() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectsKey {
     pub source: Entity,
     pub target: Entity,

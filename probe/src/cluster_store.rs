@@ -9,7 +9,8 @@ mod etcd;
 pub mod keys;
 mod zookeeper;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use shared::id::{NetworkId, StoreId};
@@ -120,7 +121,7 @@ struct Reader {
     address: Address,
     caller: Caller,
     user: Option<address::User>,
-    /// Members that others told of: one that was named alone may be the one that is lost.
+    /// Members that others told of, or of which the store keeps where they are: one that was named alone may be the one that is lost.
     learned: BTreeSet<String>,
     round: u32,
     answered_ms: u64,
@@ -165,7 +166,7 @@ impl Reader {
 
     fn status(&self, members: &BTreeMap<String, StoreMember>, well: usize) -> CollectorStatus {
         let (id, kind) = (self.address.id(), self.address.kind);
-        let words = format!("{} at {id}, {well} of {} members answer", kind.name(), members.len());
+        let words = format!("{} at {id}, {well} of {} members are up", kind.name(), members.len());
         if well == 0 {
             let first = members.values().next();
             let message = first.map_or_else(|| words.clone(), |member| format!("{words}: {}", member.error));
@@ -192,13 +193,20 @@ impl Reader {
 
     /// Of the first member that answers; what is known stays where none does.
     fn read_keys(&mut self, members: &BTreeMap<String, StoreMember>) {
-        let answering = members.iter().filter(|(_, member)| member.trouble == Trouble::None && member.has_leader);
+        let answering = members.iter().filter(|(_, member)| {
+            member.trouble == Trouble::None && member.has_leader && !member.is_hearsay
+        });
         let Some((endpoint, _)) = answering.min_by_key(|(_, member)| member.latency_ms) else { return };
         let prefix = &self.address.prefix;
         let keys = match self.address.kind {
             StoreKind::Etcd => etcd::keys(&self.caller, endpoint, prefix),
             StoreKind::Consul => consul::keys(&self.caller, endpoint, prefix),
-            StoreKind::ZooKeeper | StoreKind::Unknown => zookeeper::keys(endpoint, prefix, self.user.as_ref()),
+            StoreKind::ZooKeeper | StoreKind::Unknown => {
+                zookeeper::keys(endpoint, prefix, self.user.as_ref()).map(|(keys, servers)| {
+                    self.learned = servers;
+                    keys
+                })
+            }
         };
         match keys {
             Ok(keys) => (self.networks, self.contents) = keys::parse(&keys),
@@ -212,11 +220,21 @@ impl Reader {
         let mut members = BTreeMap::new();
         let mut asked = BTreeSet::new();
         let mut told = BTreeSet::new();
-        let mut waiting: BTreeSet<String> = address.endpoints.union(learned).cloned().collect();
-        while let Some(endpoint) = waiting.pop_first() {
+        let mut heard = BTreeMap::new();
+        let unnamed = learned.difference(&address.endpoints);
+        let mut waiting: VecDeque<String> = address.endpoints.iter().chain(unnamed).cloned().collect();
+        let mut places: BTreeSet<SocketAddr> = BTreeSet::new();
+        while let Some(endpoint) = waiting.pop_front() {
             if asked.len() >= MEMBERS_MAX || !asked.insert(endpoint.clone()) {
                 continue;
             }
+            // Others may call one that was asked by another name, or by one that means nothing on this host.
+            let found: Vec<SocketAddr> = endpoint.to_socket_addrs().into_iter().flatten().collect();
+            let is_known = found.is_empty() || found.iter().any(|place| places.contains(place));
+            if is_known && !address.endpoints.contains(&endpoint) {
+                continue;
+            }
+            places.extend(found);
             let started = Instant::now();
             let answer = match address.kind {
                 StoreKind::Etcd => etcd::ask(caller, &endpoint),
@@ -224,7 +242,8 @@ impl Reader {
                 StoreKind::ZooKeeper | StoreKind::Unknown => zookeeper::ask(&endpoint),
             };
             let member = match answer {
-                Ok(Answer { member, others }) => {
+                Ok(Answer { member, others, heard: of_others }) => {
+                    heard.extend(of_others);
                     waiting.extend(others.iter().cloned());
                     told.extend(others);
                     StoreMember { latency_ms: latency_ms(started.elapsed() / 3), ..member }
@@ -233,6 +252,13 @@ impl Reader {
             };
             members.insert(endpoint, member);
         }
+        // Who was asked speaks for itself.
+        let is_asked = |at: &str, of: &StoreMember| {
+            let same = |(endpoint, member): (&String, &StoreMember)| host(endpoint) == host(at) || member.name == of.name;
+            members.iter().any(same)
+        };
+        heard.retain(|at, of| !is_asked(at, of));
+        members.extend(heard);
         // One that was removed from the store, and that nobody named here, is none of its members.
         members.retain(|endpoint, member| {
             let is_meant = address.endpoints.contains(endpoint) || told.contains(endpoint);
@@ -242,10 +268,18 @@ impl Reader {
     }
 }
 
-/// What one member says of itself, and where others are.
+fn host(endpoint: &str) -> &str {
+    endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host)
+}
+
+/// What one member says of itself and of others.
+#[derive(Default)]
 struct Answer {
     member: StoreMember,
+    /// Where others serve clients, who are to be asked themselves.
     others: BTreeSet<String>,
+    /// What it says of others of which nobody tells where they serve clients, by where they are.
+    heard: BTreeMap<String, StoreMember>,
 }
 
 struct Failure {

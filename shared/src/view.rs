@@ -210,6 +210,30 @@ pub struct EdgePath {
     pub edge: Edge,
     /// The interfaces on its way, from the client's to the server's; empty where they are not known.
     pub path: Vec<PathHop>,
+    /// Some of those that are open or were within the window, with their addresses before and behind NAT.
+    pub conversations: Vec<Conversation>,
+    /// So many are not among them.
+    pub more: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Conversation {
+    /// In the topology that they are of: a process, or what else has the socket. Without an id where no view has it.
+    pub source: Parent,
+    pub target: Parent,
+    /// From the client to the server. A place that sees the addresses of the one before it is left out.
+    pub sights: Vec<Sight>,
+}
+
+/// The two ends of a conversation as one place on its way sees them, each `address:port`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sight {
+    /// `client`, `network` between the hosts, `server`.
+    pub place: String,
+    pub from: String,
+    pub to: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -47,3 +47,8 @@ pub fn row(node: &Value, id: &str) -> String {
     let rows = node["metadata"].as_array().into_iter().flatten();
     rows.filter(|row| row["id"] == id).filter_map(|row| row["value"].as_str()).next().unwrap_or_default().to_owned()
 }
+
+/// An id of the API as a part of a URL.
+pub fn escaped(id: &str) -> String {
+    id.replace(';', "%3B").replace('<', "%3C").replace('>', "%3E")
+}

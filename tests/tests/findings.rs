@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use scope_tests::api::{edges, get, view};
+use scope_tests::api::{edges, escaped, get, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::{Testbed, text};
@@ -105,8 +105,7 @@ fn shown_on_the_page(base: &str, mesh: &str) {
             let counted = "const b = document.querySelector('.findings-button .severity b'); return b && b.textContent === '1'";
             browser.until("one finding in the header", counted).await;
             if name == "findings-light" {
-                let id = mesh.replace(';', "%3B").replace('<', "%3C").replace('>', "%3E");
-                browser.client.goto(&format!("{base}/#/networks?node={id}")).await.unwrap();
+                browser.client.goto(&format!("{base}/#/networks?node={}", escaped(mesh))).await.unwrap();
                 let told = "return (document.querySelector('.card .card-finding')?.textContent ?? '').includes('no way to db')";
                 browser.until("it is told in the card of its network", told).await;
                 browser.screenshot("network-failing-light").await;

@@ -1,9 +1,9 @@
 //! Three real hosts, each with its own Docker Engine: what runs there and who talks to whom is what is shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use scope_tests::api::{container_edges, edges, get, labels, node, row, view};
+use scope_tests::api::{container_edges, edges, escaped, get, labels, node, row, view};
 use scope_tests::eventually;
 use scope_tests::testbed::{Testbed, text};
 use serde_json::Value;
@@ -98,6 +98,26 @@ fn what_talks_to_what_is_shown_once_and_the_right_way_round() {
     assert_eq!(over("overlay-client").as_deref(), Some("mesh"));
     assert_eq!(over("bridge-client").as_deref(), Some("lan"));
     assert_eq!(over("host-client"), None);
+
+    // What the hosts make of the addresses on the way of a published port.
+    let [client, server] = ["published-client", "published-server"].map(|name| escaped(node(&shown, name).unwrap()["id"].as_str().unwrap()));
+    let ask = format!("{base}/api/paths/containers?source={client}&target={server}");
+    let places = eventually("the addresses before and behind NAT", PATIENCE, || {
+        let answer = get(&ask)?;
+        let sights = answer["edges"][0]["conversations"][0]["sights"].clone();
+        let places: Vec<[String; 3]> = serde_json::from_value::<Vec<BTreeMap<String, String>>>(sights)
+            .map_err(|error| format!("{error}: {answer}"))?
+            .iter()
+            .map(|sight| ["place", "from", "to"].map(|part| sight[part].clone()))
+            .collect();
+        if places.len() == 3 { Ok(places) } else { Err(answer.to_string()) }
+    });
+    let [at_client, between, at_server] = &*places else { unreachable!() };
+    assert_eq!([&at_client[0], &between[0], &at_server[0]], ["client", "network", "server"]);
+    let published = format!("{app}:8088");
+    assert!(at_client[1].starts_with("172.17.0.") && at_client[2] == published, "{places:?}");
+    assert!(between[1].starts_with(&testbed.address(3)) && between[2] == published, "{places:?}");
+    assert!(at_server[1] == between[1] && at_server[2].ends_with(":7001"), "{places:?}");
 
     // Containers that pause, stop and go.
     testbed.docker(1, &["pause", "bridge-server"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{get, node, view};
+use scope_tests::api::{escaped, get, node, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
@@ -75,10 +75,6 @@ fn id_of(base: &str, topology: &str, label: &str) -> String {
         let id = node(&shown, label).ok_or("not yet")?["id"].as_str().ok_or("no id")?;
         Ok(escaped(id))
     })
-}
-
-fn escaped(id: &str) -> String {
-    id.replace(';', "%3B").replace('<', "%3C").replace('>', "%3E")
 }
 
 /// In a network's details each member on a host with a probe is told with its interface and the other end of that.

@@ -1,6 +1,6 @@
 //! Docker's cluster store: a real etcd, as engines of before Swarm share their networks by, alone and in a majority.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use scope_tests::api::{container_edges, edges, get, labels, node, row, view};
@@ -118,6 +118,33 @@ fn consul_is_read_as_the_store_of_engines_that_still_speak_to_it() {
     assert_eq!((row(consul, "daemon_role").as_str(), row(consul, "daemon_version").as_str()), ("leader", "1.8.7"));
     assert!(row(consul, "store_servers").ends_with(":8300"), "{consul}");
     until(&base, "all is well", &[]);
+
+    // A second server, of which only gossip tells: it serves clients at its loopback alone.
+    let directory = testbed.directory(2).display().to_string();
+    let start = format!(
+        "setsid {consul} agent -server -data-dir {directory}/consul -node second -bind {there} -retry-join {first} \
+         -disable-host-node-id -log-level warn </dev/null >{directory}/consul.log 2>&1 & echo $! >{directory}/consul.pid",
+        consul = program("SCOPE_CONSUL").display(),
+        there = testbed.address(2),
+        first = testbed.switch(),
+    );
+    testbed.shell(2, &start);
+    let second = || {
+        let daemons = view(&base, "daemons")?;
+        let all = daemons["nodes"].as_object().into_iter().flat_map(|nodes| nodes.values());
+        let mut all = all.filter(|one| row(one, "daemon_member") == "second");
+        let found = all.next().ok_or("nobody tells of it")?;
+        Ok::<_, String>((["daemon_role", "daemon_version", "daemon_message"].map(|id| row(found, id)), all.count()))
+    };
+    let told = |role: &str, says: &str| ([role.to_owned(), "1.8.7".into(), says.to_owned()], 0);
+    eventually("the second is known", PATIENCE, || {
+        let found = second()?;
+        if found == told("follower", "the others hear of it") { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    testbed.shell(2, &format!("kill -9 $(cat {directory}/consul.pid)"));
+    // Of two members both are a majority.
+    until(&base, "the second is gone", &["store-no-leader"]);
+    assert_eq!(second().unwrap().0[2], "the others do not hear of it any more");
 }
 
 #[test]
@@ -159,6 +186,50 @@ fn zookeepers_keys_are_read_whoever_wrote_them() {
     let (_, message) = says().unwrap();
     assert!(message.contains("2 networks"), "{message}");
     until(&base, "all is well", &[]);
+}
+
+#[test]
+fn an_ensemble_of_which_one_server_is_named_is_known_whole() {
+    let testbed = Testbed::up(3, false);
+    let servers: Vec<String> = (1..=3).map(|host| testbed.address(host)).collect();
+    let lines: Vec<String> =
+        servers.iter().enumerate().map(|(n, at)| format!("server.{}={at}:2888:3888;2181", n + 1)).collect();
+    for host in 1..=3 {
+        let directory = testbed.directory(host).display().to_string();
+        let start = format!(
+            "mkdir -p {directory}/zk && echo {host} >{directory}/zk/myid && printf '%s\n' tickTime=500 initLimit=20 \
+             syncLimit=10 dataDir={directory}/zk admin.enableServer=false {lines} >{directory}/zoo.cfg; \
+             setsid java -Xmx96m -cp '{zookeeper}/usr/share/java/*' -Dzookeeper.log.dir={directory} \
+             org.apache.zookeeper.server.quorum.QuorumPeerMain {directory}/zoo.cfg </dev/null >{directory}/zk.log 2>&1 & \
+             echo $! >{directory}/zk.pid",
+            lines = lines.iter().map(|line| format!("'{line}'")).collect::<Vec<_>>().join(" "),
+            zookeeper = program("SCOPE_ZOOKEEPER").display(),
+        );
+        testbed.shell(host, &start);
+    }
+    testbed.launch(1, &["--cluster-store", &format!("zk://{}:2181", servers[0])]);
+    let base = testbed.url(1);
+    let roles = || {
+        let daemons = view(&base, "daemons")?;
+        let all = daemons["nodes"].as_object().into_iter().flat_map(|nodes| nodes.values());
+        let all = all.filter(|one| one["label"] == "ZooKeeper");
+        let found = all.map(|one| (row(one, "daemon_address"), row(one, "daemon_role")));
+        Ok::<_, String>(found.collect::<BTreeMap<String, String>>())
+    };
+    let leader = eventually("three servers, one of them leads", PATIENCE, || {
+        let found = roles()?;
+        let leaders: Vec<&String> = found.iter().filter(|(_, role)| *role == "leader").map(|(at, _)| at).collect();
+        match (&*leaders, found.values().filter(|role| *role == "follower").count()) {
+            ([leader], 2) => Ok((*leader).clone()),
+            _ => Err(format!("{found:?}")),
+        }
+    });
+    until(&base, "all is well", &[]);
+    let host = servers.iter().position(|at| leader.starts_with(at)).unwrap() + 1;
+    let directory = testbed.directory(host).display().to_string();
+    testbed.shell(host, &format!("kill -9 $(cat {directory}/zk.pid)"));
+    let found = until(&base, "the leader is lost", &["store-member-down"]);
+    assert!(found[0]["summary"].as_str().unwrap().contains(&leader), "{found:?}");
 }
 
 #[test]
@@ -318,7 +389,7 @@ fn of_three_members_one_may_be_lost_and_two_may_not() {
     let other = (1..=3).find(|n| *n != leader).unwrap();
     kill(&testbed, other);
     let found = until(&base, "the majority is lost", &["store-no-leader"]);
-    assert!(found[0]["summary"].as_str().unwrap().contains("1 of 3 members answer"), "{found:?}");
+    assert!(found[0]["summary"].as_str().unwrap().contains("1 of 3 members are up"), "{found:?}");
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

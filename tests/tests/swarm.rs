@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{edges, labels, node, row, view};
+use scope_tests::api::{edges, escaped, labels, node, row, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
@@ -103,7 +103,7 @@ fn services_tasks_and_nodes_are_shown_once_as_the_managers_know_them() {
         let offered =
             "return [...document.querySelectorAll('.rail .entry')].some(e => e.textContent.includes('Services'))";
         browser.until("services in the rail", offered).await;
-        let id = web["id"].as_str().unwrap().replace(';', "%3B").replace('<', "%3C").replace('>', "%3E");
+        let id = escaped(web["id"].as_str().unwrap());
         browser.client.goto(&format!("{base}/#/swarm-services?pseudo=show&node={id}")).await.unwrap();
         let details =
             "return [...document.querySelectorAll('.card section')].some(s => s.textContent.includes('Tasks'))";

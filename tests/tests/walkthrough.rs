@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{container_edges, get, node, row, view};
+use scope_tests::api::{container_edges, escaped, get, node, row, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
@@ -20,7 +20,7 @@ const COLOURS: &str = "const c = document.querySelector('canvas'); \
 fn details(base: &str, topology: &str, label: &str) -> Result<Value, String> {
     let shown = view(base, topology)?;
     let id = node(&shown, label).ok_or_else(|| format!("no {label}"))?["id"].as_str().unwrap().to_owned();
-    let id = id.replace(';', "%3B").replace('<', "%3C").replace('>', "%3E");
+    let id = escaped(id);
     Ok(get(&format!("{base}/api/topology/{topology}/{id}"))?["node"].clone())
 }
 
@@ -96,7 +96,7 @@ fn an_application_and_its_database_are_shown_with_their_networks_and_their_ways_
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let browser = Browser::open(1280, 800, true).await;
-        let id = database["id"].as_str().unwrap().replace(';', "%3B").replace('<', "%3C").replace('>', "%3E");
+        let id = escaped(database["id"].as_str().unwrap());
         browser.client.goto(&format!("{base}/#/containers?node={id}")).await.unwrap();
         let told =
             "return (document.querySelector('.card')?.textContent ?? '').includes('none, its network is internal')";

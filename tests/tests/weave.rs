@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{edges, get, labels, node, row, view};
+use scope_tests::api::{edges, escaped, get, labels, node, row, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::{Testbed, text};
@@ -201,7 +201,7 @@ fn one_network(testbed: &Testbed, base: &str) {
     let networks: Vec<&str> =
         container["networks"].as_array().unwrap().iter().map(|n| n["label"].as_str().unwrap()).collect();
     assert!(networks.contains(&"weave"), "{container}");
-    let id = container["id"].as_str().unwrap().replace(';', "%3B").replace('<', "%3C").replace('>', "%3E");
+    let id = escaped(container["id"].as_str().unwrap());
     eventually("its hardware address, as the kernel has it", PATIENCE, || {
         let details = get(&format!("{base}/api/topology/containers/{id}"))?;
         let (mac, way_out) =

@@ -10,9 +10,8 @@ use super::{Severity, Suspicion};
 use crate::clock::Now;
 use crate::store::Store;
 use crate::topology::{Entity, Topology};
-use crate::view::place::{Place, api_id};
 use crate::view::wording::rfc3339;
-use crate::view::{Kind, summary};
+use crate::view::summary;
 
 /// What was cleared is told for so long, milliseconds, and so much of it at most.
 const CLEARED_FOR_MS: u64 = 3_600_000;
@@ -193,23 +192,8 @@ impl Ledger {
 }
 
 fn named(what: &Suspicion, store: &Store, topology: &Topology) -> Option<(view::Parent, String)> {
-    let kind = match &what.subject {
-        Entity::Host(_) => Kind::Hosts,
-        Entity::Process(..) => Kind::Processes,
-        Entity::Network(_) => Kind::Networks,
-        Entity::Interface(..) => Kind::Interfaces,
-        Entity::Service(_) => Kind::SwarmServices,
-        Entity::Task(_) => Kind::SwarmTasks,
-        Entity::SwarmNode(_) => Kind::SwarmNodes,
-        Entity::WeavePeer(_) => Kind::Weave,
-        Entity::Daemon(..) | Entity::StoreMember(..) => Kind::Daemons,
-        Entity::Container(..) | Entity::Unprobed(_) | Entity::Outside(_) => Kind::Containers,
-    };
-    let place = Place::Single(what.subject.clone());
-    let label = summary::render(kind, &place, &std::collections::BTreeSet::new(), topology, store)?.label;
     let host = what.host.and_then(|id| store.hosts.get(&id)).map(|host| host.api_name.clone());
-    let subject = view::Parent { id: api_id(kind, &place, store)?, label, topology_id: kind.id().into() };
-    Some((subject, host.unwrap_or_default()))
+    Some((summary::named(&what.subject, topology, store)?, host.unwrap_or_default()))
 }
 
 fn finding(entry: &Entry, is_open: bool, now: Now) -> (bool, Severity, Finding) {

@@ -44,6 +44,7 @@ fn of_store(group: &BTreeSet<(StoreKind, &str)>, members: &BTreeMap<(StoreKind, 
     let says = |suspicion: Suspicion, told: &Told, address: &str| {
         told.iter().take(3).fold(suspicion, |suspicion, (_, host, member)| {
             let says = match member.trouble {
+                Trouble::None if member.is_hearsay => format!("the others hear of {address}"),
                 Trouble::None if member.has_leader => format!("{address} answers: {}", member.role),
                 Trouble::None => format!("{address} answers, and knows of no leader"),
                 _ => format!("{address}: {}", member.error),
@@ -66,7 +67,7 @@ fn of_store(group: &BTreeSet<(StoreKind, &str)>, members: &BTreeMap<(StoreKind, 
     }
     let leaderless = !all.iter().any(|(_, told)| leads(told));
     if leaderless {
-        let summary = format!("{name} at {addresses} has no leader: {well} of {} members answer", all.len());
+        let summary = format!("{name} at {addresses} has no leader: {well} of {} members are up", all.len());
         let suspicion = Suspicion::new(whole.clone(), "store-no-leader", subject(first), summary).after(A_MOMENT_MS);
         let suspicion = all.iter().fold(suspicion, |suspicion, ((_, address), told)| says(suspicion, told, address));
         found.push(suspicion.advise("Most of the members must be up and reach each other: start those that are down."));

@@ -5,6 +5,8 @@
 //! its remote address; where that is of a host that reports too, it first waits a moment for its partner, because
 //! hosts report in any order.
 
+pub mod sights;
+
 use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

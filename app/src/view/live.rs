@@ -81,9 +81,6 @@ pub struct Flushed {
     pub rest: StreamDelta,
 }
 
-/// Who talks to whom over which network.
-type Ends = (Entity, Entity, Option<NetworkKey>);
-
 /// Edges of the topology that are one in the view.
 struct Merged {
     key: EdgeKey,
@@ -498,24 +495,24 @@ impl View {
         shown.map(|e| (e.key.source, e.key.target, (e.key.medium, e.key.port), e.count))
     }
 
-    /// The edges from one node to another as the API has them, each with the things that talk, and over which network.
-    pub fn edges_between(&self, from: u32, to: u32, topology: &Topology) -> Vec<(Edge, Vec<Ends>)> {
+    /// The edges from one node to another as the API has them, each with those of the things that talk.
+    pub fn edges_between(&self, from: u32, to: u32, topology: &Topology) -> Vec<(Edge, Vec<ConnectsKey>)> {
         let Some(node) = self.nodes.get(from) else { return Vec::new() };
         let between = node.edges.iter().filter_map(|slot| Some((*slot, self.edges.get(*slot)?)));
         let between = between.filter(|(_, edge)| edge.shown && edge.key.source == from && edge.key.target == to);
-        let mut found: Vec<(Edge, Vec<Ends>)> = between
+        let mut found: Vec<(Edge, Vec<ConnectsKey>)> = between
             .map(|(slot, edge)| {
                 let inside = self.of_edge.iter().filter(|(_, (of, ..))| *of == slot).map(|(edge, _)| *edge);
-                let mut ends: Vec<Ends> = inside
+                let mut within: Vec<ConnectsKey> = inside
                     .filter_map(|edge| {
                         let (source, target) = topology.graph.edge_endpoints(edge)?;
                         let topology::Edge::Connects(connects) = topology.graph.edge_weight(edge)? else { return None };
                         let end = |node| topology.graph.node_weight(node).cloned();
-                        Some((end(source)?, end(target)?, connects.network.clone()))
+                        Some(connects.key(end(source)?, end(target)?))
                     })
                     .collect();
-                ends.sort();
-                (edge.snapshot(slot).for_api(), ends)
+                within.sort();
+                (edge.snapshot(slot).for_api(), within)
             })
             .collect();
         found.sort_by(|(a, _), (b, _)| (a.port, &a.protocol, &a.network).cmp(&(b.port, &b.protocol, &b.network)));

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use shared::view::{Edge, EdgePath, Parent, PathHop};
+use shared::view::{Conversation, Edge, EdgePath, Parent, PathHop, Sight};
 
 use super::live::View;
 use super::place::{Place, api_id};
 use super::{Kind, summary};
 use crate::store::Store;
 use crate::topology::interfaces::is_shown;
+use crate::topology::join;
 use crate::topology::path::{Hop, Onward, path};
-use crate::topology::{Entity, Topology};
+use crate::topology::{ConnectsKey, Entity, Topology};
+
+/// So many conversations are told of an edge.
+const TOLD: usize = 10;
 
 /// Of the edges from one node of a view to another, by the ids of the API; to one port where that is given. None where
 /// the view has no such nodes.
@@ -23,14 +27,27 @@ pub fn paths(
     let (from, to) = (view.find(source)?, view.find(target)?);
     let edges = view.edges_between(from, to, topology).into_iter();
     let edges = edges.filter(|(edge, ..)| port.is_none_or(|port| edge.port == port));
-    let told = edges.map(|(edge, ends)| EdgePath {
-        edge: Edge { id: edge_id(source, target, &edge), source: source.to_owned(), target: target.to_owned(), ..edge },
-        path: ends
-            .iter()
-            .map(|(from, to, network)| path(store, from, to, network.as_ref()))
-            .find(|way| !way.is_empty())
-            .map(|way| way.iter().filter_map(|hop| in_words(hop, topology, store)).collect())
-            .unwrap_or_default(),
+    let told = edges.map(|(edge, within)| {
+        let mut conversations = within.iter().flat_map(|key| {
+            topology.join.conversations(key).into_iter().map(move |sights| (key, sights))
+        });
+        let told = conversations.by_ref().take(TOLD).map(|(key, sights)| conversation(key, &sights, topology, store));
+        EdgePath {
+            conversations: told.collect(),
+            more: u32::try_from(conversations.count()).unwrap_or(u32::MAX),
+            path: within
+                .iter()
+                .map(|key| path(store, &key.source, &key.target, key.network.as_ref()))
+                .find(|way| !way.is_empty())
+                .map(|way| way.iter().filter_map(|hop| in_words(hop, topology, store)).collect())
+                .unwrap_or_default(),
+            edge: Edge {
+                id: edge_id(source, target, &edge),
+                source: source.to_owned(),
+                target: target.to_owned(),
+                ..edge
+            },
+        }
     });
     Some(told.collect())
 }
@@ -39,6 +56,16 @@ pub fn paths(
 fn edge_id(source: &str, target: &str, edge: &Edge) -> String {
     let over = edge.network.as_ref().map(|network| format!("---{network}")).unwrap_or_default();
     format!("{source}---{target}---{}:{}{over}", edge.protocol, edge.port)
+}
+
+fn conversation(key: &ConnectsKey, sights: &[join::sights::Sight], topology: &Topology, store: &Store) -> Conversation {
+    let end = |entity| summary::named(entity, topology, store).unwrap_or_default();
+    let sight = |sight: &join::sights::Sight| Sight {
+        place: sight.place.name().into(),
+        from: sight.tuple.from.to_string(),
+        to: sight.tuple.to.to_string(),
+    };
+    Conversation { source: end(&key.source), target: end(&key.target), sights: sights.iter().map(sight).collect() }
 }
 
 fn in_words(hop: &Hop, topology: &Topology, store: &Store) -> Option<PathHop> {

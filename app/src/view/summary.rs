@@ -72,6 +72,25 @@ pub fn render(
     Some(summary)
 }
 
+/// What a thing is called, and the node that it is in the topology of its own kind; none where it is gone.
+pub fn named(entity: &Entity, topology: &Topology, store: &Store) -> Option<Parent> {
+    let kind = match entity {
+        Entity::Host(_) => Kind::Hosts,
+        Entity::Process(..) => Kind::Processes,
+        Entity::Network(_) => Kind::Networks,
+        Entity::Interface(..) => Kind::Interfaces,
+        Entity::Service(_) => Kind::SwarmServices,
+        Entity::Task(_) => Kind::SwarmTasks,
+        Entity::SwarmNode(_) => Kind::SwarmNodes,
+        Entity::WeavePeer(_) => Kind::Weave,
+        Entity::Daemon(..) | Entity::StoreMember(..) => Kind::Daemons,
+        Entity::Container(..) | Entity::Unprobed(_) | Entity::Outside(_) => Kind::Containers,
+    };
+    let place = Place::Single(entity.clone());
+    let label = render(kind, &place, &BTreeSet::new(), topology, store)?.label;
+    Some(Parent { id: api_id(kind, &place, store)?, label, topology_id: kind.id().into() })
+}
+
 /// What of a host stands in no group of the view.
 fn pseudo_summary(host: &HostState, (label, shape, kind): (&str, &str, &str), count: usize) -> Summary {
     Summary {

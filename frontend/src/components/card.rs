@@ -1,7 +1,7 @@
 //! Everything about the selected node.
 
 use leptos::prelude::*;
-use shared::view::{Children, Connections, EdgePath, Metric, Parent, Row, Summary, Table};
+use shared::view::{Children, Connections, Conversation, EdgePath, Metric, Parent, Row, Summary, Table};
 
 use super::findings;
 use super::icon::{self, Icon, Warning};
@@ -198,6 +198,9 @@ fn Spark(metric: Metric) -> impl IntoView {
     }
 }
 
+/// So many conversations are shown with their addresses.
+const CONVERSATIONS: usize = 3;
+
 #[component]
 fn Side(side: Connections) -> impl IntoView {
     let page = expect_context::<Page>();
@@ -302,20 +305,41 @@ fn OnTheWay() -> impl IntoView {
                 }
             })
             .collect_view();
+        let shown = edge.conversations.len().min(CONVERSATIONS);
+        let more = edge.conversations.len() - shown + edge.more as usize;
+        let sights = edge.conversations.into_iter().take(CONVERSATIONS).map(sights).collect_view();
         view! {
             {over.map(|name| view! { <p class="minor">{format!("over {name}")}</p> })}
             <ol class="hops">{hops}</ol>
+            {sights}
+            {(more > 0).then(|| view! { <p class="minor">{format!("and {more} more of them")}</p> })}
         }
     };
     move || {
         match edges.get() {
         None => view! { <p class="minor">"Asking …"</p> }.into_any(),
-        Some(edges) if edges.iter().all(|edge| edge.path.is_empty()) => view! {
+        Some(edges) if edges.iter().all(|edge| edge.path.is_empty() && edge.conversations.is_empty()) => view! {
             <p class="minor">"Its interfaces are not known: an end is on a host without a probe, or its probe cannot enter network namespaces."</p>
         }.into_any(),
-        Some(edges) => edges.into_iter().filter(|edge| !edge.path.is_empty()).map(one).collect_view().into_any(),
+        Some(edges) => edges.into_iter().map(one).collect_view().into_any(),
     }
     }
+}
+
+/// The addresses of a conversation at each place that sees other ones, because a host before it translates them.
+fn sights(conversation: Conversation) -> impl IntoView {
+    let Conversation { source, target, sights } = conversation;
+    let is_same = sights.len() == 1;
+    let lines = sights.into_iter().map(move |sight| {
+        let place = match sight.place.as_str() {
+            _ if is_same => "on the whole way".into(),
+            "client" => format!("at {}", text::shortened(text::base_name(&source.label), 26)),
+            "server" => format!("at {}", text::shortened(text::base_name(&target.label), 26)),
+            _ => "between, translated".into(),
+        };
+        view! { <dt>{place}</dt><dd>{sight.from}" "<i>"→"</i>" "{sight.to}</dd> }
+    });
+    view! { <dl class="sights">{lines.collect_view()}</dl> }
 }
 
 /// How the way leads on, in words; none at its end.

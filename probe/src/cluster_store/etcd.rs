@@ -38,7 +38,7 @@ fn answer(version: &str, stats: &Value, health: &str, members: &Value) -> Answer
         has_leader: health.replace(' ', "").contains("\"health\":\"true\""),
         ..StoreMember::default()
     };
-    Answer { member, others }
+    Answer { member, others, ..Answer::default() }
 }
 
 /// All keys of engines below a prefix.
@@ -80,7 +80,7 @@ mod tests {
             { "name": "h2", "clientURLs": ["https://10.77.0.12:2379/"] },
             { "name": "new", "clientURLs": [] },
         ] });
-        let Answer { member, others } = answer("3.4.23", &stats, r#"{"health":"true"}"#, &members);
+        let Answer { member, others, .. } = answer("3.4.23", &stats, r#"{"health":"true"}"#, &members);
         assert_eq!((member.role.as_str(), member.name.as_str(), member.has_leader), ("follower", "h1", true));
         assert_eq!(others.into_iter().collect::<Vec<_>>(), ["10.77.0.11:2379", "10.77.0.12:2379"]);
         let Answer { member, .. } =

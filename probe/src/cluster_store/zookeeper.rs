@@ -12,6 +12,8 @@ use super::caller::PATIENCE;
 use super::keys::{Keys, ROOT};
 use super::{Answer, Failure};
 
+/// Where an ensemble keeps who is in it.
+const CONFIGURATION: &str = "/zookeeper/config";
 const GET_DATA: i32 = 4;
 const GET_CHILDREN: i32 = 8;
 const CLOSE: i32 = -11;
@@ -60,7 +62,7 @@ fn member(text: &str) -> Result<Answer, Failure> {
     let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     // In a majority that is lost a server answers that it does not serve requests.
     if text.contains("not currently serving requests") {
-        return Ok(Answer { member: StoreMember::default(), others: BTreeSet::new() });
+        return Ok(Answer::default());
     }
     let (Some(mode), Some(version)) = (value("Mode:"), value("Zookeeper version:")) else {
         let said = text.lines().next().unwrap_or("nothing").trim();
@@ -68,12 +70,19 @@ fn member(text: &str) -> Result<Answer, Failure> {
     };
     let version = version.split(['-', ',']).next().unwrap_or_default().to_owned();
     let member = StoreMember { version, role: mode.into(), has_leader: true, ..StoreMember::default() };
-    Ok(Answer { member, others: BTreeSet::new() })
+    Ok(Answer { member, ..Answer::default() })
 }
 
-/// All keys of engines below a prefix.
-pub fn keys(endpoint: &str, prefix: &str, user: Option<&User>) -> Result<Keys, Failure> {
+/// All keys of engines below a prefix, and where the servers of the ensemble serve clients, as far as it keeps that.
+pub fn keys(endpoint: &str, prefix: &str, user: Option<&User>) -> Result<(Keys, BTreeSet<String>), Failure> {
     let mut session = Session::open(connect(endpoint)?, user).map_err(failed)?;
+    // Servers before 3.5 keep none, and it may be kept from those who are no administrators.
+    let configuration = match session.data(CONFIGURATION) {
+        Err(error) if error.kind() != ErrorKind::PermissionDenied => return Err(failed(error)),
+        kept => kept.ok().flatten().unwrap_or_default(),
+    };
+    let port = endpoint.rsplit_once(':').map_or("2181", |(_, port)| port);
+    let servers = servers(&String::from_utf8_lossy(&configuration), port);
     let above = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
     let mut keys = Keys::new();
     let mut waiting = vec![format!("{above}/{ROOT}")];
@@ -90,7 +99,24 @@ pub fn keys(endpoint: &str, prefix: &str, user: Option<&User>) -> Result<Keys, F
         keys.insert(key, String::from_utf8_lossy(&value).into_owned());
     }
     session.close();
-    Ok(keys)
+    Ok((keys, servers))
+}
+
+/// Of lines such as `server.1=10.0.0.1:2888:3888:participant;0.0.0.0:2181`. Where a server serves clients at all of its
+/// addresses that is its own; where its line does not tell the port, it is the one that the others have.
+fn servers(configuration: &str, port: &str) -> BTreeSet<String> {
+    let lines = configuration.lines().filter_map(|line| line.strip_prefix("server.")?.split_once('='));
+    let servers = lines.filter_map(|(_, server)| {
+        let (peer, client) = server.split_once(';').unwrap_or((server, port));
+        let own = match peer.strip_prefix('[') {
+            Some(v6) => format!("[{}]", v6.split_once(']')?.0),
+            None => peer.split(':').next()?.to_owned(),
+        };
+        let (address, port) = client.trim().rsplit_once(':').unwrap_or(("", client.trim()));
+        let is_any = matches!(address.trim_matches(['[', ']']), "" | "0.0.0.0" | "::" | "0:0:0:0:0:0:0:0");
+        Some(format!("{}:{port}", if is_any { own.as_str() } else { address }))
+    });
+    servers.collect()
 }
 
 /// Of one server, over whatever carries bytes.
@@ -235,6 +261,17 @@ mod tests {
         let refused = member("srvr is not executed because it is not in the whitelist.\n").err().unwrap();
         assert_eq!(refused.trouble, Trouble::Confused);
         assert!(refused.error.contains("not in the whitelist"));
+    }
+
+    #[test]
+    fn an_ensemble_keeps_where_its_servers_serve_clients() {
+        let kept = "server.1=10.77.0.1:2888:3888:participant;0.0.0.0:2181\n\
+                    server.2=zk2:2888:3888:observer;10.77.0.2:2182\n\
+                    server.3=[fd00::3]:2888:3888:participant;[0:0:0:0:0:0:0:0]:2183\n\
+                    server.4=zk4:2888:3888:participant\nversion=100000000";
+        let found: Vec<String> = servers(kept, "2184").into_iter().collect();
+        assert_eq!(found, ["10.77.0.1:2181", "10.77.0.2:2182", "[fd00::3]:2183", "zk4:2184"]);
+        assert!(servers("", "2181").is_empty(), "one that stands alone");
     }
 
     /// Answers what it was told to, whatever it is asked.

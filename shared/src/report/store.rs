@@ -86,6 +86,8 @@ pub struct StoreMember {
     pub has_leader: bool,
     /// Servers that have a say in who leads, in the store's own words; empty where it does not tell.
     pub servers: BTreeSet<String>,
+    /// Others tell this of it: where it serves clients is not known, so it was not asked itself.
+    pub is_hearsay: bool,
     /// Of its answer, rounded up so that it rarely changes: 5, 10, 20, 50, …
     pub latency_ms: u32,
     /// In what way it fails, and how it says so.

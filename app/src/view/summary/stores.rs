@@ -16,7 +16,7 @@ pub fn member_summary(store: &Store, topology: &Topology, kind: StoreKind, addre
     let (_, member) = told.first()?;
     let here = host_at(store, address);
     let fails = member.trouble != Trouble::None;
-    let latency = if fails { String::new() } else { latency(member.latency_ms) };
+    let latency = if fails || member.is_hearsay { String::new() } else { latency(member.latency_ms) };
     let programs = match kind {
         StoreKind::Etcd => &["etcd"][..],
         StoreKind::Consul => &["consul"],
@@ -32,7 +32,11 @@ pub fn member_summary(store: &Store, topology: &Topology, kind: StoreKind, addre
     let mut depends: Vec<&str> = told.iter().map(|(host, _)| host.api_name.as_str()).collect();
     depends.sort_unstable();
     let contents = contents(&told, kind, address);
-    let health = if fails { member.error.as_str() } else { "answers" };
+    let health = match member.is_hearsay {
+        _ if fails => member.error.as_str(),
+        true => "the others hear of it",
+        false => "answers",
+    };
     Some(Summary {
         label: kind.name().into(),
         label_minor: here.map_or_else(|| address.to_owned(), |host| host.api_name.clone()),
