@@ -193,9 +193,9 @@ impl Reader {
 
     /// Of the first member that answers; what is known stays where none does.
     fn read_keys(&mut self, members: &BTreeMap<String, StoreMember>) {
-        let answering = members.iter().filter(|(_, member)| {
-            member.trouble == Trouble::None && member.has_leader && !member.is_hearsay
-        });
+        let answering = members
+            .iter()
+            .filter(|(_, member)| member.trouble == Trouble::None && member.has_leader && !member.is_hearsay);
         let Some((endpoint, _)) = answering.min_by_key(|(_, member)| member.latency_ms) else { return };
         let prefix = &self.address.prefix;
         let keys = match self.address.kind {
@@ -254,7 +254,8 @@ impl Reader {
         }
         // Who was asked speaks for itself.
         let is_asked = |at: &str, of: &StoreMember| {
-            let same = |(endpoint, member): (&String, &StoreMember)| host(endpoint) == host(at) || member.name == of.name;
+            let same =
+                |(endpoint, member): (&String, &StoreMember)| host(endpoint) == host(at) || member.name == of.name;
             members.iter().any(same)
         };
         heard.retain(|at, of| !is_asked(at, of));

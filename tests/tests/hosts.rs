@@ -100,7 +100,8 @@ fn what_talks_to_what_is_shown_once_and_the_right_way_round() {
     assert_eq!(over("host-client"), None);
 
     // What the hosts make of the addresses on the way of a published port.
-    let [client, server] = ["published-client", "published-server"].map(|name| escaped(node(&shown, name).unwrap()["id"].as_str().unwrap()));
+    let [client, server] = ["published-client", "published-server"]
+        .map(|name| escaped(node(&shown, name).unwrap()["id"].as_str().unwrap()));
     let ask = format!("{base}/api/paths/containers?source={client}&target={server}");
     let places = eventually("the addresses before and behind NAT", PATIENCE, || {
         let answer = get(&ask)?;

@@ -183,7 +183,7 @@ fn the_way_from_a_container_down_to_the_wire_and_over_to_the_peer_is_one_path() 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         for (light, name) in [(true, "way-light"), (false, "way-dark")] {
-            let browser = Browser::open(1280, 800, light).await;
+            let browser = Browser::open(1280, 1300, light).await;
             browser.client.goto(&format!("{base}/#/containers?node={far}")).await.unwrap();
             browser
                 .until(

@@ -141,6 +141,13 @@ fn consul_is_read_as_the_store_of_engines_that_still_speak_to_it() {
         let found = second()?;
         if found == told("follower", "the others hear of it") { Ok(()) } else { Err(format!("{found:?}")) }
     });
+    // Who has no vote yet is missed by nobody: the first would tidy it away.
+    eventually("the second has a vote", PATIENCE, || {
+        let raft = testbed.shell(1, &format!("curl -sf http://{store}/v1/operator/raft/configuration"));
+        let raft: Value = serde_json::from_str(&raft).map_err(|error| error.to_string())?;
+        let voters = raft["Servers"].as_array().into_iter().flatten().filter(|one| one["Voter"] == true);
+        if voters.count() == 2 { Ok(()) } else { Err(raft.to_string()) }
+    });
     testbed.shell(2, &format!("kill -9 $(cat {directory}/consul.pid)"));
     // Of two members both are a majority.
     until(&base, "the second is gone", &["store-no-leader"]);

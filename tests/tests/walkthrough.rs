@@ -20,7 +20,7 @@ const COLOURS: &str = "const c = document.querySelector('canvas'); \
 fn details(base: &str, topology: &str, label: &str) -> Result<Value, String> {
     let shown = view(base, topology)?;
     let id = node(&shown, label).ok_or_else(|| format!("no {label}"))?["id"].as_str().unwrap().to_owned();
-    let id = escaped(id);
+    let id = escaped(&id);
     Ok(get(&format!("{base}/api/topology/{topology}/{id}"))?["node"].clone())
 }
 

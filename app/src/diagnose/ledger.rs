@@ -10,8 +10,8 @@ use super::{Severity, Suspicion};
 use crate::clock::Now;
 use crate::store::Store;
 use crate::topology::{Entity, Topology};
-use crate::view::wording::rfc3339;
 use crate::view::summary;
+use crate::view::wording::rfc3339;
 
 /// What was cleared is told for so long, milliseconds, and so much of it at most.
 const CLEARED_FOR_MS: u64 = 3_600_000;
@@ -122,8 +122,7 @@ impl Ledger {
         let seen = self.suspected.entry(suspicion.id.clone()).or_default();
         seen.retain(|part, _| parts.contains(part));
         for part in parts {
-            let Seen { since_ms, lasts } =
-                seen.entry(part.clone()).or_insert(Seen { since_ms: now_ms, lasts: false });
+            let Seen { since_ms, lasts } = seen.entry(part.clone()).or_insert(Seen { since_ms: now_ms, lasts: false });
             *lasts |= match read {
                 Some(began_ms) => began_ms >= *since_ms + SETTLE_MS,
                 None => now_ms.saturating_sub(*since_ms) >= suspicion.patience_ms,

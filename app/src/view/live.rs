@@ -20,7 +20,7 @@ use super::snapshot::{NodeSnapshot, ShownNode, Snapshot};
 use super::summary;
 use crate::config::LabelFilter;
 use crate::store::Store;
-use crate::topology::{self, Changed, Entity, Medium, NetworkKey, Topology};
+use crate::topology::{self, Changed, ConnectsKey, Entity, Medium, NetworkKey, Topology};
 
 pub struct View {
     pub variant: Variant,

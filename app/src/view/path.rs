@@ -28,13 +28,18 @@ pub fn paths(
     let edges = view.edges_between(from, to, topology).into_iter();
     let edges = edges.filter(|(edge, ..)| port.is_none_or(|port| edge.port == port));
     let told = edges.map(|(edge, within)| {
-        let mut conversations = within.iter().flat_map(|key| {
-            topology.join.conversations(key).into_iter().map(move |sights| (key, sights))
-        });
-        let told = conversations.by_ref().take(TOLD).map(|(key, sights)| conversation(key, &sights, topology, store));
+        let mut conversations: Vec<_> = within
+            .iter()
+            .flat_map(|key| topology.join.conversations(key).into_iter().map(move |sights| (key, sights)))
+            .collect();
+        let more = conversations.len().saturating_sub(TOLD);
+        conversations.truncate(TOLD);
         EdgePath {
-            conversations: told.collect(),
-            more: u32::try_from(conversations.count()).unwrap_or(u32::MAX),
+            conversations: conversations
+                .iter()
+                .map(|(key, sights)| conversation(key, sights, topology, store))
+                .collect(),
+            more: u32::try_from(more).unwrap_or(u32::MAX),
             path: within
                 .iter()
                 .map(|key| path(store, &key.source, &key.target, key.network.as_ref()))
