@@ -24,7 +24,7 @@ use petgraph::visit::EdgeRef;
 use shared::addr::Protocol;
 use shared::delta::{Changes, Delta};
 use shared::id::{ContainerId, HostId, NetworkId, ProcessId, ServiceId, SwarmNodeId, TaskId, WeavePeerId};
-use shared::report::{self, Evidence, LinkKey, NetworkScope, StoreKind};
+use shared::report::{self, Evidence, Failures, LinkKey, NetworkScope, StoreKind};
 
 use crate::diagnose::Severity;
 use crate::store::{HostState, Store};
@@ -140,6 +140,8 @@ pub struct Connects {
     pub count: u32,
     /// The best of what is known.
     pub evidence: Evidence,
+    /// Since the edge was first there.
+    pub failures: Failures,
 }
 
 impl Connects {
@@ -503,6 +505,13 @@ impl Topology {
     fn settle(&mut self, store: &Store, touched: Vec<join::HalfId>, now_ms: u64) {
         let mut joined = std::mem::take(&mut self.join);
         joined.settle(store, touched, now_ms, |key, step, evidence| self.count(key, step, evidence));
+        for (key, failures) in joined.take_failures() {
+            let Some(&edge) = self.connects.get(&key) else { continue };
+            if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {
+                connects.failures += failures;
+                self.changed.edges.insert(edge);
+            }
+        }
         self.join = joined;
     }
 
@@ -514,7 +523,8 @@ impl Topology {
                 let (Some(source), Some(target)) = (source, target) else { return };
                 let edge = *self.connects.entry(key.clone()).or_insert_with(|| {
                     let ConnectsKey { medium, port, network, .. } = key.clone();
-                    let connects = Connects { medium, port, network, count: 0, evidence };
+                    let failures = Failures::default();
+                    let connects = Connects { medium, port, network, count: 0, evidence, failures };
                     self.graph.add_edge(source, target, Edge::Connects(connects))
                 });
                 if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {

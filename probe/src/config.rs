@@ -36,6 +36,8 @@ pub struct Config {
     pub store_access: crate::cluster_store::Access,
     /// Interfaces, routes, neighbours and forwarding entries of all network namespaces.
     pub read_links: bool,
+    /// What sockets are read with.
+    pub sockets: crate::socket::With,
     /// The Weave router's API; none for no router.
     pub weave: Option<WeaveEndpoint>,
     /// Samples go out this often; events and connections do not wait for it.

@@ -22,13 +22,11 @@ use crate::process::Scanner;
 use crate::state::Reading;
 use crate::{Config, host, link, socket};
 
-/// A pass waits this many times its own cost before the next. Sockets are what readers wait for; processes may be read
-/// less often, and links change rarely.
-const SOCKETS_REST: u32 = 40;
+/// A pass waits this many times its own cost before the next. Processes may be read less often than sockets, which keep
+/// their own time, and links change rarely.
 const SCAN_REST: u32 = 60;
 const LINKS_REST: u32 = 150;
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
-const SOCKETS_INTERVAL: Duration = Duration::from_millis(250);
 /// What changes where no link of the host leads to is not told by the kernel, such as an overlay's forwarding entries.
 const LINKS_INTERVAL: Duration = Duration::from_secs(3);
 /// The kernel says that links change; several do when a container starts.
@@ -74,7 +72,7 @@ impl Kernel {
             host: host::Reader::new(&config),
             scanner: Scanner::new(config.proc_root.clone(), config.omit_command_arguments),
             namespaces: Namespaces::new(config.proc_root.clone()),
-            sockets: socket::Reader::new(config.proc_root.clone()),
+            sockets: socket::Reader::new(config.proc_root.clone(), config.sockets),
             links: config.read_links.then(link::Reader::open),
             meter: Meter::new(config.proc_root.clone()),
             config,
@@ -83,7 +81,6 @@ impl Kernel {
 
     fn run(&mut self, stop: &CancellationToken) {
         let mut next_scan = Instant::now();
-        let mut next_sockets = Instant::now();
         let mut next_links = Instant::now();
         let mut links_rest_until = Instant::now();
         if self.links.is_none() {
@@ -100,10 +97,8 @@ impl Kernel {
                 sent = self.scan();
                 next_scan = now + (now.elapsed() * SCAN_REST).clamp(SCAN_INTERVAL, INTERVAL_MAX);
             }
-            if now >= next_sockets && sent.is_ok() {
-                let before = Instant::now();
+            if sent.is_ok() {
                 sent = self.sockets.read(&mut self.namespaces, &self.scanner, &mut self.outlet);
-                next_sockets = before + (before.elapsed() * SOCKETS_REST).clamp(SOCKETS_INTERVAL, INTERVAL_MAX);
             }
             if let Some(links) = &mut self.links
                 && links.heard_of_changes()
@@ -127,7 +122,7 @@ impl Kernel {
             if self.links.is_none() {
                 next_links = now + INTERVAL_MAX;
             }
-            let next = next_scan.min(next_sockets).min(next_links).saturating_duration_since(Instant::now());
+            let next = next_scan.min(next_links).saturating_duration_since(Instant::now());
             std::thread::sleep(next.min(NAP));
         }
     }

@@ -1,11 +1,14 @@
 //! Sockets of the host's network namespaces, and what they say of who talks to whom.
 
+pub mod bpf;
 pub mod conntrack;
+pub mod flow;
 pub mod owner;
 pub mod proc_net;
 mod reader;
 pub mod sock_diag;
 pub mod table;
+mod tracker;
 
 pub use reader::Reader;
 
@@ -14,6 +17,18 @@ use std::net::SocketAddr;
 
 use shared::addr::{Protocol, Tuple};
 use shared::report::{Evidence, Role};
+
+/// The best that sockets are to be read with; what it lacks is read with the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum With {
+    /// What the kernel tells of every TCP connection, beside what follows.
+    #[default]
+    Ebpf,
+    /// sock_diag in each namespace.
+    Netlink,
+    /// /proc/net of each namespace.
+    Proc,
+}
 
 /// One socket as the kernel lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +39,8 @@ pub struct Socket {
     pub remote: SocketAddr,
     /// 0 where no descriptor refers to it (any more).
     pub inode: u64,
+    /// Of this socket alone as long as the machine runs; 0 where that is not told.
+    pub cookie: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::Report;
+use shared::delta::Changes;
 use shared::id::{ConnectionId, ContainerId, NetNsId, NetworkId, ProcessId, WeavePeerId};
 use shared::report::{
-    Collector, CollectorStatus, Connection, ContainerMetrics, Host, HostMetrics, Link, LinkKey, LinkMetrics, Listener,
-    ListenerKey, Namespace, Network, NetworkScope, Overlay, Paths, Process, ProcessMetrics, WeaveRouter,
+    Collector, CollectorStatus, Connection, ContainerMetrics, Flow, FlowKey, Host, HostMetrics, Link, LinkKey,
+    LinkMetrics, Listener, ListenerKey, Namespace, Network, NetworkScope, Overlay, Paths, Process, ProcessMetrics,
+    WeaveRouter,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,18 +20,16 @@ use crate::docker::Inventory;
 use crate::docker::swarm::Cluster;
 use crate::weave;
 
-/// What a collector read. Tables replace what was known.
+/// What a collector read. Tables replace what was known, changes add to it.
 #[derive(Debug)]
 pub enum Reading {
     Status(Collector, CollectorStatus),
     Host(Box<Host>, HostMetrics),
     Processes(BTreeMap<ProcessId, Process>, BTreeMap<ProcessId, ProcessMetrics>),
     ContainerMetrics(BTreeMap<ContainerId, ContainerMetrics>),
-    Sockets {
-        namespaces: BTreeMap<NetNsId, Namespace>,
-        listeners: BTreeMap<ListenerKey, Listener>,
-        connections: BTreeMap<ConnectionId, Connection>,
-    },
+    Namespaces(BTreeMap<NetNsId, Namespace>, BTreeMap<ListenerKey, Listener>),
+    /// What changed of them.
+    Connections(Changes<ConnectionId, Connection>, Changes<FlowKey, Flow>),
     Links(BTreeMap<LinkKey, Link>, BTreeMap<NetNsId, Paths>),
     LinkMetrics(BTreeMap<LinkKey, LinkMetrics>),
     /// When a reading of the source began, by the boot clock; after what it read.
@@ -84,11 +84,13 @@ fn take(report: &mut Report, told: &mut Told, reading: Reading) {
             attribute(report);
         }
         Reading::ContainerMetrics(metrics) => report.metrics.containers = metrics,
-        Reading::Sockets { namespaces, listeners, connections } => {
-            report.namespaces = namespaces;
-            report.listeners = listeners;
-            report.connections = connections;
+        Reading::Namespaces(namespaces, listeners) => {
+            (report.namespaces, report.listeners) = (namespaces, listeners);
             attribute(report);
+        }
+        Reading::Connections(connections, flows) => {
+            connections.apply(&mut report.connections);
+            flows.apply(&mut report.flows);
         }
         Reading::Links(links, paths) => {
             (report.links, report.paths) = (links, paths);

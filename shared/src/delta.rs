@@ -51,7 +51,7 @@ impl<K: Ord + Clone, V: PartialEq + Clone> Changes<K, V> {
         changes
     }
 
-    fn apply(&self, table: &mut BTreeMap<K, V>) {
+    pub fn apply(&self, table: &mut BTreeMap<K, V>) {
         for key in &self.removed {
             table.remove(key);
         }

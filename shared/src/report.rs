@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use collector::{Collector, CollectorState, CollectorStatus, Trouble};
-pub use connection::{Connection, Evidence, Flow, FlowKey, Listener, ListenerKey, Role};
+pub use connection::{Connection, Evidence, Failures, Flow, FlowKey, Listener, ListenerKey, Role};
 pub use container::{Container, ContainerMetrics, ContainerState, Elsewhere, Endpoint, Health, Image, PortMapping};
 pub use host::{Engine, Host, HostMetrics};
 pub use link::{

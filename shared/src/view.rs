@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::report::Failures;
+
 fn is_false(value: &bool) -> bool {
     !*value
 }
@@ -191,6 +193,9 @@ pub struct Edge {
     pub count: u32,
     /// How the direction is known; `guess` marks one that may be the other way round.
     pub direction: String,
+    /// Since the edge was first there.
+    #[serde(skip_serializing_if = "Failures::is_none")]
+    pub failures: Failures,
     /// Figures per edge, by name.
     pub metrics: std::collections::BTreeMap<String, f64>,
 }
@@ -381,6 +386,8 @@ pub struct StreamEdge {
     pub network: Option<String>,
     pub count: u32,
     pub direction: String,
+    #[serde(skip_serializing_if = "Failures::is_none")]
+    pub failures: Failures,
 }
 
 /// Something that is wrong, with what each side says of it.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use probe::cluster_store::address::{Access, User, tls};
 use probe::config::{DockerEndpoint, Target, WeaveEndpoint};
+use probe::socket::With;
 use probe::weave::dns::APP_NAME;
 
 use crate::config::{self, LabelFilter, Patience};
@@ -14,6 +15,17 @@ use crate::config::{self, LabelFilter, Patience};
 pub const PORT: u16 = 4040;
 /// Whether there is a Weave router is found out before a probe without peers starts.
 const ROUTER_PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Sockets {
+    /// The kernel tells of every TCP connection, those too that last a moment; beside it, what follows
+    #[default]
+    Ebpf,
+    /// sock_diag in each network namespace, again and again
+    Netlink,
+    /// /proc/net of each network namespace, again and again
+    Proc,
+}
 
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -53,6 +65,9 @@ pub struct Options {
     /// Do not read interfaces, routes and forwarding entries of network namespaces; no findings on them then
     #[arg(long, env = "SCOPE_NO_LINKS")]
     pub no_links: bool,
+    /// What connections are read with at best; what the kernel does not offer is read with the next
+    #[arg(long, value_enum, value_name = "WITH", default_value_t, env = "SCOPE_SOCKETS")]
+    pub sockets: Sockets,
     /// The Weave router's API, HOST:PORT [default: 127.0.0.1:6784, if one is there]
     #[arg(long, value_name = "ADDRESS", env = "SCOPE_WEAVE")]
     pub weave: Option<String>,
@@ -224,6 +239,11 @@ impl Options {
             cluster_store: self.cluster_store.clone(),
             store_access: self.store_access()?,
             read_links: !self.no_links,
+            sockets: match self.sockets {
+                Sockets::Ebpf => With::Ebpf,
+                Sockets::Netlink => With::Netlink,
+                Sockets::Proc => With::Proc,
+            },
             weave: self.weave_endpoint(),
             publish_interval: self.publish_interval,
             omit_command_arguments: self.omit_cmd_args,

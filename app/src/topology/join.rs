@@ -14,8 +14,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use foldhash::{HashMap, HashSet};
 use shared::addr::{Protocol, Subnet, Tuple};
 use shared::delta::Delta;
-use shared::id::{ConnectionId, HostId, NetNsId, NetworkId, ProcessId};
-use shared::report::{Connection, Evidence, Flow, FlowKey, ListenerKey, Role};
+use shared::id::{ConnectionId, ContainerId, HostId, NetNsId, NetworkId, ProcessId};
+use shared::report::{Collector, CollectorState, Connection, Evidence, Failures, Flow, FlowKey, ListenerKey, Role};
 
 use super::residents::Residents;
 use super::scope::{Addresses, Holder, Readdressed, Scope};
@@ -65,6 +65,8 @@ struct Half {
     role: Role,
     evidence: Evidence,
     nat: Option<Tuple>,
+    /// Of a flow, as it told of them last.
+    failures: Failures,
     opened_ms: u64,
     closed_ms: Option<u64>,
     /// Where it stands in the index: the key, and whether its own end is the lower one.
@@ -109,6 +111,8 @@ pub struct Join {
     /// Halves whose link leads outside, by the end that is ours.
     to_outside: HashMap<Entity, HashSet<HalfId>>,
     by_remote: HashMap<IpAddr, HashSet<HalfId>>,
+    /// What flows have failed of since it was last taken.
+    failed: Vec<(HalfId, Failures)>,
     closed: BTreeSet<(u64, HalfId)>,
     waiting: BTreeSet<(u64, HalfId)>,
 }
@@ -198,6 +202,7 @@ impl Join {
         self.put_in(
             id,
             Half {
+                failures: Failures::default(),
                 namespace,
                 protocol,
                 local,
@@ -217,17 +222,23 @@ impl Join {
 
     /// A flow has no client's port, so it meets nobody and is resolved by its addresses alone.
     fn insert_flow(&mut self, id: HalfId, key: &FlowKey, flow: &Flow, now_ms: u64) {
-        let Flow { count: _ } = flow;
+        let Flow { count: _, failures } = flow;
         let unknown = |address: IpAddr| SocketAddr::new(address, 0);
         let any = if key.remote.is_ipv4() { unknown([0; 4].into()) } else { unknown([0u16; 8].into()) };
         let (local, remote) = match key.role {
             Role::Client | Role::Unknown => (any, SocketAddr::new(key.remote, key.port)),
             Role::Server => (SocketAddr::new(any.ip(), key.port), unknown(key.remote)),
         };
+        let before = self.halves.get(&id).map(|half| half.failures).unwrap_or_default();
+        let new = failures.since(before);
+        if new != Failures::default() {
+            self.failed.push((id, new));
+        }
         let link = self.take_out(id);
         self.put_in(
             id,
             Half {
+                failures: *failures,
                 namespace: key.namespace,
                 protocol: key.protocol,
                 local,
@@ -412,6 +423,12 @@ impl Join {
         halves.flat_map(|(_, halves)| halves).filter(alone).copied()
     }
 
+    /// What failed lately, by the edges that it is of; to be asked after `settle`.
+    pub fn take_failures(&mut self) -> Vec<(ConnectsKey, Failures)> {
+        let failed = std::mem::take(&mut self.failed).into_iter();
+        failed.filter_map(|(id, failures)| Some((self.halves.get(&id)?.link.as_ref()?.key.clone(), failures))).collect()
+    }
+
     /// Makes the links of these halves what they should be, and tells each step to `count`.
     pub fn settle(
         &mut self,
@@ -520,6 +537,17 @@ impl Join {
             Scope::Namespace(..) => None,
             Scope::Host(_) | Scope::Network(_) | Scope::Underlay => self.addresses.holder(&scope, far_end(half).ip()),
         };
+        // Whoever calls counts their short conversations themselves, and knows best whom.
+        if matches!(id, HalfId::Flow(..)) && half.role == Role::Server {
+            let there = match (&scope, &holder) {
+                (Scope::Namespace(..), _) => Some(id.host()),
+                (_, Some(Holder::Host(there) | Holder::Container(there, _))) => Some(*there),
+                _ => None,
+            };
+            if there.is_some_and(|there| sees_short_ones(store, there)) {
+                return Wanted::Link(None);
+            }
+        }
         let due = half.opened_ms + PARTNER_PATIENCE_MS;
         // From a host without a probe no partner comes.
         let reports = matches!(holder, Some(Holder::Host(_) | Holder::Container(..)));
@@ -555,14 +583,20 @@ impl Join {
     ) -> Option<Link> {
         let is_client = half.role != Role::Server;
         let far = far_end(half);
+        let mut port = if is_client { half.remote.port() } else { half.local.port() };
         let (other, outside) = match (&scope, holder) {
             (Scope::Namespace(..), _) => (self.listener(store, host, half.namespace, half.protocol, far)?, None),
+            (_, Some(Holder::Container(host, container))) if is_client => {
+                (self.in_container(store, host, container, half.protocol, far), None)
+            }
             (_, Some(Holder::Container(host, container))) => (Entity::Container(host, container), None),
             (_, Some(Holder::Unprobed(one))) => (Entity::Unprobed(one), None),
-            (_, Some(Holder::Host(there))) => {
-                let port = if is_client { far.port() } else { 0 };
-                (self.on_host(store, there, half.protocol, far.ip(), port), None)
+            (_, Some(Holder::Host(there))) if is_client => {
+                let (other, at) = self.on_host(store, there, half.protocol, far);
+                port = at;
+                (other, None)
             }
+            (_, Some(Holder::Host(there))) => (Entity::Host(there), None),
             (_, None) if self.addresses.is_local(far.ip()) => return None,
             (_, None) => {
                 let outside = if is_client { Outside::Outbound } else { Outside::Inbound };
@@ -570,7 +604,6 @@ impl Join {
             }
         };
         let (source, target) = if is_client { (mine, other) } else { (other, mine) };
-        let port = if is_client { half.remote.port() } else { half.local.port() };
         let network = self.network(store, host, half);
         let key = ConnectsKey { source, target, medium: Medium::Transport(half.protocol), port, network };
         Some(Link { key, evidence: half.evidence, outside })
@@ -611,24 +644,39 @@ impl Join {
         Some(Entity::Process(host, owner))
     }
 
-    /// Who is meant by a port of a host: a published container, a listening process, else the host.
-    fn on_host(&self, store: &Store, host: HostId, protocol: Protocol, address: IpAddr, port: u16) -> Entity {
-        let Some(state) = store.hosts.get(&host) else { return Entity::Host(host) };
-        let published = state.report.containers.iter().find(|(_, container)| {
-            container.state.is_running()
-                && container.ports.iter().any(|mapping| {
-                    mapping.protocol == protocol
-                        && mapping.published.is_some_and(|(on, p)| p == port && (on == address || on.is_unspecified()))
-                })
+    /// Who listens in a container, else the container.
+    fn in_container(
+        &self,
+        store: &Store,
+        host: HostId,
+        container: ContainerId,
+        protocol: Protocol,
+        at: SocketAddr,
+    ) -> Entity {
+        let record = store.hosts.get(&host).and_then(|state| state.report.containers.get(&container));
+        let namespace = record.and_then(|record| record.namespace);
+        namespace
+            .and_then(|namespace| self.listener(store, host, namespace, protocol, at))
+            .unwrap_or(Entity::Container(host, container))
+    }
+
+    /// Who is meant by a port of a host, and under which port they know it: a published container, a listening process,
+    /// else the host.
+    fn on_host(&self, store: &Store, host: HostId, protocol: Protocol, at: SocketAddr) -> (Entity, u16) {
+        let Some(state) = store.hosts.get(&host) else { return (Entity::Host(host), at.port()) };
+        let running = state.report.containers.iter().filter(|(_, container)| container.state.is_running());
+        let published = running.flat_map(|(id, container)| container.ports.iter().map(move |mapping| (id, mapping)));
+        let published = published.into_iter().find(|(_, mapping)| {
+            let is_there = |(on, port): (IpAddr, u16)| port == at.port() && (on == at.ip() || on.is_unspecified());
+            mapping.protocol == protocol && mapping.published.is_some_and(is_there)
         });
-        if let Some((container, _)) = published.filter(|_| port != 0) {
-            return Entity::Container(host, container.clone());
+        if let Some((container, mapping)) = published {
+            let inside = SocketAddr::new(at.ip(), mapping.container_port);
+            return (self.in_container(store, host, container.clone(), protocol, inside), mapping.container_port);
         }
         let namespace = state.report.namespaces.iter().find(|(_, n)| n.is_host).map(|(id, _)| *id);
-        namespace
-            .filter(|_| port != 0)
-            .and_then(|namespace| self.listener(store, host, namespace, protocol, SocketAddr::new(address, port)))
-            .unwrap_or(Entity::Host(host))
+        let process = namespace.and_then(|namespace| self.listener(store, host, namespace, protocol, at));
+        (process.unwrap_or(Entity::Host(host)), at.port())
     }
 
     /// The container network that the conversation goes over, by the near end's address.
@@ -641,6 +689,13 @@ impl Join {
         let id = endpoint.network.as_ref()?;
         Some(NetworkKey::new(host, id, report.networks.get(id)?.scope))
     }
+}
+
+/// Whether a host tells of conversations that last a moment.
+fn sees_short_ones(store: &Store, host: HostId) -> bool {
+    let Some(state) = store.hosts.get(&host).filter(|state| state.liveness == Liveness::Live) else { return false };
+    let status = state.report.collectors.get(&Collector::Ebpf);
+    status.is_some_and(|status| matches!(status.state, CollectorState::Ok | CollectorState::Degraded))
 }
 
 /// The address that stands for the other end: behind a translation on this host, what it is translated to.

@@ -7,7 +7,7 @@ use foldhash::{HashMap, HashSet};
 use petgraph::stable_graph::{EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 use petgraph::{Direction, visit::IntoEdgeReferences};
-use shared::report::Evidence;
+use shared::report::{Evidence, Failures};
 use shared::view::{Edge, Stats, StreamDelta, Summary};
 
 use super::catalog::Variant;
@@ -35,7 +35,7 @@ pub struct View {
     own_slot: Vec<Option<u32>>,
     edges: Slots<Merged>,
     at_ends: HashMap<EdgeKey, u32>,
-    of_edge: HashMap<EdgeIndex, (u32, u32, Evidence)>,
+    of_edge: HashMap<EdgeIndex, (u32, u32, Evidence, Failures)>,
     dirty: HashSet<u32>,
     remeasured: HashSet<u32>,
     dirty_edges: HashSet<u32>,
@@ -87,6 +87,7 @@ struct Merged {
     count: u32,
     /// How many edges of the topology know the direction how well.
     evidence: BTreeMap<Evidence, u32>,
+    failures: Failures,
     shown: bool,
 }
 
@@ -266,16 +267,17 @@ impl View {
             topology::Edge::Connects(connects) => {
                 let (source, target) = topology.graph.edge_endpoints(edge)?;
                 let slot = |node| self.at_place.get(&self.of_node.get(&node)?.0).copied();
-                let topology::Connects { medium, port, network, count, evidence } = connects.clone();
+                let topology::Connects { medium, port, network, count, evidence, failures } = connects.clone();
                 let key = EdgeKey { source: slot(source)?, target: slot(target)?, medium, port, network };
-                Some((key, count, evidence))
+                Some((key, count, evidence, failures))
             }
             topology::Edge::Runs | topology::Edge::AttachedTo => None,
         });
-        if let Some((slot, count, evidence)) = self.of_edge.remove(&edge)
+        if let Some((slot, count, evidence, failures)) = self.of_edge.remove(&edge)
             && let Some(merged) = self.edges.get_mut(slot)
         {
             merged.count -= count;
+            merged.failures = merged.failures.since(failures);
             self.structure_changed = true;
             if let Some(known) = merged.evidence.get_mut(&evidence) {
                 *known -= 1;
@@ -289,14 +291,12 @@ impl View {
                 self.drop_edge(slot);
             }
         }
-        if let Some((key, count, evidence)) = now {
+        if let Some((key, count, evidence, failures)) = now {
             let ends = [key.source, key.target];
-            let slot = *self
-                .at_ends
-                .entry(key.clone())
-                .or_insert_with(|| self.edges.add(Merged { key, count: 0, evidence: BTreeMap::new(), shown: false }));
+            let slot = *self.at_ends.entry(key.clone()).or_insert_with(|| self.edges.add(Merged::new(key)));
             if let Some(merged) = self.edges.get_mut(slot) {
                 merged.count += count;
+                merged.failures += failures;
                 *merged.evidence.entry(evidence).or_default() += 1;
             }
             for end in ends {
@@ -304,7 +304,7 @@ impl View {
                     node.edges.insert(slot);
                 }
             }
-            self.of_edge.insert(edge, (slot, count, evidence));
+            self.of_edge.insert(edge, (slot, count, evidence, failures));
             self.dirty_edges.insert(slot);
             self.structure_changed = true;
         }
@@ -560,10 +560,15 @@ impl Node {
 }
 
 impl Merged {
+    fn new(key: EdgeKey) -> Self {
+        Self { key, count: 0, evidence: BTreeMap::new(), failures: Failures::default(), shown: false }
+    }
+
     fn snapshot(&self, slot: u32) -> EdgeSnapshot {
         let EdgeKey { source, target, medium, port, network } = self.key.clone();
         let evidence = self.evidence.keys().next().copied().unwrap_or(Evidence::Guess);
-        EdgeSnapshot { slot, source, target, medium, port, network, count: self.count, evidence }
+        let (count, failures) = (self.count, self.failures);
+        EdgeSnapshot { slot, source, target, medium, port, network, count, evidence, failures }
     }
 }
 

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::quality::FixedState;
-use shared::report::Evidence;
+use shared::report::{Evidence, Failures};
 use shared::view::{Edge, StreamEdge};
 
 use super::fragment::{json, unquoted};
@@ -22,6 +22,7 @@ pub struct EdgeSnapshot {
     pub network: Option<NetworkKey>,
     pub count: u32,
     pub evidence: Evidence,
+    pub failures: Failures,
 }
 
 impl EdgeSnapshot {
@@ -34,6 +35,7 @@ impl EdgeSnapshot {
             network: self.network.as_ref().map(NetworkKey::api_id),
             count: self.count,
             direction: self.evidence.name().into(),
+            failures: self.failures,
         };
         (self.slot, edge)
     }
@@ -48,6 +50,7 @@ impl EdgeSnapshot {
             network: self.network.as_ref().map(NetworkKey::api_id),
             count: self.count,
             direction: self.evidence.name().into(),
+            failures: self.failures,
             ..Edge::default()
         }
     }
@@ -136,6 +139,10 @@ fn write(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
     let network = edge.network.as_ref().map_or_else(|| "null".into(), |key| json(&key.api_id()));
     let (joint, over) = if edge.network.is_some() { ("---", unquoted(&network)) } else { ("", "") };
     let (protocol, port) = (edge.medium.name(), edge.port.to_string());
+    let failures = match edge.failures.is_none() {
+        true => String::new(),
+        false => format!(",\"failures\":{}", serde_json::to_string(&edge.failures).unwrap_or_else(|_| "{}".into())),
+    };
     for piece in [
         "{\"id\":\"",
         source,
@@ -161,7 +168,9 @@ fn write(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
         &edge.count.to_string(),
         ",\"direction\":\"",
         edge.evidence.name(),
-        "\",\"metrics\":{}}",
+        "\"",
+        &failures,
+        ",\"metrics\":{}}",
     ] {
         text.extend_from_slice(piece.as_bytes());
     }
@@ -182,6 +191,7 @@ mod tests {
             network: (port == 80).then(|| NetworkKey::Shared("n\"et".into())),
             count: 3,
             evidence: Evidence::Listener,
+            failures: Failures { refused: u64::from(port == 80), ..Failures::default() },
         }
     }
 
@@ -196,7 +206,7 @@ mod tests {
         let ids: Vec<&str> = edges.iter().map(|edge| &*edge.id).collect();
         let over = format!("b---a\"b---tcp:80---{network}");
         assert_eq!(ids, ["b---a\"b---tcp:22", &over, "b---c---tcp:22"]);
-        assert_eq!(edges[1].network.as_ref(), Some(&network));
+        assert_eq!((edges[1].network.as_ref(), edges[1].failures.refused), (Some(&network), 1));
         let adjacency = [b"{\"id\":0", &*outgoing.written().adjacency, b"}"].concat();
         let node: serde_json::Value = serde_json::from_slice(&adjacency).unwrap();
         assert_eq!(node["adjacency"], serde_json::json!(["a\"b", "c"]), "once, however many ports");

@@ -138,8 +138,17 @@ mod tests {
         let edge = |(n, (target, id)): (usize, &(u32, &str))| {
             let (medium, evidence) = (Medium::Transport(Protocol::Tcp), Evidence::Listener);
             let (edge, target) = (n as u32, *target);
-            let edge =
-                EdgeSnapshot { slot: edge, source: slot, target, medium, port: 80, network: None, count: 1, evidence };
+            let edge = EdgeSnapshot {
+                slot: edge,
+                source: slot,
+                target,
+                medium,
+                port: 80,
+                network: None,
+                count: 1,
+                evidence,
+                failures: Default::default(),
+            };
             (Id::new(id), edge)
         };
         let outgoing = Arc::new(Outgoing::new(Id::new(id), targets.iter().enumerate().map(edge).collect()));

@@ -3,14 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use shared::addr::Protocol;
 use shared::id::NetNsId;
-use shared::report::{Collector, CollectorStatus};
+use shared::report::{Collector, CollectorState, CollectorStatus};
 
-use super::conntrack::Conntrack;
+use super::bpf::{Event, Watch};
 use super::owner::Owners;
 use super::table::{Dump, Table};
-use super::{proc_net, sock_diag};
+use super::tracker::Tracker;
+use super::{With, proc_net, sock_diag};
 use crate::collector::{Closed, Outlet, degraded, failed, ok};
 use crate::link::address;
 use crate::netns::{Namespaces, is_gone};
@@ -21,39 +24,131 @@ use crate::state::Reading;
 const YOUNG_PASSES: u32 = 20;
 const ADDRESSES_EVERY_PASSES: u32 = 20;
 
+/// Where nothing tells of changes, and where the kernel does: a dump then only shows what it does not tell, such as who
+/// has a connection that was accepted, and UDP.
+const PACE: Pace = Pace { rest: 40, least: Duration::from_millis(250) };
+const PACE_WITH_EVENTS: Pace = Pace { rest: 150, least: Duration::from_secs(2) };
+/// A namespace gets its addresses after it is made, and not every change of them is told.
+const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
+/// So many passes a namespace is young.
+const YOUNG_PASSES_WITH_EVENTS: u32 = 3;
+const PACE_MAX: Duration = Duration::from_secs(5);
+/// What the kernel tells is told on at most so often: several things happen at once.
+const SEND_INTERVAL: Duration = Duration::from_millis(100);
+/// Processes and namespaces are read once a second: of those that are new, what happened is kept for so long.
+const UNKNOWN_FOR: Duration = Duration::from_millis(2_500);
+const UNKNOWN_MAX: usize = 4_096;
+
+/// How long is waited between dumps: some times what the last one took, within bounds.
+struct Pace {
+    rest: u32,
+    least: Duration,
+}
+
 pub struct Reader {
     proc_root: PathBuf,
+    with: With,
     owners: Owners,
     table: Table,
-    conntrack: io::Result<Conntrack>,
+    events: Result<Watch, String>,
+    /// Events of namespaces that are not known yet.
+    unknown: Vec<(Instant, Event)>,
+    lost: u64,
+    tracker: Tracker,
     ephemeral: Option<(u16, u16)>,
     /// How often each namespace was read.
     passes: HashMap<NetNsId, u32>,
     refused: Option<io::Error>,
     method: &'static str,
+    started: Instant,
+    next_dump: Instant,
+    next_send: Instant,
+    /// Listeners or namespaces changed and nobody was told yet.
+    has_news: bool,
 }
 
 impl Reader {
-    pub fn new(proc_root: PathBuf) -> Self {
+    pub fn new(proc_root: PathBuf, with: With) -> Self {
         let range = std::fs::read_to_string(proc_root.join("sys/net/ipv4/ip_local_port_range")).unwrap_or_default();
         let mut ends = range.split_ascii_whitespace().map(str::parse);
         let ephemeral = match (ends.next(), ends.next()) {
             (Some(Ok(low)), Some(Ok(high))) => Some((low, high)),
             _ => None,
         };
+        let now = Instant::now();
         Self {
+            with,
             owners: Owners::new(proc_root.clone()),
-            proc_root,
             table: Table::default(),
-            conntrack: Conntrack::open(),
+            events: if with == With::Ebpf { Watch::open(&proc_root) } else { Err(String::new()) },
+            proc_root,
+            unknown: Vec::new(),
+            lost: 0,
+            tracker: Tracker::open(now),
             ephemeral,
             passes: HashMap::new(),
             refused: None,
             method: "sock_diag",
+            started: now,
+            next_dump: now,
+            next_send: now,
+            has_news: false,
         }
     }
 
+    /// Takes in what happened, looks at everything where it is time for that, and tells what is new.
     pub fn read(&mut self, namespaces: &mut Namespaces, scanner: &Scanner, outlet: &mut Outlet) -> Result<(), Closed> {
+        self.follow(namespaces, scanner);
+        let now = Instant::now();
+        // The first sight of a namespace shows what it has had before.
+        let is_due = now >= self.next_dump || (self.events.is_ok() && namespaces.changed);
+        if is_due {
+            self.dump_all(namespaces, scanner);
+            let took = now.elapsed();
+            let is_young = |passed: &u32| *passed <= YOUNG_PASSES_WITH_EVENTS;
+            let Pace { rest, least } = match self.events {
+                Ok(_) if self.passes.values().any(is_young) => PACE_WHILE_YOUNG,
+                Ok(_) => PACE_WITH_EVENTS,
+                Err(_) => PACE,
+            };
+            self.next_dump = now + (took * rest).clamp(least, PACE_MAX);
+            outlet.status(Collector::Conntrack, self.tracker.status())?;
+            outlet.status(Collector::Ebpf, self.events_status())?;
+            outlet.status(Collector::Socket, self.status(self.passes.len(), scanner.hidden))?;
+        }
+        if is_due || now >= self.next_send {
+            self.next_send = now + SEND_INTERVAL;
+            self.send(namespaces, outlet)?;
+        }
+        Ok(())
+    }
+
+    /// Sockets of namespaces that are new since: what is known of them is looked at again.
+    fn follow(&mut self, namespaces: &Namespaces, scanner: &Scanner) {
+        let Self { events: Ok(events), table, tracker, unknown, started, .. } = self else { return };
+        let now = Instant::now();
+        let now_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracker.renew(now);
+        let mut take = |event: &Event| {
+            let Some(namespace) = namespaces.id(event.namespace) else { return false };
+            let track = |namespace, here| tracker.find_sparingly(namespace, here, now);
+            table.take(event, namespace, |pid| scanner.of_pid(pid), track, now_ms);
+            true
+        };
+        unknown.retain(|(since, event)| now.duration_since(*since) < UNKNOWN_FOR && !take(event));
+        let lost = events.drain(|event| {
+            if !take(&event) && unknown.len() < UNKNOWN_MAX {
+                unknown.push((now, event));
+            }
+        });
+        table.flows.expire(now_ms);
+        if lost > 0 {
+            self.lost += lost;
+            self.next_dump = now;
+        }
+    }
+
+    fn dump_all(&mut self, namespaces: &mut Namespaces, scanner: &Scanner) {
         let dumps = self.dump(namespaces);
         let exists: HashSet<u64> = dumps.iter().flat_map(|d| d.sockets.iter().map(|s| s.inode)).collect();
         self.owners.retain(&exists, |owner| scanner.processes.contains_key(&owner));
@@ -65,40 +160,43 @@ impl Reader {
                 self.owners.search(wanted, inside.map(|(id, _)| *id));
             }
         }
-        let Self { table, owners, conntrack, .. } = self;
-        let mut trouble = None;
-        let changed = table.update(
-            &dumps,
-            self.ephemeral,
-            |inode| owners.of(inode),
-            |protocol, here| {
-                let conntrack = conntrack.as_mut().ok()?;
-                conntrack.find(protocol, here).unwrap_or_else(|error| {
-                    trouble = Some(error);
-                    None
-                })
-            },
-        );
-        if let Some(error) = trouble {
-            self.conntrack = Err(error);
+        let Self { table, owners, tracker, .. } = self;
+        let track = |protocol, here| tracker.find(protocol, here);
+        self.has_news |= table.update(&dumps, self.ephemeral, |inode| owners.of(inode), track);
+    }
+
+    fn send(&mut self, namespaces: &mut Namespaces, outlet: &mut Outlet) -> Result<(), Closed> {
+        let Self { table, tracker, .. } = self;
+        let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here));
+        let flows = table.flows.news();
+        if self.has_news || namespaces.changed {
+            (namespaces.changed, self.has_news) = (false, false);
+            outlet.send(Reading::Namespaces(namespaces.records(), self.table.listeners.clone()))?;
         }
-        let conntrack = match &self.conntrack {
-            Ok(_) => ok("asked for each new connection".into()),
-            Err(error) => failed(format!(
-                "{error}: connections through NAT are not followed; run the probe as root or with CAP_NET_ADMIN"
-            )),
-        };
-        outlet.status(Collector::Conntrack, conntrack)?;
-        outlet.status(Collector::Socket, self.status(dumps.len(), scanner.hidden))?;
-        if changed || namespaces.changed {
-            namespaces.changed = false;
-            outlet.send(Reading::Sockets {
-                namespaces: namespaces.records(),
-                listeners: self.table.listeners.clone(),
-                connections: self.table.connections(),
-            })?;
+        if !connections.is_empty() || !flows.is_empty() {
+            outlet.send(Reading::Connections(connections, flows))?;
         }
         Ok(())
+    }
+
+    fn events_status(&self) -> CollectorStatus {
+        let Self { lost, .. } = self;
+        let dropped = lost + self.table.flows.dropped;
+        let status = match &self.events {
+            Ok(_) if dropped == 0 => ok("every TCP connection is told by the kernel".into()),
+            Ok(_) => degraded(format!(
+                "every TCP connection is told by the kernel, but {lost} changes came too fast, and {} short \
+                 connections were of more kinds than are kept apart",
+                self.table.flows.dropped
+            )),
+            Err(_) if self.with != With::Ebpf => CollectorStatus {
+                state: CollectorState::Off,
+                message: "turned off by --sockets: connections that last less than a moment are missed".into(),
+                ..CollectorStatus::default()
+            },
+            Err(error) => failed(format!("connections that last less than a moment are missed: {error}")),
+        };
+        CollectorStatus { dropped, ..status }
     }
 
     fn status(&self, read: usize, hidden: usize) -> CollectorStatus {
@@ -130,12 +228,16 @@ impl Reader {
         let (mut dumps, mut readdressed) = (Vec::new(), Vec::new());
         let mut passes = HashMap::new();
         (self.refused, self.method) = (None, "sock_diag");
+        let with = self.with;
         for (inode, met) in namespaces.all().filter(|(_, met)| met.has_processes()) {
             let passed = self.passes.get(&met.id).copied().unwrap_or(0);
             passes.insert(met.id, passed.wrapping_add(1));
             let with_addresses = passed < YOUNG_PASSES || passed.is_multiple_of(ADDRESSES_EVERY_PASSES);
             let result = namespaces.visit(inode, || {
                 let mut sockets = Vec::new();
+                if with == With::Proc {
+                    return Err(io::ErrorKind::Unsupported.into());
+                }
                 sock_diag::sockets(&mut sockets)?;
                 let addresses = if with_addresses { address::subnets().ok() } else { None };
                 Ok((sockets, addresses))

@@ -58,7 +58,7 @@ fn request(family: u8, protocol: u8, states: u32) -> [u8; 56] {
 }
 
 /// `struct inet_diag_msg`: family, state, timer, retransmits, then the socket id (ports and addresses in network
-/// order, 16 bytes an address), expiry, queues, uid, inode.
+/// order, 16 bytes an address, the interface, and the kernel's cookie), expiry, queues, uid, inode.
 fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
     let payload = payload.get(..72)?;
     let family = payload[0];
@@ -66,6 +66,7 @@ fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
         (IPPROTO_TCP, LISTEN) | (IPPROTO_UDP, CLOSE) => State::Listening,
         _ => State::Open,
     };
+    let word = |at: usize| u32::from_ne_bytes([payload[at], payload[at + 1], payload[at + 2], payload[at + 3]]);
     let address = |at: usize, port: usize| -> Option<SocketAddr> {
         let length = if family == AF_INET { 4 } else { 16 };
         let ip: IpAddr = ip(payload.get(at..at + length)?)?;
@@ -76,7 +77,8 @@ fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
         state,
         local: address(8, 4)?,
         remote: address(24, 6)?,
-        inode: u64::from(u32::from_ne_bytes([payload[68], payload[69], payload[70], payload[71]])),
+        inode: u64::from(word(68)),
+        cookie: u64::from(word(44)) | u64::from(word(48)) << 32,
     })
 }
 

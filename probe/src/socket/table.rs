@@ -1,15 +1,20 @@
 //! The connections and listeners of the host, kept from dump to dump: a pure function of what was seen.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use shared::addr::{Protocol, Tuple};
+use shared::delta::Changes;
 use shared::id::{ConnectionId, NetNsId, ProcessId};
-use shared::report::{Connection, Evidence, Listener, ListenerKey, Role};
+use shared::report::{Connection, Evidence, FlowKey, Listener, ListenerKey, Role};
 
+use super::bpf::{Change, Event};
 use super::conntrack::Entry;
+use super::flow::{Flows, Outcome};
 use super::{Listeners, Socket, State, direction};
 
+/// The kernel asks for the first time again after a second.
+const GAVE_UP_US: u32 = 950_000;
 /// A listener that went still says which end was the server, for this many dumps.
 const LISTENER_MEMORY_DUMPS: u64 = 4_000;
 
@@ -24,15 +29,23 @@ struct Key {
 struct Held {
     id: ConnectionId,
     inode: u64,
+    cookie: u64,
     dump: u64,
+    /// Somebody was told of it. Until then its translation is not asked for.
+    is_told: bool,
     connection: Connection,
 }
 
 #[derive(Default)]
 pub struct Table {
     held: HashMap<Key, Held>,
+    /// Of those with a cookie.
+    by_cookie: HashMap<u64, Key>,
     pub listeners: BTreeMap<ListenerKey, Listener>,
+    pub flows: Flows,
     known_ports: HashMap<NetNsId, Listeners>,
+    /// What changed since this was last asked: the key of what is there, none of what is gone.
+    changed: BTreeMap<ConnectionId, Option<Key>>,
     next_id: u64,
     dump: u64,
 }
@@ -45,7 +58,7 @@ pub struct Dump {
 
 impl Table {
     /// Takes in a dump of every namespace. `owner` names a socket's process, `track` asks conntrack about a new
-    /// connection. Returns whether anything changed.
+    /// connection. Returns whether listeners changed.
     pub fn update(
         &mut self,
         dumps: &[Dump],
@@ -55,9 +68,8 @@ impl Table {
     ) -> bool {
         self.dump += 1;
         let dump = self.dump;
-        let mut changed = self.take_listeners(dumps, &owner);
+        let changed = self.take_listeners(dumps, &owner);
         for Dump { namespace, sockets } in dumps {
-            let ports = self.known_ports.entry(*namespace).or_default();
             for socket in sockets.iter().filter(|s| s.state == State::Open && s.remote.port() != 0) {
                 let key = Key {
                     namespace: *namespace,
@@ -69,19 +81,19 @@ impl Table {
                 let held = self.held.get_mut(&key).filter(|held| is_same(held, socket));
                 if let Some(held) = held {
                     held.dump = dump;
+                    held.inode = socket.inode;
                     // A socket loses its descriptor before it loses its connection: the last owner stays.
                     if now.is_some() && held.connection.owner != now {
                         held.connection.owner = now;
-                        changed = true;
+                        self.changed.insert(held.id, Some(key));
                     }
                     continue;
                 }
                 let here = Tuple { from: socket.local, to: socket.remote };
-                let confined = socket.local.ip() == socket.remote.ip() || socket.remote.ip().is_loopback();
-                let entry = if confined { None } else { track(socket.protocol, here) };
+                let entry = if is_confined(here) { None } else { track(socket.protocol, here) };
+                let ports = self.known_ports.entry(*namespace).or_default();
                 let (role, evidence): (Role, Evidence) =
                     direction(socket.protocol, here, ports, entry.map(|e| e.original), ephemeral);
-                self.next_id += 1;
                 let connection = Connection {
                     namespace: *namespace,
                     protocol: socket.protocol,
@@ -92,14 +104,165 @@ impl Table {
                     evidence,
                     nat: entry.and_then(|entry| entry.beyond(here)),
                 };
-                let held = Held { id: ConnectionId(self.next_id), inode: socket.inode, dump, connection };
-                self.held.insert(key, held);
-                changed = true;
+                self.insert(key, connection, (socket.inode, socket.cookie), true);
             }
         }
-        let before = self.held.len();
-        self.held.retain(|_, held| held.dump == dump);
-        changed || self.held.len() != before
+        let gone: Vec<Key> = self.held.iter().filter(|(_, held)| held.dump != dump).map(|(key, _)| *key).collect();
+        for key in gone {
+            self.remove(key);
+        }
+        changed
+    }
+
+    /// Takes in what the kernel told of one socket; `of_pid` names a process.
+    pub fn take(
+        &mut self,
+        event: &Event,
+        namespace: NetNsId,
+        of_pid: impl Fn(u32) -> Option<ProcessId>,
+        mut track: impl FnMut(NetNsId, Tuple) -> Option<Entry>,
+        now_ms: u64,
+    ) {
+        let Event { cookie, local, remote, change, .. } = *event;
+        let connection = |owner, role| Connection {
+            namespace,
+            protocol: Protocol::Tcp,
+            local,
+            remote,
+            owner,
+            role,
+            evidence: Evidence::Handshake,
+            nat: None,
+        };
+        match change {
+            Change::Connected { pid } => self.open(cookie, connection(of_pid(pid), Role::Client)),
+            Change::Accepted => {
+                let owner = self.listener(namespace, local);
+                self.open(cookie, connection(owner, Role::Server));
+            }
+            Change::Closed { error } => {
+                let Some(held) = self.by_cookie.get(&cookie).copied().and_then(|key| self.remove(key)) else { return };
+                if !held.is_told {
+                    let outcome = match error {
+                        libc::ECONNRESET => Outcome::Reset,
+                        libc::ETIMEDOUT => Outcome::TimedOut,
+                        // Who breaks off what they have themselves means to.
+                        _ => Outcome::Well,
+                    };
+                    self.note(&held.connection, outcome, &mut track, now_ms);
+                }
+            }
+            Change::Failed { pid, error, waited_us } => {
+                if let Some(outcome) = why(error, waited_us) {
+                    self.note(&connection(of_pid(pid), Role::Client), outcome, &mut track, now_ms);
+                }
+            }
+            Change::Listens { pid } => {
+                self.known_ports.entry(namespace).or_default().note(Protocol::Tcp, local.port(), self.dump);
+                let key = ListenerKey { namespace, protocol: Protocol::Tcp, address: local };
+                let listener = self.listeners.entry(key).or_default();
+                listener.owner = listener.owner.or_else(|| of_pid(pid));
+            }
+        }
+    }
+
+    fn open(&mut self, cookie: u64, connection: Connection) {
+        let Connection { namespace, protocol, local, remote, .. } = connection;
+        let key = Key { namespace, protocol, local, remote };
+        match self.held.get_mut(&key).filter(|held| held.cookie == cookie) {
+            // A dump had it before its event was read.
+            Some(held) => {
+                let better = Connection { nat: held.connection.nat, ..connection };
+                let better = Connection { owner: held.connection.owner.or(better.owner), ..better };
+                if held.connection != better {
+                    held.connection = better;
+                    self.changed.insert(held.id, Some(key));
+                }
+            }
+            None => self.insert(key, connection, (0, cookie), false),
+        }
+    }
+
+    fn insert(&mut self, key: Key, connection: Connection, (inode, cookie): (u64, u64), is_told: bool) {
+        self.remove(key);
+        self.next_id += 1;
+        let id = ConnectionId(self.next_id);
+        self.held.insert(key, Held { id, inode, cookie, dump: self.dump, is_told, connection });
+        if cookie != 0 {
+            self.by_cookie.insert(cookie, key);
+        }
+        self.changed.insert(id, Some(key));
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Held> {
+        let held = self.held.remove(&key)?;
+        if held.cookie != 0 {
+            self.by_cookie.remove(&held.cookie);
+        }
+        if held.is_told {
+            self.changed.insert(held.id, None);
+        } else {
+            self.changed.remove(&held.id);
+        }
+        Some(held)
+    }
+
+    /// Counts a conversation that nobody was told of.
+    fn note(
+        &mut self,
+        connection: &Connection,
+        outcome: Outcome,
+        track: &mut impl FnMut(NetNsId, Tuple) -> Option<Entry>,
+        now_ms: u64,
+    ) {
+        let Connection { namespace, protocol, local, remote, owner, role, .. } = *connection;
+        let (remote, port) = match role {
+            Role::Server => (remote.ip(), local.port()),
+            Role::Client | Role::Unknown => {
+                let here = Tuple { from: local, to: remote };
+                let entry = if is_confined(here) { None } else { track(namespace, here) };
+                let meant = entry.and_then(|entry| entry.beyond(here)).map_or(remote, |beyond| beyond.to);
+                (meant.ip(), meant.port())
+            }
+        };
+        self.flows.note(FlowKey { namespace, protocol, owner, remote, port, role }, outcome, now_ms);
+    }
+
+    /// Who listens where something was accepted.
+    fn listener(&self, namespace: NetNsId, at: SocketAddr) -> Option<ProcessId> {
+        let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        [at.ip()].into_iter().chain(any).find_map(|ip| {
+            let address = SocketAddr::new(ip, at.port());
+            self.listeners.get(&ListenerKey { namespace, protocol: Protocol::Tcp, address })?.owner
+        })
+    }
+
+    /// Whether anything changed since it was last told.
+    pub fn has_news(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// What changed since this was last asked. Of what is new, `track` is asked what NAT makes of it.
+    pub fn news(
+        &mut self,
+        mut track: impl FnMut(NetNsId, Tuple) -> Option<Entry>,
+    ) -> Changes<ConnectionId, Connection> {
+        let mut news = Changes::default();
+        for (id, key) in std::mem::take(&mut self.changed) {
+            let Some(key) = key else {
+                news.removed.push(id);
+                continue;
+            };
+            let Some(held) = self.held.get_mut(&key) else { continue };
+            if !held.is_told {
+                let here = Tuple { from: key.local, to: key.remote };
+                let entry = if is_confined(here) { None } else { track(key.namespace, here) };
+                held.connection.nat = entry.and_then(|entry| entry.beyond(here));
+                held.is_told = true;
+            }
+            news.set.push((id, held.connection.clone()));
+        }
+        news
     }
 
     fn take_listeners(&mut self, dumps: &[Dump], owner: &impl Fn(u64) -> Option<ProcessId>) -> bool {
@@ -127,10 +290,6 @@ impl Table {
         changed
     }
 
-    pub fn connections(&self) -> BTreeMap<ConnectionId, Connection> {
-        self.held.values().map(|held| (held.id, held.connection.clone())).collect()
-    }
-
     pub fn len(&self) -> usize {
         self.held.len()
     }
@@ -142,54 +301,103 @@ impl Table {
 
 /// The same tuple with another socket is another connection. A socket that was orphaned shows inode 0.
 fn is_same(held: &Held, socket: &Socket) -> bool {
+    if held.cookie != 0 && socket.cookie != 0 {
+        return held.cookie == socket.cookie;
+    }
     held.inode == socket.inode || socket.inode == 0 || held.inode == 0
+}
+
+/// What stays in its namespace is not translated.
+fn is_confined(here: Tuple) -> bool {
+    here.from.ip() == here.to.ip() || here.to.ip().is_loopback()
+}
+
+/// Why an attempt came to nothing; none where whoever made it changed their mind at once.
+fn why(error: i32, waited_us: u32) -> Option<Outcome> {
+    Some(match error {
+        libc::ECONNREFUSED => Outcome::Refused,
+        libc::ETIMEDOUT => Outcome::TimedOut,
+        libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN | libc::EACCES | libc::EPERM => {
+            Outcome::Unreachable
+        }
+        libc::ECONNRESET | libc::ECONNABORTED => Outcome::Reset,
+        // Nothing came back, though the kernel asked more than once: whoever waited gave up before it did.
+        _ if waited_us > GAVE_UP_US => Outcome::TimedOut,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::report::Flow;
 
     fn socket(state: State, local: &str, remote: &str, inode: u64) -> Socket {
         let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
-        Socket { protocol: Protocol::Tcp, state, local, remote, inode }
+        Socket { protocol: Protocol::Tcp, state, local, remote, inode, cookie: 0 }
     }
 
+    fn process(pid: u64) -> Option<ProcessId> {
+        (pid != 0).then_some(ProcessId { pid: pid as u32, start: 1 })
+    }
+
+    /// Takes a dump in, and gives whether anything is told of it.
     fn update(table: &mut Table, sockets: &[Socket]) -> bool {
         let dump = Dump { namespace: NetNsId(1), sockets: sockets.to_vec() };
-        let owner = |inode: u64| (inode != 0).then_some(ProcessId { pid: inode as u32, start: 1 });
-        table.update(&[dump], Some((32768, 60999)), owner, |_, _| None)
+        let listeners = table.update(&[dump], Some((32768, 60999)), process, |_, _| None);
+        listeners || table.has_news()
     }
+
+    fn take(table: &mut Table, cookie: u64, local: &str, remote: &str, change: Change) {
+        let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+        let event = Event { cookie, namespace: 7, local, remote, change };
+        table.take(&event, NetNsId(1), |pid| process(pid.into()), |_, _| None, 0);
+    }
+
+    fn news(table: &mut Table) -> (Vec<Connection>, usize) {
+        let Changes { set, removed } = table.news(|_, _| None);
+        (set.into_iter().map(|(_, connection)| connection).collect(), removed.len())
+    }
+
+    fn ids(table: &Table) -> Vec<ConnectionId> {
+        table.held.values().map(|held| held.id).collect()
+    }
+
+    const HERE: &str = "10.0.0.2:40000";
+    const THERE: &str = "10.0.0.3:80";
 
     #[test]
     fn a_connection_keeps_its_number_until_it_is_gone() {
         let mut table = Table::default();
-        let open = socket(State::Open, "10.0.0.2:40000", "10.0.0.3:80", 5);
+        let open = socket(State::Open, HERE, THERE, 5);
         assert!(update(&mut table, &[open]));
-        let first = table.connections();
+        let first = ids(&table);
+        assert_eq!(news(&mut table).0.len(), 1);
         assert!(!update(&mut table, &[open]), "nothing changed");
-        assert_eq!(table.connections(), first);
+        assert_eq!(ids(&table), first);
         assert!(update(&mut table, &[]));
         assert!(table.is_empty());
+        assert_eq!(news(&mut table).1, 1);
         update(&mut table, &[open]);
-        assert_ne!(table.connections().keys().next(), first.keys().next(), "a new connection has a new number");
+        assert_ne!(ids(&table), first, "a new connection has a new number");
     }
 
     #[test]
     fn a_tuple_that_another_socket_reuses_is_another_connection() {
         let mut table = Table::default();
-        update(&mut table, &[socket(State::Open, "10.0.0.2:40000", "10.0.0.3:80", 5)]);
-        let first = *table.connections().keys().next().unwrap();
-        update(&mut table, &[socket(State::Open, "10.0.0.2:40000", "10.0.0.3:80", 6)]);
-        assert_ne!(*table.connections().keys().next().unwrap(), first);
+        update(&mut table, &[socket(State::Open, HERE, THERE, 5)]);
+        let first = ids(&table);
+        update(&mut table, &[socket(State::Open, HERE, THERE, 6)]);
+        assert_ne!(ids(&table), first);
         assert_eq!(table.len(), 1);
     }
 
     #[test]
     fn a_connection_that_is_closing_keeps_its_last_owner() {
         let mut table = Table::default();
-        update(&mut table, &[socket(State::Open, "10.0.0.2:40000", "10.0.0.3:80", 5)]);
-        update(&mut table, &[socket(State::Open, "10.0.0.2:40000", "10.0.0.3:80", 0)]);
-        assert_eq!(table.connections().values().next().unwrap().owner, Some(ProcessId { pid: 5, start: 1 }));
+        update(&mut table, &[socket(State::Open, HERE, THERE, 5)]);
+        update(&mut table, &[socket(State::Open, HERE, THERE, 0)]);
+        assert_eq!(news(&mut table).0[0].owner, process(5));
     }
 
     #[test]
@@ -197,9 +405,9 @@ mod tests {
         let mut table = Table::default();
         update(&mut table, &[socket(State::Listening, "0.0.0.0:40000", "0.0.0.0:0", 1)]);
         assert_eq!(table.listeners.len(), 1);
-        update(&mut table, &[socket(State::Open, "10.0.0.2:40000", "10.0.0.3:50000", 5)]);
+        update(&mut table, &[socket(State::Open, HERE, "10.0.0.3:50000", 5)]);
         assert!(table.listeners.is_empty());
-        let connection = table.connections().into_values().next().unwrap();
+        let connection = news(&mut table).0.remove(0);
         assert_eq!((connection.role, connection.evidence), (Role::Server, Evidence::Listener));
     }
 
@@ -211,5 +419,62 @@ mod tests {
         update(&mut table, &[bound]);
         assert!(table.is_empty());
         assert_eq!(table.listeners.len(), 1);
+    }
+
+    #[test]
+    fn what_the_kernel_tells_and_what_a_dump_shows_is_one_connection() {
+        let mut table = Table::default();
+        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5 });
+        let (told, _) = news(&mut table);
+        assert_eq!((told[0].role, told[0].evidence, told[0].owner), (Role::Client, Evidence::Handshake, process(5)));
+        let dumped = Socket { cookie: 9, ..socket(State::Open, HERE, THERE, 5) };
+        assert!(!update(&mut table, &[dumped]));
+        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0 });
+        assert_eq!(news(&mut table), (vec![], 1));
+        assert!(table.flows.is_empty(), "it was told of, so it is no short one");
+        // The dump may be read before the event that is older.
+        update(&mut table, &[dumped]);
+        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5 });
+        assert_eq!(table.len(), 1);
+        let (told, _) = news(&mut table);
+        assert_eq!((told.len(), told[0].evidence), (1, Evidence::Handshake));
+    }
+
+    #[test]
+    fn what_came_and_went_untold_is_counted_and_so_is_what_never_came_to_be() {
+        let mut table = Table::default();
+        let flow = |table: &mut Table| table.flows.news().set.remove(0);
+        take(&mut table, 8, "0.0.0.0:80", "0.0.0.0:0", Change::Listens { pid: 3 });
+        take(&mut table, 9, "10.0.0.2:80", "10.0.0.9:50000", Change::Accepted);
+        take(&mut table, 9, "10.0.0.2:80", "10.0.0.9:50000", Change::Closed { error: 0 });
+        assert_eq!(news(&mut table), (vec![], 0));
+        let (key, Flow { count, failures }) = flow(&mut table);
+        assert_eq!((key.owner, key.port, key.role, count), (process(3), 80, Role::Server, 1));
+        assert_eq!(failures, Default::default());
+        for (error, waited_us) in [(libc::ECONNREFUSED, 50), (libc::ETIMEDOUT, 9), (0, 2_000_000), (0, 10)] {
+            take(&mut table, 10, HERE, THERE, Change::Failed { pid: 5, error, waited_us });
+        }
+        take(&mut table, 11, HERE, THERE, Change::Connected { pid: 5 });
+        take(&mut table, 11, HERE, THERE, Change::Closed { error: libc::ECONNRESET });
+        let (key, Flow { count, failures }) = flow(&mut table);
+        assert_eq!((key.remote.to_string(), key.port, key.role), ("10.0.0.3".into(), 80, Role::Client));
+        assert_eq!((count, failures.refused, failures.timed_out, failures.reset), (4, 1, 2, 1));
+        take(&mut table, 12, HERE, THERE, Change::Closed { error: 0 });
+        assert!(table.flows.news().is_empty(), "of what was never seen to open nothing is known");
+    }
+
+    #[test]
+    fn a_short_one_is_counted_where_nat_leads_it() {
+        let mut table = Table::default();
+        let end = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (local, remote) = (end(HERE), end("10.77.0.1:8080"));
+        let reply = Tuple { from: end("172.18.0.2:80"), to: local };
+        let entry = Entry { original: Tuple { from: local, to: remote }, reply };
+        for change in [Change::Connected { pid: 5 }, Change::Closed { error: 0 }] {
+            let event = Event { cookie: 9, namespace: 7, local, remote, change };
+            table.take(&event, NetNsId(1), |_| None, |_, _| Some(entry), 0);
+        }
+        let (key, _) = table.flows.news().set.remove(0);
+        assert_eq!((key.remote.to_string(), key.port), ("172.18.0.2".into(), 80));
     }
 }

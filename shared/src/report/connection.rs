@@ -97,6 +97,64 @@ pub struct FlowKey {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Flow {
-    /// Conversations since the flow was first seen.
+    /// Conversations and attempts at one since the flow was first seen.
     pub count: u64,
+    /// Attempts that came to nothing, since then. Those of which the client is elsewhere are not seen.
+    pub failures: Failures,
+}
+
+/// Attempts to connect that failed and connections that broke, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failures {
+    /// Nobody listens there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refused: u64,
+    /// No answer came.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub timed_out: u64,
+    /// It was open, and one end broke it off.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reset: u64,
+    /// There is no way there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unreachable: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Failures {
+    /// What came to it since; all of it where it was counted anew.
+    pub fn since(self, before: Self) -> Self {
+        let Self { refused, timed_out, reset, unreachable } = self;
+        let is_older = refused >= before.refused
+            && timed_out >= before.timed_out
+            && reset >= before.reset
+            && unreachable >= before.unreachable;
+        if !is_older {
+            return self;
+        }
+        Self {
+            refused: refused - before.refused,
+            timed_out: timed_out - before.timed_out,
+            reset: reset - before.reset,
+            unreachable: unreachable - before.unreachable,
+        }
+    }
+
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::ops::AddAssign for Failures {
+    fn add_assign(&mut self, other: Self) {
+        let Self { refused, timed_out, reset, unreachable } = other;
+        self.refused += refused;
+        self.timed_out += timed_out;
+        self.reset += reset;
+        self.unreachable += unreachable;
+    }
 }

@@ -276,7 +276,7 @@ mod tests {
         let frame = writer.encode(&Future::Delta(1)).unwrap();
         assert!(reader.decode::<ToApp>(&frame).is_err(), "a known kind that carries nonsense is no unknown one");
         assert_eq!(reader.decode::<ToApp>(&writer.encode(&snapshot(1)).unwrap()).unwrap(), snapshot(1), "and goes on");
-        let bytes = rmp_serde::to_vec_named(&("ebpf", NewStatus { state: "warp", shiny: 1 })).unwrap();
+        let bytes = rmp_serde::to_vec_named(&("sonar", NewStatus { state: "warp", shiny: 1 })).unwrap();
         let (collector, status): (Collector, CollectorStatus) = rmp_serde::from_slice(&bytes).unwrap();
         assert_eq!(collector, Collector::Unknown);
         assert_eq!(status.state, crate::report::CollectorState::Unknown);

@@ -1,0 +1,204 @@
+// TCP sockets of all network namespaces as they change their state.
+//
+// Read through CO-RE: only the fields named here are used, and where they are is found when the program is loaded.
+// No kernel headers are needed, to compile it or to run it.
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef int s32;
+
+#define SEC(name) __attribute__((section(name), used))
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+#define KERNELS __attribute__((preserve_access_index))
+
+static long (*map_update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
+static void *(*map_lookup)(void *map, const void *key) = (void *)1;
+static long (*map_delete)(void *map, const void *key) = (void *)3;
+static long (*read_kernel)(void *into, u32 size, const void *from) = (void *)113;
+static u64 (*boot_ns)(void) = (void *)125;
+static void *(*current_task)(void) = (void *)158;
+static u64 (*cookie_of)(void *sk) = (void *)46;
+static void *(*reserve)(void *ring, u64 size, u64 flags) = (void *)131;
+static void (*submit)(void *record, u64 flags) = (void *)132;
+
+enum { BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_RINGBUF = 27 };
+enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6 };
+enum { ESTABLISHED = 1, SYN_SENT = 2, SYN_RECV = 3, CLOSE = 7, CLOSE_WAIT = 8, LISTEN = 10 };
+
+struct ns_common { u32 inum; } KERNELS;
+struct net { struct ns_common ns; } KERNELS;
+typedef struct { struct net *net; } possible_net_t;
+struct in6_addr { u8 bytes[16]; };
+struct sock_common {
+	u32 skc_daddr;
+	u32 skc_rcv_saddr;
+	u16 skc_dport;
+	u16 skc_family;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+} KERNELS;
+struct sock {
+	struct sock_common __sk_common;
+	u16 sk_protocol;
+	s32 sk_err;
+} KERNELS;
+struct inet_sock { u16 inet_sport; } KERNELS;
+struct tcp_sock {
+	u64 bytes_received;
+	u64 bytes_acked;
+	u32 srtt_us;
+	u32 total_retrans;
+} KERNELS;
+struct pid_namespace { struct ns_common ns; } KERNELS;
+struct upid { s32 nr; struct pid_namespace *ns; } KERNELS;
+struct pid { u32 level; struct upid numbers[1]; } KERNELS;
+struct task_struct { struct pid *thread_pid; struct task_struct *group_leader; } KERNELS;
+
+// The inode of the probe's pid namespace; filled in when the program is loaded.
+const volatile u32 own_pid_namespace = 0;
+
+// Who began to connect, and when; kept until the connection is made or fails.
+struct birth { u64 at_ns; u32 pid; u32 pad; };
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, struct birth);
+} births SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+// Events that found no room in the ring.
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} lost SEC(".maps");
+
+struct event {
+	u64 cookie;
+	u64 at_ns;
+	u64 sent;
+	u64 received;
+	u32 namespace;
+	u32 pid;
+	u32 waited_us;
+	u32 rtt_us;
+	u32 retransmits;
+	u16 error;
+	u16 family;
+	u16 local_port;
+	u16 remote_port;
+	u8 old_state;
+	u8 new_state;
+	u8 pad[6];
+	u8 local[16];
+	u8 remote[16];
+};
+
+// The process as the probe's pid namespace numbers it; 0 where it is not in there.
+static u32 own_pid(void)
+{
+	struct task_struct *task = current_task();
+	struct pid *pid = task->group_leader->thread_pid;
+	u32 level = pid->level;
+	for (u32 i = 0; i < 8; i++) {
+		struct upid *at = &pid->numbers[0];
+		struct upid one = {};
+		u32 inum = 0;
+		if (i > level)
+			break;
+		read_kernel(&one, sizeof(one), (void *)at + i * sizeof(one));
+		read_kernel(&inum, sizeof(inum), &one.ns->ns.inum);
+		if (inum == own_pid_namespace)
+			return one.nr;
+	}
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int state_changed(u64 *context)
+{
+	struct sock *sk = (void *)context[0];
+	s32 old_state = context[1], new_state = context[2];
+	u16 family = sk->__sk_common.skc_family;
+	u64 cookie, now;
+	u16 local_port = 0;
+	struct birth *born = 0;
+	struct event *event;
+
+	if (sk->sk_protocol != IPPROTO_TCP || (family != AF_INET && family != AF_INET6))
+		return 0;
+	if (new_state != ESTABLISHED && new_state != CLOSE && new_state != SYN_SENT && new_state != LISTEN)
+		return 0;
+	cookie = cookie_of(sk);
+	now = boot_ns();
+	if (new_state == SYN_SENT) {
+		struct birth birth = { .at_ns = now, .pid = own_pid() };
+		map_update(&births, &cookie, &birth, 0);
+		return 0;
+	}
+	if (old_state == SYN_SENT)
+		born = map_lookup(&births, &cookie);
+	// The port that it had: what is closed has given back the one in skc_num.
+	read_kernel(&local_port, sizeof(local_port), &((struct inet_sock *)sk)->inet_sport);
+	if (local_port == 0)
+		goto out;
+	event = reserve(&events, sizeof(*event), 0);
+	if (!event) {
+		u32 zero = 0;
+		u64 *count = map_lookup(&lost, &zero);
+		if (count)
+			*count += 1;
+		goto out;
+	}
+	event->cookie = cookie;
+	event->at_ns = now;
+	event->namespace = sk->__sk_common.skc_net.net->ns.inum;
+	event->pid = born ? born->pid : (new_state == LISTEN ? own_pid() : 0);
+	event->waited_us = born ? (now - born->at_ns) / 1000 : 0;
+	event->error = sk->sk_err;
+	event->family = family;
+	event->local_port = __builtin_bswap16(local_port);
+	event->remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
+	event->old_state = old_state;
+	event->new_state = new_state;
+	__builtin_memset(event->pad, 0, sizeof(event->pad));
+	__builtin_memset(event->local, 0, sizeof(event->local));
+	__builtin_memset(event->remote, 0, sizeof(event->remote));
+	if (family == AF_INET) {
+		*(u32 *)event->local = sk->__sk_common.skc_rcv_saddr;
+		*(u32 *)event->remote = sk->__sk_common.skc_daddr;
+	} else {
+		read_kernel(event->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		read_kernel(event->remote, 16, &sk->__sk_common.skc_v6_daddr);
+	}
+	{
+		struct tcp_sock *tcp = (void *)sk;
+		u64 wide = 0;
+		u32 narrow = 0;
+		read_kernel(&wide, 8, &tcp->bytes_acked);
+		event->sent = wide;
+		read_kernel(&wide, 8, &tcp->bytes_received);
+		event->received = wide;
+		read_kernel(&narrow, 4, &tcp->srtt_us);
+		event->rtt_us = narrow >> 3;
+		read_kernel(&narrow, 4, &tcp->total_retrans);
+		event->retransmits = narrow;
+	}
+	submit(event, 0);
+out:
+	if (old_state == SYN_SENT)
+		map_delete(&births, &cookie);
+	return 0;
+}
+
+char _license[] SEC("license") = "GPL";

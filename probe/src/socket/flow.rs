@@ -1,0 +1,122 @@
+//! Conversations that came and went before anybody could be told of them, and those that never came to be: counted by
+//! who has them with whom, so that a storm of them stays small.
+
+use std::collections::BTreeMap;
+
+use shared::delta::Changes;
+use shared::report::{Failures, Flow, FlowKey};
+
+/// More flows at a time are not kept apart; what they had is counted as dropped.
+const FLOWS_MAX: usize = 4_096;
+/// What had no conversation for so long is none any more.
+const IDLE_MS: u64 = 3_000;
+
+struct Held {
+    flow: Flow,
+    last_ms: u64,
+}
+
+#[derive(Default)]
+pub struct Flows {
+    held: BTreeMap<FlowKey, Held>,
+    changed: BTreeMap<FlowKey, Option<Flow>>,
+    pub dropped: u64,
+}
+
+/// How a conversation that nobody was told of ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Well,
+    Refused,
+    TimedOut,
+    Reset,
+    Unreachable,
+}
+
+impl Flows {
+    pub fn note(&mut self, key: FlowKey, outcome: Outcome, now_ms: u64) {
+        if self.held.len() >= FLOWS_MAX && !self.held.contains_key(&key) {
+            self.dropped += 1;
+            return;
+        }
+        let held = self.held.entry(key).or_insert_with(|| Held { flow: Flow::default(), last_ms: now_ms });
+        held.last_ms = now_ms;
+        held.flow.count += 1;
+        let Failures { refused, timed_out, reset, unreachable } = &mut held.flow.failures;
+        match outcome {
+            Outcome::Well => {}
+            Outcome::Refused => *refused += 1,
+            Outcome::TimedOut => *timed_out += 1,
+            Outcome::Reset => *reset += 1,
+            Outcome::Unreachable => *unreachable += 1,
+        }
+        self.changed.insert(key, Some(held.flow.clone()));
+    }
+
+    pub fn expire(&mut self, now_ms: u64) {
+        let Self { held, changed, .. } = self;
+        held.retain(|key, held| {
+            let is_in_use = now_ms.saturating_sub(held.last_ms) < IDLE_MS;
+            if !is_in_use {
+                changed.insert(*key, None);
+            }
+            is_in_use
+        });
+    }
+
+    /// What changed since this was last asked.
+    pub fn news(&mut self) -> Changes<FlowKey, Flow> {
+        let mut news = Changes::default();
+        for (key, flow) in std::mem::take(&mut self.changed) {
+            match flow {
+                Some(flow) => news.set.push((key, flow)),
+                None => news.removed.push(key),
+            }
+        }
+        news
+    }
+
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::addr::Protocol;
+    use shared::id::NetNsId;
+    use shared::report::Role;
+
+    fn key(port: u16) -> FlowKey {
+        let remote = "10.0.0.2".parse().unwrap();
+        FlowKey { namespace: NetNsId(1), protocol: Protocol::Tcp, owner: None, remote, port, role: Role::Client }
+    }
+
+    #[test]
+    fn a_flow_counts_until_nothing_came_for_a_while() {
+        let mut flows = Flows::default();
+        flows.note(key(80), Outcome::Well, 0);
+        flows.note(key(80), Outcome::Refused, 2_000);
+        let news = flows.news();
+        let failures = Failures { refused: 1, ..Failures::default() };
+        assert_eq!(news.set, [(key(80), Flow { count: 2, failures })]);
+        flows.expire(4_999);
+        assert!(flows.news().is_empty());
+        flows.expire(5_000);
+        assert_eq!(flows.news().removed, [key(80)]);
+        assert!(flows.is_empty());
+    }
+
+    #[test]
+    fn what_is_too_much_is_counted() {
+        let mut flows = Flows::default();
+        (0..FLOWS_MAX as u16 + 7).for_each(|port| flows.note(key(port), Outcome::Well, 0));
+        flows.note(key(0), Outcome::Well, 0);
+        assert_eq!((flows.len(), flows.dropped), (FLOWS_MAX, 7));
+    }
+}

@@ -1,0 +1,98 @@
+//! Connections that last a moment, and those that never come to be: seen, each on the right edge and on no other.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use scope_tests::api::{container_edges, get, view};
+use scope_tests::eventually;
+use scope_tests::testbed::Testbed;
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Answers many at a time and hangs up at once.
+fn serve(port: u16) -> String {
+    format!("nc -ll -p {port} -e true")
+}
+
+/// Calls again and again, each time for a moment.
+fn call(host: &str, port: u16) -> String {
+    format!("while :; do nc {host} {port} </dev/null; sleep 0.05; done")
+}
+
+fn until_edges(base: &str, expect: &[&str]) {
+    let expect: BTreeSet<String> = expect.iter().map(|e| (*e).to_owned()).collect();
+    eventually("exactly these edges", PATIENCE, || {
+        let found = container_edges(base)?;
+        if found == expect { Ok(()) } else { Err(format!("{found:?}, wanted {expect:?}")) }
+    });
+}
+
+/// What a probe says of one of its sources: state and words.
+fn collector(base: &str, host: &str, name: &str) -> Result<(String, String), String> {
+    let status = get(&format!("{base}/api/status"))?;
+    let probes = status["probes"].as_array().into_iter().flatten();
+    let probe = probes.filter(|probe| probe["hostname"] == host).map(|probe| &probe["collectors"]);
+    let all = probe.flat_map(|collectors| collectors.as_array().into_iter().flatten());
+    let found = all.filter(|one| one["name"] == name).map(|one| [&one["state"], &one["message"]]);
+    let found = found.map(|words| words.map(|word| word.as_str().unwrap_or_default().to_owned()));
+    found.map(Into::into).next().ok_or_else(|| status.to_string())
+}
+
+#[test]
+fn connections_of_a_moment_are_on_their_edges_and_on_no_others() {
+    let testbed = Testbed::up(2, false);
+    let app = testbed.address(1);
+    testbed.launch(1, &["--window", "4s"]);
+    testbed.launch(2, &[&app]);
+    let base = testbed.url(1);
+    eventually("both kernels tell", PATIENCE, || {
+        let found = [collector(&base, "h1", "ebpf")?, collector(&base, "h2", "ebpf")?];
+        if found.iter().all(|(state, _)| state == "ok") { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    testbed.docker(1, &["network", "create", "lan"]);
+    testbed.container(1, "server", &["--network", "lan"], &serve(7000));
+    testbed.container(1, "client", &["--network", "lan"], &call("server", 7000));
+    // A published port, called from another host: the server sees that host's address alone.
+    testbed.container(1, "published", &["-p", "8088:7001"], &serve(7001));
+    testbed.container(2, "far", &[], &call(&app, 8088));
+    let both = format!("{} & {}", serve(7003), call("127.0.0.1", 7003));
+    testbed.container(2, "alone", &[], &both);
+    // Nobody listens there.
+    testbed.container(1, "refused", &["--network", "lan"], &call("server", 7999));
+    let all = ["client -> server:7000", "far -> published:7001", "alone -> alone:7003", "refused -> server:7999"];
+    until_edges(&base, &all);
+    let failures = |port: u16| {
+        let shown = view(&base, "containers")?;
+        let edge = shown["edges"].as_array().into_iter().flatten().find(|edge| edge["port"] == port).cloned();
+        Ok::<Value, String>(edge.ok_or("no such edge")?["failures"].clone())
+    };
+    eventually("the refusals are counted, and nothing else is", PATIENCE, || {
+        let (refused, well) = (failures(7999)?, failures(7000)?);
+        let is_counted = refused["refused"].as_u64() > Some(20) && refused.as_object().is_some_and(|f| f.len() == 1);
+        if is_counted && well.is_null() { Ok(()) } else { Err(format!("{refused} {well}")) }
+    });
+    for name in ["client", "refused"] {
+        testbed.docker(1, &["kill", name]);
+    }
+    until_edges(&base, &["far -> published:7001", "alone -> alone:7003"]);
+}
+
+#[test]
+fn each_way_to_read_sockets_is_enough_for_connections_that_last() {
+    let testbed = Testbed::up(2, false);
+    let app = testbed.address(1);
+    testbed.launch(1, &["--sockets", "netlink"]);
+    testbed.launch(2, &[&app, "--sockets", "proc"]);
+    let base = testbed.url(1);
+    testbed.container(1, "server", &["-p", "8088:7000"], "while :; do nc -l -p 7000 -e cat; done");
+    let call = format!("while :; do (while :; do echo q; sleep 1; done) | nc {app} 8088; sleep 0.2; done");
+    testbed.container(2, "client", &[], &call);
+    until_edges(&base, &["client -> server:7000"]);
+    for (host, words) in [("h1", "sock_diag in"), ("h2", "/proc/net in")] {
+        let (state, message) = collector(&base, host, "socket").unwrap();
+        assert!(state == "ok" && message.contains(words), "{host}: {state} {message}");
+        let (state, message) = collector(&base, host, "ebpf").unwrap();
+        assert!(state == "off" && message.contains("--sockets"), "{host}: {state} {message}");
+    }
+}
