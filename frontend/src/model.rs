@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shared::report::Failures;
 use shared::view::{Stats, Status, StreamDelta, StreamEdge, Summary};
 
 /// A metric's values are kept for a sparkline of this many seconds.
@@ -31,6 +32,19 @@ pub enum Taken {
 }
 
 impl Model {
+    /// What failed of a node's connections, by the far end's id and port; of those that come to it or of those that it makes.
+    pub fn failures_of(&self, id: &str, is_incoming: bool) -> BTreeMap<(String, u16), Failures> {
+        let mut found: BTreeMap<(String, u16), Failures> = BTreeMap::new();
+        let Some(slot) = self.slot_of(id) else { return found };
+        for edge in self.edges.values().filter(|edge| !edge.failures.is_none()) {
+            let (own, far) = if is_incoming { (edge.target, edge.source) } else { (edge.source, edge.target) };
+            if let Some(far) = self.nodes.get(&far).filter(|_| own == slot) {
+                *found.entry((far.id.clone(), edge.port)).or_default() += edge.failures;
+            }
+        }
+        found
+    }
+
     pub fn take(&mut self, delta: StreamDelta, now_ms: u64) -> Taken {
         let StreamDelta { sequence, reset, at, nodes, gone, values, edges, edges_gone, stats, status } = delta;
         if !reset && sequence != self.sequence + 1 {
@@ -159,6 +173,22 @@ mod tests {
         assert_eq!(taken, Taken::Structure);
         assert_eq!(model.slot_of("b"), Some(0));
         assert_eq!(model.slot_of("a"), None);
+    }
+
+    #[test]
+    fn what_failed_of_a_nodes_connections_is_told_by_far_end_and_port() {
+        let mut model = Model::default();
+        let nodes = vec![(0, node("a")), (1, node("b"))];
+        let edge = |port, refused| {
+            let failures = Failures { refused, ..Failures::default() };
+            StreamEdge { source: 0, target: 1, port, failures, ..StreamEdge::default() }
+        };
+        model.take(StreamDelta { reset: true, nodes, edges: vec![(0, edge(80, 2)), (1, edge(81, 0))], ..delta(0) }, 0);
+        let failed = |id: &str, is_incoming| model.failures_of(id, is_incoming).into_iter().collect::<Vec<_>>();
+        let two = Failures { refused: 2, ..Failures::default() };
+        assert_eq!(failed("a", false), [(("b".to_owned(), 80), two)]);
+        assert_eq!(failed("b", true), [(("a".to_owned(), 80), two)]);
+        assert!(failed("a", true).is_empty() && failed("b", false).is_empty());
     }
 
     #[test]

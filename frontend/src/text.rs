@@ -1,5 +1,7 @@
 //! Numbers, lengths of time and names as a reader sees them.
 
+use shared::report::Failures;
+
 /// `412 MB`, with the thin space between number and unit.
 pub fn bytes(value: f64) -> String {
     let (mut value, mut unit) = (value, 0);
@@ -73,6 +75,13 @@ pub fn grouped(count: usize) -> String {
     text
 }
 
+/// What failed of a connection since it was first there: `23 refused, 2 timed out`.
+pub fn failures(Failures { refused, timed_out, reset, unreachable }: &Failures) -> String {
+    let all = [(refused, "refused"), (timed_out, "timed out"), (reset, "reset"), (unreachable, "without a way there")];
+    let told = all.iter().filter(|(count, _)| **count > 0).map(|(count, word)| format!("{count} {word}"));
+    told.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +96,8 @@ mod tests {
         assert_eq!(metric("filesize", "Sent/s", 1900.0), "1.9\u{2009}kB/s");
         assert_eq!(duration(3 * 86_400 + 4 * 3_600), "3\u{2009}d 4\u{2009}h");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        let failed = Failures { refused: 23, reset: 1, ..Failures::default() };
+        assert_eq!(failures(&failed), "23 refused, 1 reset");
     }
 
     #[test]

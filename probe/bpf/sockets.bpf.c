@@ -1,4 +1,4 @@
-// TCP sockets of all network namespaces as they change their state.
+// TCP sockets of all network namespaces as they change their state, and all sockets with who has them.
 //
 // Read through CO-RE: only the fields named here are used, and where they are is found when the program is loaded.
 // No kernel headers are needed, to compile it or to run it.
@@ -23,9 +23,11 @@ static void *(*current_task)(void) = (void *)158;
 static u64 (*cookie_of)(void *sk) = (void *)46;
 static void *(*reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*submit)(void *record, u64 flags) = (void *)132;
+static struct socket *(*socket_of)(void *file) = (void *)162;
+static long (*write)(void *seq, const void *data, u32 size) = (void *)127;
 
 enum { BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_RINGBUF = 27 };
-enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6 };
+enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6, IPPROTO_UDP = 17 };
 enum { ESTABLISHED = 1, SYN_SENT = 2, SYN_RECV = 3, CLOSE = 7, CLOSE_WAIT = 8, LISTEN = 10 };
 
 struct ns_common { u32 inum; } KERNELS;
@@ -37,6 +39,7 @@ struct sock_common {
 	u32 skc_rcv_saddr;
 	u16 skc_dport;
 	u16 skc_family;
+	volatile unsigned char skc_state;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -57,6 +60,18 @@ struct pid_namespace { struct ns_common ns; } KERNELS;
 struct upid { s32 nr; struct pid_namespace *ns; } KERNELS;
 struct pid { u32 level; struct upid numbers[1]; } KERNELS;
 struct task_struct { struct pid *thread_pid; struct task_struct *group_leader; } KERNELS;
+
+struct inode { unsigned long i_ino; } KERNELS;
+struct file { struct inode *f_inode; } KERNELS;
+struct socket { struct sock *sk; } KERNELS;
+struct seq_file;
+struct bpf_iter_meta { struct seq_file *seq; } KERNELS;
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	u32 fd;
+	struct file *file;
+} KERNELS;
 
 // The inode of the probe's pid namespace; filled in when the program is loaded.
 const volatile u32 own_pid_namespace = 0;
@@ -104,10 +119,9 @@ struct event {
 	u8 remote[16];
 };
 
-// The process as the probe's pid namespace numbers it; 0 where it is not in there.
-static u32 own_pid(void)
+// A process as the probe's pid namespace numbers it; 0 where it is not in there.
+static u32 own_pid(struct task_struct *task)
 {
-	struct task_struct *task = current_task();
 	struct pid *pid = task->group_leader->thread_pid;
 	u32 level = pid->level;
 	for (u32 i = 0; i < 8; i++) {
@@ -142,7 +156,7 @@ int state_changed(u64 *context)
 	cookie = cookie_of(sk);
 	now = boot_ns();
 	if (new_state == SYN_SENT) {
-		struct birth birth = { .at_ns = now, .pid = own_pid() };
+		struct birth birth = { .at_ns = now, .pid = own_pid(current_task()) };
 		map_update(&births, &cookie, &birth, 0);
 		return 0;
 	}
@@ -163,7 +177,7 @@ int state_changed(u64 *context)
 	event->cookie = cookie;
 	event->at_ns = now;
 	event->namespace = sk->__sk_common.skc_net.net->ns.inum;
-	event->pid = born ? born->pid : (new_state == LISTEN ? own_pid() : 0);
+	event->pid = born ? born->pid : (new_state == LISTEN ? own_pid(current_task()) : 0);
 	event->waited_us = born ? (now - born->at_ns) / 1000 : 0;
 	event->error = sk->sk_err;
 	event->family = family;
@@ -198,6 +212,66 @@ int state_changed(u64 *context)
 out:
 	if (old_state == SYN_SENT)
 		map_delete(&births, &cookie);
+	return 0;
+}
+
+// One socket that a process has open.
+struct held {
+	u64 cookie;
+	u64 inode;
+	u32 namespace;
+	u32 pid;
+	u16 family;
+	u16 local_port;
+	u16 remote_port;
+	u8 protocol;
+	u8 state;
+	u8 local[16];
+	u8 remote[16];
+};
+
+SEC("iter/task_file")
+int sockets_held(struct bpf_iter__task_file *context)
+{
+	struct task_struct *task = context->task;
+	struct file *file = context->file;
+	struct held held = {};
+	struct socket *socket;
+	struct sock *sk;
+	u16 port = 0;
+
+	if (!task || !file)
+		return 0;
+	socket = socket_of(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk)
+		return 0;
+	held.family = sk->__sk_common.skc_family;
+	held.protocol = sk->sk_protocol;
+	if (held.family != AF_INET && held.family != AF_INET6)
+		return 0;
+	if (held.protocol != IPPROTO_TCP && held.protocol != IPPROTO_UDP)
+		return 0;
+	held.pid = own_pid(task);
+	if (!held.pid)
+		return 0;
+	held.cookie = cookie_of(sk);
+	held.inode = file->f_inode->i_ino;
+	held.namespace = sk->__sk_common.skc_net.net->ns.inum;
+	held.state = sk->__sk_common.skc_state;
+	read_kernel(&port, sizeof(port), &((struct inet_sock *)sk)->inet_sport);
+	held.local_port = __builtin_bswap16(port);
+	held.remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
+	if (held.family == AF_INET) {
+		*(u32 *)held.local = sk->__sk_common.skc_rcv_saddr;
+		*(u32 *)held.remote = sk->__sk_common.skc_daddr;
+	} else {
+		read_kernel(held.local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		read_kernel(held.remote, 16, &sk->__sk_common.skc_v6_daddr);
+	}
+	write(context->meta->seq, &held, sizeof(held));
 	return 0;
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{container_edges, get, view};
+use scope_tests::api::{container_edges, escaped, get, node, view};
+use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
 use serde_json::Value;
@@ -25,6 +26,23 @@ fn until_edges(base: &str, expect: &[&str]) {
     eventually("exactly these edges", PATIENCE, || {
         let found = container_edges(base)?;
         if found == expect { Ok(()) } else { Err(format!("{found:?}, wanted {expect:?}")) }
+    });
+}
+
+/// In the card of who is refused, below the connection that comes to nothing.
+fn told_in_the_card(base: &str) {
+    let shown = view(base, "containers").unwrap();
+    let id = escaped(node(&shown, "refused").unwrap()["id"].as_str().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for (light, name) in [(true, "failures-light"), (false, "failures-dark")] {
+            let browser = Browser::open(1280, 800, light).await;
+            browser.client.goto(&format!("{base}/#/containers?node={id}")).await.unwrap();
+            let told = "return / refused$/.test(document.querySelector('.card tr.failed')?.textContent ?? '')";
+            browser.until("the refusals below the connection", told).await;
+            browser.screenshot(name).await;
+            browser.close().await;
+        }
     });
 }
 
@@ -72,6 +90,7 @@ fn connections_of_a_moment_are_on_their_edges_and_on_no_others() {
         let is_counted = refused["refused"].as_u64() > Some(20) && refused.as_object().is_some_and(|f| f.len() == 1);
         if is_counted && well.is_null() { Ok(()) } else { Err(format!("{refused} {well}")) }
     });
+    told_in_the_card(&base);
     for name in ["client", "refused"] {
         testbed.docker(1, &["kill", name]);
     }

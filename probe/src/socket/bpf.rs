@@ -1,23 +1,31 @@
-//! TCP sockets of all namespaces as they change their state, told by the program in `probe/bpf`: those that live for a
-//! millisecond too, and those that never come to be. What it needs of the kernel is BTF (5.8 and later).
+//! TCP sockets of all namespaces as they change their state, told by the programs in `probe/bpf`: those that live for a
+//! millisecond too, and those that never come to be; and all sockets with who has them, in one pass. What they need of
+//! the kernel is BTF (5.8 and later).
 
+use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use aya::programs::BtfTracePoint;
+use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf, Ebpf, EbpfLoader};
-use shared::addr::canonical;
+use shared::addr::{Protocol, canonical};
 
+use super::sock_diag::state;
+use super::{Socket, State};
 use crate::netlink::ip;
 use crate::procfs;
 
 /// Compiled from `probe/bpf/sockets.bpf.c` by `scripts/bpf.sh`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/sockets.bpf.o");
-const PROGRAM: &str = "state_changed";
+const CHANGES: &str = "state_changed";
 const TRACEPOINT: &str = "inet_sock_set_state";
+const HELD: &str = "sockets_held";
+/// `struct held` of the program.
+const HELD_BYTES: usize = 64;
 
 const AF_INET: u16 = 2;
+const IPPROTO_UDP: u8 = 17;
 const ESTABLISHED: u8 = 1;
 const SYN_SENT: u8 = 2;
 const CLOSE: u8 = 7;
@@ -58,9 +66,18 @@ pub struct Event {
     pub change: Change,
 }
 
-/// The program, which is detached when this is dropped or its process ends.
+/// A socket that a process has open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub socket: Socket,
+    /// The inode of its network namespace.
+    pub namespace: u64,
+    pub pid: u32,
+}
+
+/// The programs, which are detached when this is dropped or its process ends.
 pub struct Watch {
-    _program: Ebpf,
+    programs: Ebpf,
     events: RingBuf<MapData>,
     lost: PerCpuArray<MapData, u64>,
     lost_before: u64,
@@ -73,23 +90,50 @@ impl Watch {
         let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
         let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number")?;
         let btf = Btf::from_sys_fs().map_err(|error| format!("the kernel has no BTF: {error}"))?;
-        let mut program = EbpfLoader::new()
+        let refused = |error: &dyn std::error::Error| format!("the kernel refuses it: {}", whole(error));
+        let mut programs = EbpfLoader::new()
             .btf(Some(&btf))
             .override_global("own_pid_namespace", &own, true)
             .load(OBJECT)
-            .map_err(|error| format!("the kernel refuses it: {}", whole(&error)))?;
-        let tracing: &mut BtfTracePoint = program
-            .program_mut(PROGRAM)
-            .ok_or("the object lacks its program")?
-            .try_into()
-            .map_err(|error| format!("the object's program is another: {error}"))?;
-        tracing.load(TRACEPOINT, &btf).map_err(|error| format!("the kernel refuses it: {}", whole(&error)))?;
-        tracing.attach().map_err(|error| format!("it cannot be attached: {}", whole(&error)))?;
-        let map = |program: &mut Ebpf, name| program.take_map(name).ok_or_else(|| format!("the object lacks {name}"));
-        let events = map(&mut program, "events")?.try_into().map_err(|error| format!("no ring of events: {error}"))?;
-        let lost =
-            map(&mut program, "lost")?.try_into().map_err(|error| format!("no count of lost events: {error}"))?;
-        Ok(Self { _program: program, events, lost, lost_before: 0 })
+            .map_err(|error| refused(&error))?;
+        let held: &mut Iter = program(&mut programs, HELD)?.try_into().map_err(|error| refused(&error))?;
+        held.load("task_file", &btf).map_err(|error| refused(&error))?;
+        let changes: &mut BtfTracePoint =
+            program(&mut programs, CHANGES)?.try_into().map_err(|error| refused(&error))?;
+        changes.load(TRACEPOINT, &btf).map_err(|error| refused(&error))?;
+        changes.attach().map_err(|error| refused(&error))?;
+        let events = map(&mut programs, "events")?.try_into().map_err(|error| refused(&error))?;
+        let lost = map(&mut programs, "lost")?.try_into().map_err(|error| refused(&error))?;
+        Ok(Self { programs, events, lost, lost_before: 0 })
+    }
+
+    /// All sockets that processes of the probe's own pid namespace have open now, those of one process after another.
+    ///
+    /// # Errors
+    /// Where the kernel lets nobody go through them.
+    pub fn held(&mut self) -> io::Result<Vec<Held>> {
+        let held: &mut Iter = program(&mut self.programs, HELD)
+            .and_then(|held| held.try_into().map_err(|error| format!("{error}")))
+            .map_err(io::Error::other)?;
+        let attached = held.attach().map_err(io::Error::other)?;
+        let mut pass = held.take_link(attached).map_err(io::Error::other)?.into_file().map_err(io::Error::other)?;
+        let (mut found, mut buffer) = (Vec::new(), vec![0; HELD_BYTES * 1_024]);
+        let mut filled = 0;
+        loop {
+            let read = match pass.read(&mut buffer[filled..]) {
+                Ok(0) => return Ok(found),
+                Ok(read) => filled + read,
+                // It may be interrupted, or the kernel may want to be asked again.
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let whole = read - read % HELD_BYTES;
+            found.extend(buffer[..whole].chunks_exact(HELD_BYTES).filter_map(parse_held));
+            buffer.copy_within(whole..read, 0);
+            filled = read - whole;
+        }
     }
 
     /// Gives all that happened since the last call, and how many events of that time are lost.
@@ -106,6 +150,14 @@ impl Watch {
     }
 }
 
+fn program<'a>(programs: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::programs::Program, String> {
+    programs.program_mut(name).ok_or_else(|| format!("the object lacks {name}"))
+}
+
+fn map(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, String> {
+    programs.take_map(name).ok_or_else(|| format!("the object lacks {name}"))
+}
+
 /// An error with what caused it.
 fn whole(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
@@ -116,25 +168,151 @@ fn whole(error: &dyn std::error::Error) -> String {
 
 /// `struct event` of the program.
 fn parse(record: &[u8]) -> Option<Event> {
-    let record = record.get(..104)?;
-    let wide = |at: usize| u64::from_ne_bytes(record[at..at + 8].try_into().unwrap_or_default());
-    let word = |at: usize| u32::from_ne_bytes(record[at..at + 4].try_into().unwrap_or_default());
-    let short = |at: usize| u16::from_ne_bytes(record[at..at + 2].try_into().unwrap_or_default());
-    let (namespace, pid, waited_us, error) = (word(32), word(36), word(40), short(52));
-    let address = |at: usize, port: usize| -> Option<SocketAddr> {
-        let length = if short(54) == AF_INET { 4 } else { 16 };
-        let ip: IpAddr = ip(&record[at..at + length])?;
-        Some(SocketAddr::new(canonical(ip), short(port)))
-    };
-    let change = match (record[60], record[61]) {
+    let record = Record(record.get(..104)?);
+    let (pid, waited_us, error) = (record.word(36), record.word(40), i32::from(record.short(52)));
+    let change = match (record.0[60], record.0[61]) {
         (SYN_SENT, ESTABLISHED) => Change::Connected { pid },
         (_, ESTABLISHED) => Change::Accepted,
-        (SYN_SENT, CLOSE) => Change::Failed { pid, error: error.into(), waited_us },
+        (SYN_SENT, CLOSE) => Change::Failed { pid, error, waited_us },
         (LISTEN, CLOSE) => return None,
-        (_, CLOSE) => Change::Closed { error: error.into() },
+        (_, CLOSE) => Change::Closed { error },
         (_, LISTEN) => Change::Listens { pid },
         _ => return None,
     };
-    let (local, remote) = (address(68, 56)?, address(84, 58)?);
-    Some(Event { cookie: wide(0), namespace: namespace.into(), local, remote, change })
+    let family = record.short(54);
+    Some(Event {
+        cookie: record.wide(0),
+        namespace: record.word(32).into(),
+        local: record.address(family, 68, 56)?,
+        remote: record.address(family, 84, 58)?,
+        change,
+    })
+}
+
+/// `struct held` of the program; none of a socket that is neither open nor listening.
+fn parse_held(record: &[u8]) -> Option<Held> {
+    let record = Record(record.get(..HELD_BYTES)?);
+    let (family, protocol) = (record.short(24), record.0[30]);
+    let socket = Socket {
+        protocol: if protocol == IPPROTO_UDP { Protocol::Udp } else { Protocol::Tcp },
+        state: state(protocol, record.0[31])?,
+        local: record.address(family, 32, 26)?,
+        remote: record.address(family, 48, 28)?,
+        inode: record.wide(8),
+        cookie: record.wide(0),
+    };
+    let is_bound = socket.state == State::Open || socket.local.port() != 0;
+    is_bound.then_some(Held { socket, namespace: record.word(16).into(), pid: record.word(20) })
+}
+
+/// A record of a program, in the machine's byte order.
+struct Record<'a>(&'a [u8]);
+
+impl Record<'_> {
+    fn wide(&self, at: usize) -> u64 {
+        u64::from_ne_bytes(self.0[at..at + 8].try_into().unwrap_or_default())
+    }
+
+    fn word(&self, at: usize) -> u32 {
+        u32::from_ne_bytes(self.0[at..at + 4].try_into().unwrap_or_default())
+    }
+
+    fn short(&self, at: usize) -> u16 {
+        u16::from_ne_bytes(self.0[at..at + 2].try_into().unwrap_or_default())
+    }
+
+    fn address(&self, family: u16, at: usize, port: usize) -> Option<SocketAddr> {
+        let length = if family == AF_INET { 4 } else { 16 };
+        let ip: IpAddr = ip(&self.0[at..at + length])?;
+        Some(SocketAddr::new(canonical(ip), self.short(port)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+    use std::time::{Duration, Instant};
+
+    /// Of the kernel that the tests run on; it needs root, as the end-to-end tests do.
+    fn watch() -> Watch {
+        Watch::open(Path::new("/proc")).expect("a kernel with BTF, and root")
+    }
+
+    fn until(watch: &mut Watch, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+        let before = Instant::now();
+        loop {
+            let mut found = None;
+            watch.drain(|event| found = found.or(Some(event).filter(&wanted)));
+            if let Some(event) = found {
+                return event;
+            }
+            assert!(before.elapsed() < Duration::from_secs(10), "{what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_kernel_tells_of_both_ends_from_the_handshake_to_the_end() {
+        let mut watch = watch();
+        let me = std::process::id();
+        let listener = TcpListener::bind("[::]:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let listens = until(&mut watch, "it listens", |event| event.local.port() == port);
+        assert_eq!(listens.change, Change::Listens { pid: me });
+        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let here = client.local_addr().unwrap();
+        let connected = until(&mut watch, "it connects", |event| event.local == here);
+        assert_eq!((connected.change, connected.remote.port()), (Change::Connected { pid: me }, port));
+        let (server, _) = listener.accept().unwrap();
+        let sockets = watch.held().unwrap();
+        let of = |local: SocketAddr, remote: SocketAddr| {
+            let found = sockets.iter().find(|held| held.socket.local == local && held.socket.remote == remote);
+            *found.expect("a socket that is open")
+        };
+        let mine = of(here, client.peer_addr().unwrap());
+        assert_eq!((mine.pid, mine.socket.cookie, mine.namespace), (me, connected.cookie, connected.namespace));
+        let theirs = of((Ipv4Addr::LOCALHOST, port).into(), here);
+        assert_eq!(theirs.socket.state, State::Open);
+        drop(client);
+        let closed =
+            |cookie| move |event: &Event| event.cookie == cookie && event.change == Change::Closed { error: 0 };
+        until(&mut watch, "who hangs up first waits", |event| {
+            event.cookie == theirs.socket.cookie || event.local == here
+        });
+        drop(server);
+        until(&mut watch, "the server's end is closed", closed(theirs.socket.cookie));
+    }
+
+    #[test]
+    fn an_attempt_that_is_refused_is_told_with_its_error() {
+        let mut watch = watch();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(TcpStream::connect(free).is_err());
+        let failed = until(&mut watch, "it is refused", |event| event.remote == free);
+        let Change::Failed { pid, error, .. } = failed.change else { panic!("{failed:?}") };
+        assert_eq!((pid, error), (std::process::id(), libc::ECONNREFUSED));
+    }
+
+    #[test]
+    fn a_udp_socket_is_held_with_its_peer_or_as_one_that_is_bound() {
+        let mut watch = watch();
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(server.local_addr().unwrap()).unwrap();
+        let sockets = watch.held().unwrap();
+        let of = |socket: &UdpSocket| {
+            let local = socket.local_addr().unwrap();
+            let found = sockets.iter().find(|held| held.socket.local == local && held.socket.protocol == Protocol::Udp);
+            found.map(|held| (held.socket.state, held.pid))
+        };
+        assert_eq!(of(&client), Some((State::Open, std::process::id())));
+        assert_eq!(of(&server), Some((State::Listening, std::process::id())));
+    }
+
+    #[test]
+    fn a_record_that_is_cut_short_is_none() {
+        assert_eq!(parse(&[0; 103]), None);
+        assert_eq!(parse_held(&[0; HELD_BYTES - 1]), None);
+    }
 }

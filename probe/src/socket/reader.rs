@@ -1,19 +1,20 @@
 //! Reads the sockets of every namespace, whose they are, and what was translated between their ends.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use shared::addr::Protocol;
-use shared::id::NetNsId;
+use shared::id::{NetNsId, ProcessId};
 use shared::report::{Collector, CollectorState, CollectorStatus};
 
-use super::bpf::{Event, Watch};
+use super::bpf::{Event, Held, Watch};
 use super::owner::Owners;
-use super::table::{Dump, Table};
+use super::table::{Dump, Extent, Table};
 use super::tracker::Tracker;
-use super::{With, proc_net, sock_diag};
+use super::{Socket, With, proc_net, sock_diag};
 use crate::collector::{Closed, Outlet, degraded, failed, ok};
 use crate::link::address;
 use crate::netns::{Namespaces, is_gone};
@@ -23,6 +24,7 @@ use crate::state::Reading;
 /// Addresses of a namespace are read at each pass while it is young, then every so many passes.
 const YOUNG_PASSES: u32 = 20;
 const ADDRESSES_EVERY_PASSES: u32 = 20;
+const ADDRESSES_EVERY_PASSES_WITH_EVENTS: u32 = 4;
 
 /// Where nothing tells of changes, and where the kernel does: a dump then only shows what it does not tell, such as who
 /// has a connection that was accepted, and UDP.
@@ -32,6 +34,8 @@ const PACE_WITH_EVENTS: Pace = Pace { rest: 150, least: Duration::from_secs(2) }
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
 const YOUNG_PASSES_WITH_EVENTS: u32 = 3;
+/// A dump of all sockets costs what the kernel's table is large, once for each namespace.
+const WHOLE_INTERVAL: Duration = Duration::from_secs(60);
 const PACE_MAX: Duration = Duration::from_secs(5);
 /// What the kernel tells is told on at most so often: several things happen at once.
 const SEND_INTERVAL: Duration = Duration::from_millis(100);
@@ -62,6 +66,8 @@ pub struct Reader {
     method: &'static str,
     started: Instant,
     next_dump: Instant,
+    /// Where the kernel tells of changes: when all is looked at, whoever holds it.
+    next_whole: Instant,
     next_send: Instant,
     /// Listeners or namespaces changed and nobody was told yet.
     has_news: bool,
@@ -91,6 +97,7 @@ impl Reader {
             method: "sock_diag",
             started: now,
             next_dump: now,
+            next_whole: now + WHOLE_INTERVAL,
             next_send: now,
             has_news: false,
         }
@@ -144,11 +151,58 @@ impl Reader {
         table.flows.expire(now_ms);
         if lost > 0 {
             self.lost += lost;
-            self.next_dump = now;
+            (self.next_dump, self.next_whole) = (now, now);
         }
     }
 
     fn dump_all(&mut self, namespaces: &mut Namespaces, scanner: &Scanner) {
+        let now = Instant::now();
+        let held = match self.events.as_mut().map(Watch::held) {
+            Ok(Ok(held)) => held,
+            Ok(Err(error)) => {
+                self.events = Err(format!("sockets cannot be gone through: {error}"));
+                return self.dump_and_walk(namespaces, scanner);
+            }
+            Err(_) => return self.dump_and_walk(namespaces, scanner),
+        };
+        self.read_addresses(namespaces);
+        let mut owners: HashMap<u64, ProcessId> = HashMap::with_capacity(held.len());
+        let mut sockets: HashMap<u64, Vec<Socket>> = HashMap::new();
+        for Held { socket, namespace, pid } in held {
+            // Of those who share a socket the first has it.
+            let is_first = match owners.entry(socket.inode) {
+                Entry::Occupied(_) => false,
+                Entry::Vacant(entry) => {
+                    if let Some(process) = scanner.of_pid(pid) {
+                        entry.insert(process);
+                    }
+                    true
+                }
+            };
+            if is_first {
+                sockets.entry(namespace).or_default().push(socket);
+            }
+        }
+        let known = namespaces.all().filter(|(_, met)| met.has_processes());
+        let dumps: Vec<Dump> = known
+            .map(|(inode, met)| Dump { namespace: met.id, sockets: sockets.remove(&inode).unwrap_or_default() })
+            .collect();
+        let Self { table, tracker, .. } = self;
+        let owner = |inode: u64| owners.get(&inode).copied();
+        let track = |protocol, here| tracker.find(protocol, here);
+        self.has_news |= table.update(&dumps, Extent::Held, self.ephemeral, owner, track);
+        if now >= self.next_whole {
+            self.next_whole = now + WHOLE_INTERVAL;
+            let dumps = self.dump(namespaces);
+            let Self { table, tracker, .. } = self;
+            let track = |protocol, here| tracker.find(protocol, here);
+            self.has_news |= table.update(&dumps, Extent::All, self.ephemeral, owner, track);
+        }
+        self.method = "eBPF";
+    }
+
+    /// Without the kernel's help: what there is of each namespace, and whose it is by a walk over descriptors.
+    fn dump_and_walk(&mut self, namespaces: &mut Namespaces, scanner: &Scanner) {
         let dumps = self.dump(namespaces);
         let exists: HashSet<u64> = dumps.iter().flat_map(|d| d.sockets.iter().map(|s| s.inode)).collect();
         self.owners.retain(&exists, |owner| scanner.processes.contains_key(&owner));
@@ -162,7 +216,30 @@ impl Reader {
         }
         let Self { table, owners, tracker, .. } = self;
         let track = |protocol, here| tracker.find(protocol, here);
-        self.has_news |= table.update(&dumps, self.ephemeral, |inode| owners.of(inode), track);
+        self.has_news |= table.update(&dumps, Extent::All, self.ephemeral, |inode| owners.of(inode), track);
+    }
+
+    /// Of namespaces that are young, and of the others now and then.
+    fn read_addresses(&mut self, namespaces: &mut Namespaces) {
+        let mut passes = HashMap::new();
+        let mut readdressed = Vec::new();
+        self.refused = None;
+        for (inode, met) in namespaces.all().filter(|(_, met)| met.has_processes()) {
+            let passed = self.passes.get(&met.id).copied().unwrap_or(0);
+            passes.insert(met.id, passed.wrapping_add(1));
+            if passed > YOUNG_PASSES_WITH_EVENTS && !passed.is_multiple_of(ADDRESSES_EVERY_PASSES_WITH_EVENTS) {
+                continue;
+            }
+            match namespaces.visit(inode, address::subnets) {
+                Ok(addresses) => readdressed.push((inode, addresses)),
+                Err(error) if is_gone(&error) => {}
+                Err(error) => self.refused = Some(error),
+            }
+        }
+        self.passes = passes;
+        for (inode, addresses) in readdressed {
+            namespaces.set_addresses(inode, addresses);
+        }
     }
 
     fn send(&mut self, namespaces: &mut Namespaces, outlet: &mut Outlet) -> Result<(), Closed> {

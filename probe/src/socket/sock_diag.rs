@@ -44,6 +44,15 @@ pub fn sockets(found: &mut Vec<Socket>) -> io::Result<()> {
     Ok(())
 }
 
+/// What the kernel's state of a socket means; none of one that is neither open nor listening.
+pub fn state(protocol: u8, state: u8) -> Option<State> {
+    match (protocol, state) {
+        (IPPROTO_TCP, LISTEN) | (IPPROTO_UDP, CLOSE) => Some(State::Listening),
+        (IPPROTO_UDP, ESTABLISHED) | (_, ESTABLISHED | FIN_WAIT1 | FIN_WAIT2 | CLOSE_WAIT) => Some(State::Open),
+        _ => None,
+    }
+}
+
 fn mask(states: &[u8]) -> u32 {
     states.iter().fold(0, |mask, state| mask | 1 << state)
 }
@@ -62,10 +71,6 @@ fn request(family: u8, protocol: u8, states: u32) -> [u8; 56] {
 fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
     let payload = payload.get(..72)?;
     let family = payload[0];
-    let state = match (protocol, payload[1]) {
-        (IPPROTO_TCP, LISTEN) | (IPPROTO_UDP, CLOSE) => State::Listening,
-        _ => State::Open,
-    };
     let word = |at: usize| u32::from_ne_bytes([payload[at], payload[at + 1], payload[at + 2], payload[at + 3]]);
     let address = |at: usize, port: usize| -> Option<SocketAddr> {
         let length = if family == AF_INET { 4 } else { 16 };
@@ -74,7 +79,7 @@ fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
     };
     Some(Socket {
         protocol: if protocol == IPPROTO_TCP { Protocol::Tcp } else { Protocol::Udp },
-        state,
+        state: state(protocol, payload[1]).unwrap_or(State::Open),
         local: address(8, 4)?,
         remote: address(24, 6)?,
         inode: u64::from(word(68)),

@@ -1,6 +1,6 @@
 //! The connections and listeners of the host, kept from dump to dump: a pure function of what was seen.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use shared::addr::{Protocol, Tuple};
@@ -50,6 +50,15 @@ pub struct Table {
     dump: u64,
 }
 
+/// What a dump shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All sockets there are.
+    All,
+    /// Those that processes have open: not those that their owner closed and the other end did not yet, nor the kernel's.
+    Held,
+}
+
 /// The sockets of one namespace.
 pub struct Dump {
     pub namespace: NetNsId,
@@ -62,6 +71,7 @@ impl Table {
     pub fn update(
         &mut self,
         dumps: &[Dump],
+        extent: Extent,
         ephemeral: Option<(u16, u16)>,
         owner: impl Fn(u64) -> Option<ProcessId>,
         mut track: impl FnMut(Protocol, Tuple) -> Option<Entry>,
@@ -107,7 +117,13 @@ impl Table {
                 self.insert(key, connection, (socket.inode, socket.cookie), true);
             }
         }
-        let gone: Vec<Key> = self.held.iter().filter(|(_, held)| held.dump != dump).map(|(key, _)| *key).collect();
+        let there: HashSet<NetNsId> = dumps.iter().map(|dump| dump.namespace).collect();
+        let is_gone = |key: &Key, held: &Held| {
+            // The end of a TCP connection is told by itself.
+            let is_shown = extent == Extent::All || key.protocol == Protocol::Udp;
+            (held.dump != dump && is_shown) || !there.contains(&key.namespace)
+        };
+        let gone: Vec<Key> = self.held.iter().filter(|(key, held)| is_gone(key, held)).map(|(key, _)| *key).collect();
         for key in gone {
             self.remove(key);
         }
@@ -344,8 +360,25 @@ mod tests {
     /// Takes a dump in, and gives whether anything is told of it.
     fn update(table: &mut Table, sockets: &[Socket]) -> bool {
         let dump = Dump { namespace: NetNsId(1), sockets: sockets.to_vec() };
-        let listeners = table.update(&[dump], Some((32768, 60999)), process, |_, _| None);
+        let listeners = table.update(&[dump], Extent::All, Some((32768, 60999)), process, |_, _| None);
         listeners || table.has_news()
+    }
+
+    #[test]
+    fn what_nobody_holds_open_any_more_is_there_until_the_kernel_says_that_it_is_not() {
+        let mut table = Table::default();
+        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5 });
+        let mut udp = Socket { protocol: Protocol::Udp, cookie: 8, ..socket(State::Open, HERE, THERE, 5) };
+        let update = |table: &mut Table, namespace: u32, sockets: &[Socket]| {
+            let dump = Dump { namespace: NetNsId(namespace), sockets: sockets.to_vec() };
+            table.update(&[dump], Extent::Held, None, process, |_, _| None);
+            table.len()
+        };
+        assert_eq!(update(&mut table, 1, &[udp]), 2);
+        udp.local.set_port(40001);
+        assert_eq!(update(&mut table, 1, &[udp]), 2, "of UDP nothing is told");
+        assert_eq!(update(&mut table, 1, &[]), 1);
+        assert_eq!(update(&mut table, 2, &[]), 0, "with its namespace it is gone");
     }
 
     fn take(table: &mut Table, cookie: u64, local: &str, remote: &str, change: Change) {
