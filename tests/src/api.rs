@@ -52,3 +52,14 @@ pub fn row(node: &Value, id: &str) -> String {
 pub fn escaped(id: &str) -> String {
     id.replace(';', "%3B").replace('<', "%3C").replace('>', "%3E")
 }
+
+/// A collector of a host as the app's status has it.
+///
+/// # Errors
+/// Where the app does not answer, or knows of no such host or collector.
+pub fn collector(base: &str, host: &str, name: &str) -> Result<Value, String> {
+    let status = get(&format!("{base}/api/status"))?;
+    let find = |list: &Value, key: &str, name: &str| list.as_array()?.iter().find(|entry| entry[key] == name).cloned();
+    let probe = find(&status["probes"], "hostname", host).ok_or_else(|| format!("no {host} in {status}"))?;
+    find(&probe["collectors"], "name", name).ok_or_else(|| format!("no {name} in {probe}"))
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{container_edges, escaped, get, node, view};
+use scope_tests::api::{collector, container_edges, escaped, node, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
@@ -46,17 +46,6 @@ fn told_in_the_card(base: &str) {
     });
 }
 
-/// What a probe says of one of its sources: state and words.
-fn collector(base: &str, host: &str, name: &str) -> Result<(String, String), String> {
-    let status = get(&format!("{base}/api/status"))?;
-    let probes = status["probes"].as_array().into_iter().flatten();
-    let probe = probes.filter(|probe| probe["hostname"] == host).map(|probe| &probe["collectors"]);
-    let all = probe.flat_map(|collectors| collectors.as_array().into_iter().flatten());
-    let found = all.filter(|one| one["name"] == name).map(|one| [&one["state"], &one["message"]]);
-    let found = found.map(|words| words.map(|word| word.as_str().unwrap_or_default().to_owned()));
-    found.map(Into::into).next().ok_or_else(|| status.to_string())
-}
-
 #[test]
 fn connections_of_a_moment_are_on_their_edges_and_on_no_others() {
     let testbed = Testbed::up(2, false);
@@ -66,7 +55,7 @@ fn connections_of_a_moment_are_on_their_edges_and_on_no_others() {
     let base = testbed.url(1);
     eventually("both kernels tell", PATIENCE, || {
         let found = [collector(&base, "h1", "ebpf")?, collector(&base, "h2", "ebpf")?];
-        if found.iter().all(|(state, _)| state == "ok") { Ok(()) } else { Err(format!("{found:?}")) }
+        if found.iter().all(|one| one["state"] == "ok") { Ok(()) } else { Err(format!("{found:?}")) }
     });
     testbed.docker(1, &["network", "create", "lan"]);
     testbed.container(1, "server", &["--network", "lan"], &serve(7000));
@@ -109,9 +98,9 @@ fn each_way_to_read_sockets_is_enough_for_connections_that_last() {
     testbed.container(2, "client", &[], &call);
     until_edges(&base, &["client -> server:7000"]);
     for (host, words) in [("h1", "sock_diag in"), ("h2", "/proc/net in")] {
-        let (state, message) = collector(&base, host, "socket").unwrap();
-        assert!(state == "ok" && message.contains(words), "{host}: {state} {message}");
-        let (state, message) = collector(&base, host, "ebpf").unwrap();
-        assert!(state == "off" && message.contains("--sockets"), "{host}: {state} {message}");
+        for (name, state, words) in [("socket", "ok", words), ("ebpf", "off", "--sockets")] {
+            let found = collector(&base, host, name).unwrap();
+            assert!(found["state"] == state && found["message"].to_string().contains(words), "{host}: {found}");
+        }
     }
 }

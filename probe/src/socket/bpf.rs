@@ -21,6 +21,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/sockets.bpf.o");
 const CHANGES: &str = "state_changed";
 const TRACEPOINT: &str = "inet_sock_set_state";
 const HELD: &str = "sockets_held";
+/// So many are taken at a time: as many as the ring has room for.
+const EVENTS_MAX: usize = 10_000;
 /// `struct held` of the program.
 const HELD_BYTES: usize = 64;
 
@@ -90,7 +92,12 @@ impl Watch {
         let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
         let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number")?;
         let btf = Btf::from_sys_fs().map_err(|error| format!("the kernel has no BTF: {error}"))?;
-        let refused = |error: &dyn std::error::Error| format!("the kernel refuses it: {}", whole(error));
+        let refused = |error: &dyn std::error::Error| {
+            let why = whole(error);
+            let is_barred = ["not permitted", "denied"].iter().any(|word| why.contains(word));
+            let advice = if is_barred { "; run the probe as root or with CAP_BPF and CAP_PERFMON" } else { "" };
+            format!("the kernel refuses it: {why}{advice}")
+        };
         let mut programs = EbpfLoader::new()
             .btf(Some(&btf))
             .override_global("own_pid_namespace", &own, true)
@@ -136,9 +143,10 @@ impl Watch {
         }
     }
 
-    /// Gives all that happened since the last call, and how many events of that time are lost.
+    /// Gives what happened since the last call, and how many events of that time are lost.
     pub fn drain(&mut self, mut take: impl FnMut(Event)) -> u64 {
-        while let Some(record) = self.events.next() {
+        for _ in 0..EVENTS_MAX {
+            let Some(record) = self.events.next() else { break };
             if let Some(event) = parse(&record) {
                 take(event);
             }

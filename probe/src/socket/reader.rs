@@ -36,6 +36,8 @@ const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500
 const YOUNG_PASSES_WITH_EVENTS: u32 = 3;
 /// A dump of all sockets costs what the kernel's table is large, once for each namespace.
 const WHOLE_INTERVAL: Duration = Duration::from_secs(60);
+/// Where changes come faster than they are read, that goes on for a while.
+const AFTER_LOSS: Duration = Duration::from_secs(5);
 const PACE_MAX: Duration = Duration::from_secs(5);
 /// What the kernel tells is told on at most so often: several things happen at once.
 const SEND_INTERVAL: Duration = Duration::from_millis(100);
@@ -130,7 +132,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Sockets of namespaces that are new since: what is known of them is looked at again.
+    /// Takes in what the kernel told since the last time; what is of a namespace that is not known yet waits for a while.
     fn follow(&mut self, namespaces: &Namespaces, scanner: &Scanner) {
         let Self { events: Ok(events), table, tracker, unknown, started, .. } = self else { return };
         let now = Instant::now();
@@ -151,7 +153,7 @@ impl Reader {
         table.flows.expire(now_ms);
         if lost > 0 {
             self.lost += lost;
-            (self.next_dump, self.next_whole) = (now, now);
+            self.next_whole = self.next_whole.min(now + AFTER_LOSS);
         }
     }
 
