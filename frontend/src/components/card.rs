@@ -212,7 +212,11 @@ fn Side(side: Connections) -> impl IntoView {
     let value = |rows: &[Row], id: &str| rows.iter().find(|r| r.id == id).map(|r| r.value.clone()).unwrap_or_default();
     let rows = StoredValue::new(side.connections);
     let own = page.route.with_untracked(|route| route.selected.clone()).unwrap_or_default();
-    let failures = StoredValue::new(page.model.with_value(|model| model.failures_of(&own, is_incoming)));
+    let failures = Memo::new(move |_| {
+        page.structure.track();
+        page.values.track();
+        page.model.with_value(|model| model.failures_of(&own, is_incoming))
+    });
     let shown = move || {
         let topology = topology.clone();
         let most = if all.get() { usize::MAX } else { ROWS };
@@ -242,9 +246,9 @@ fn Side(side: Connections) -> impl IntoView {
                 move || page.way.with(|shown| shown.as_ref().is_some_and(|s| Way { edges: None, ..s.clone() } == way))
             };
             let pressed = is_shown.clone();
-            let failed = port.parse().ok().and_then(|port| {
-                failures.with_value(|all| all.get(&(row.node_id.clone(), port)).map(text::failures))
-            });
+            let (far, at) = (row.node_id.clone(), port.parse().unwrap_or(0));
+            let failed = move || failures.with(|all| all.get(&(far.clone(), at)).map(text::failures));
+            let failed = move || failed().map(|words| view! { <tr class="failed"><td colspan="4">{words}</td></tr> });
             let label = if remote.is_empty() { text::shortened(text::base_name(&row.label), 26) } else { remote };
             view! {
                 <tr on:click=go tabindex="0">
@@ -260,7 +264,7 @@ fn Side(side: Connections) -> impl IntoView {
                         ><Icon name="interface"/></button>
                     })}</td>
                 </tr>
-                {failed.map(|words| view! { <tr class="failed"><td colspan="4">{words}</td></tr> })}
+                {failed}
                 {move || is_shown().then(|| view! { <tr class="on-the-way"><td colspan="4"><OnTheWay/></td></tr> })}
             }
         }).collect_view()
