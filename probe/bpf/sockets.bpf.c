@@ -28,7 +28,7 @@ static long (*write)(void *seq, const void *data, u32 size) = (void *)127;
 
 enum { BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_RINGBUF = 27 };
 enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6, IPPROTO_UDP = 17 };
-enum { ESTABLISHED = 1, SYN_SENT = 2, SYN_RECV = 3, CLOSE = 7, CLOSE_WAIT = 8, LISTEN = 10 };
+enum { ESTABLISHED = 1, SYN_SENT = 2, CLOSE = 7, LISTEN = 10 };
 
 struct ns_common { u32 inum; } KERNELS;
 struct net { struct ns_common ns; } KERNELS;
@@ -50,12 +50,6 @@ struct sock {
 	s32 sk_err;
 } KERNELS;
 struct inet_sock { u16 inet_sport; } KERNELS;
-struct tcp_sock {
-	u64 bytes_received;
-	u64 bytes_acked;
-	u32 srtt_us;
-	u32 total_retrans;
-} KERNELS;
 struct pid_namespace { struct ns_common ns; } KERNELS;
 struct upid { s32 nr; struct pid_namespace *ns; } KERNELS;
 struct pid { u32 level; struct upid numbers[1]; } KERNELS;
@@ -100,24 +94,39 @@ struct {
 
 struct event {
 	u64 cookie;
-	u64 at_ns;
-	u64 sent;
-	u64 received;
 	u32 namespace;
 	u32 pid;
 	u32 waited_us;
-	u32 rtt_us;
-	u32 retransmits;
 	u16 error;
 	u16 family;
 	u16 local_port;
 	u16 remote_port;
 	u8 old_state;
 	u8 new_state;
-	u8 pad[6];
+	u8 pad[2];
 	u8 local[16];
 	u8 remote[16];
 };
+
+// The port that a socket has or had: one that is closed has given back the one in skc_num.
+static u16 port_of(struct sock *sk)
+{
+	u16 port = 0;
+	read_kernel(&port, sizeof(port), &((struct inet_sock *)sk)->inet_sport);
+	return __builtin_bswap16(port);
+}
+
+// Of v4 the first four bytes; the others are zero already.
+static void addresses(struct sock *sk, u8 *local, u8 *remote)
+{
+	if (sk->__sk_common.skc_family == AF_INET) {
+		*(u32 *)local = sk->__sk_common.skc_rcv_saddr;
+		*(u32 *)remote = sk->__sk_common.skc_daddr;
+	} else {
+		read_kernel(local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		read_kernel(remote, 16, &sk->__sk_common.skc_v6_daddr);
+	}
+}
 
 // A process as the probe's pid namespace numbers it; 0 where it is not in there.
 static u32 own_pid(struct task_struct *task)
@@ -145,7 +154,7 @@ int state_changed(u64 *context)
 	s32 old_state = context[1], new_state = context[2];
 	u16 family = sk->__sk_common.skc_family;
 	u64 cookie, now;
-	u16 local_port = 0;
+	u16 local_port;
 	struct birth *born = 0;
 	struct event *event;
 
@@ -162,8 +171,7 @@ int state_changed(u64 *context)
 	}
 	if (old_state == SYN_SENT)
 		born = map_lookup(&births, &cookie);
-	// The port that it had: what is closed has given back the one in skc_num.
-	read_kernel(&local_port, sizeof(local_port), &((struct inet_sock *)sk)->inet_sport);
+	local_port = port_of(sk);
 	if (local_port == 0)
 		goto out;
 	event = reserve(&events, sizeof(*event), 0);
@@ -175,39 +183,19 @@ int state_changed(u64 *context)
 		goto out;
 	}
 	event->cookie = cookie;
-	event->at_ns = now;
 	event->namespace = sk->__sk_common.skc_net.net->ns.inum;
 	event->pid = born ? born->pid : (new_state == LISTEN ? own_pid(current_task()) : 0);
 	event->waited_us = born ? (now - born->at_ns) / 1000 : 0;
 	event->error = sk->sk_err;
 	event->family = family;
-	event->local_port = __builtin_bswap16(local_port);
+	event->local_port = local_port;
 	event->remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
 	event->old_state = old_state;
 	event->new_state = new_state;
 	__builtin_memset(event->pad, 0, sizeof(event->pad));
 	__builtin_memset(event->local, 0, sizeof(event->local));
 	__builtin_memset(event->remote, 0, sizeof(event->remote));
-	if (family == AF_INET) {
-		*(u32 *)event->local = sk->__sk_common.skc_rcv_saddr;
-		*(u32 *)event->remote = sk->__sk_common.skc_daddr;
-	} else {
-		read_kernel(event->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-		read_kernel(event->remote, 16, &sk->__sk_common.skc_v6_daddr);
-	}
-	{
-		struct tcp_sock *tcp = (void *)sk;
-		u64 wide = 0;
-		u32 narrow = 0;
-		read_kernel(&wide, 8, &tcp->bytes_acked);
-		event->sent = wide;
-		read_kernel(&wide, 8, &tcp->bytes_received);
-		event->received = wide;
-		read_kernel(&narrow, 4, &tcp->srtt_us);
-		event->rtt_us = narrow >> 3;
-		read_kernel(&narrow, 4, &tcp->total_retrans);
-		event->retransmits = narrow;
-	}
+	addresses(sk, event->local, event->remote);
 	submit(event, 0);
 out:
 	if (old_state == SYN_SENT)
@@ -238,7 +226,6 @@ int sockets_held(struct bpf_iter__task_file *context)
 	struct held held = {};
 	struct socket *socket;
 	struct sock *sk;
-	u16 port = 0;
 
 	if (!task || !file)
 		return 0;
@@ -261,16 +248,9 @@ int sockets_held(struct bpf_iter__task_file *context)
 	held.inode = file->f_inode->i_ino;
 	held.namespace = sk->__sk_common.skc_net.net->ns.inum;
 	held.state = sk->__sk_common.skc_state;
-	read_kernel(&port, sizeof(port), &((struct inet_sock *)sk)->inet_sport);
-	held.local_port = __builtin_bswap16(port);
+	held.local_port = port_of(sk);
 	held.remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
-	if (held.family == AF_INET) {
-		*(u32 *)held.local = sk->__sk_common.skc_rcv_saddr;
-		*(u32 *)held.remote = sk->__sk_common.skc_daddr;
-	} else {
-		read_kernel(held.local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-		read_kernel(held.remote, 16, &sk->__sk_common.skc_v6_daddr);
-	}
+	addresses(sk, held.local, held.remote);
 	write(context->meta->seq, &held, sizeof(held));
 	return 0;
 }

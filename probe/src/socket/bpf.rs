@@ -23,7 +23,8 @@ const TRACEPOINT: &str = "inet_sock_set_state";
 const HELD: &str = "sockets_held";
 /// So many are taken at a time: as many as the ring has room for.
 const EVENTS_MAX: usize = 10_000;
-/// `struct held` of the program.
+/// `struct event` and `struct held` of the program.
+const EVENT_BYTES: usize = 64;
 const HELD_BYTES: usize = 64;
 
 const AF_INET: u16 = 2;
@@ -176,9 +177,9 @@ fn whole(error: &dyn std::error::Error) -> String {
 
 /// `struct event` of the program.
 fn parse(record: &[u8]) -> Option<Event> {
-    let record = Record(record.get(..104)?);
-    let (pid, waited_us, error) = (record.word(36), record.word(40), i32::from(record.short(52)));
-    let change = match (record.0[60], record.0[61]) {
+    let record = Record(record.get(..EVENT_BYTES)?);
+    let (pid, waited_us, error) = (record.word(12), record.word(16), i32::from(record.short(20)));
+    let change = match (record.0[28], record.0[29]) {
         (SYN_SENT, ESTABLISHED) => Change::Connected { pid },
         (_, ESTABLISHED) => Change::Accepted,
         (SYN_SENT, CLOSE) => Change::Failed { pid, error, waited_us },
@@ -187,12 +188,12 @@ fn parse(record: &[u8]) -> Option<Event> {
         (_, LISTEN) => Change::Listens { pid },
         _ => return None,
     };
-    let family = record.short(54);
+    let family = record.short(22);
     Some(Event {
         cookie: record.wide(0),
-        namespace: record.word(32).into(),
-        local: record.address(family, 68, 56)?,
-        remote: record.address(family, 84, 58)?,
+        namespace: record.word(8).into(),
+        local: record.address(family, 32, 24)?,
+        remote: record.address(family, 48, 26)?,
         change,
     })
 }
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_record_that_is_cut_short_is_none() {
-        assert_eq!(parse(&[0; 103]), None);
+        assert_eq!(parse(&[0; EVENT_BYTES - 1]), None);
         assert_eq!(parse_held(&[0; HELD_BYTES - 1]), None);
     }
 }
