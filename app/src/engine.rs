@@ -193,6 +193,7 @@ impl Core {
             interfaces: self.views.keys().any(|variant| variant.kind == Kind::Interfaces),
             networks: self.views.keys().any(|variant| variant.kind == Kind::Networks),
             hosts_and_containers: !self.views.is_empty(),
+            edges: !self.views.is_empty(),
         };
         match order {
             Order::Open(hello, session) => {

@@ -3,11 +3,13 @@
 //! One owner holds it. A node stands for a thing that some host reports (or for the world outside); its facts stay in
 //! the store. What changed since the last look is collected as indices, which never leave the owner.
 
+pub mod carried;
 pub mod daemons;
 mod held;
 pub mod interfaces;
 pub mod join;
 pub mod path;
+mod remnant;
 mod residents;
 pub mod scope;
 pub mod swarm;
@@ -28,6 +30,7 @@ use shared::report::{self, Evidence, Failures, LinkKey, NetworkScope, StoreKind}
 
 use crate::diagnose::Severity;
 use crate::store::{HostState, Store};
+use carried::Carried;
 use daemons::Daemon;
 use join::Join;
 use unprobed::Unprobed;
@@ -142,6 +145,9 @@ pub struct Connects {
     pub evidence: Evidence,
     /// Since the edge was first there.
     pub failures: Failures,
+    pub carried: Carried,
+    /// Of this edge alone, also where another takes its place.
+    pub number: u64,
 }
 
 impl Connects {
@@ -165,11 +171,13 @@ pub struct Changed {
     pub nodes: HashSet<NodeIndex>,
     pub metrics: HashSet<NodeIndex>,
     pub edges: HashSet<EdgeIndex>,
+    /// Edges that are as they were but for what they carry.
+    pub carried: HashSet<EdgeIndex>,
 }
 
 impl Changed {
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty() && self.metrics.is_empty() && self.edges.is_empty()
+        self.nodes.is_empty() && self.metrics.is_empty() && self.edges.is_empty() && self.carried.is_empty()
     }
 }
 
@@ -180,11 +188,12 @@ pub struct Followed {
     pub interfaces: bool,
     pub networks: bool,
     pub hosts_and_containers: bool,
+    pub edges: bool,
 }
 
 impl Default for Followed {
     fn default() -> Self {
-        Self { processes: true, interfaces: true, networks: true, hosts_and_containers: true }
+        Self { processes: true, interfaces: true, networks: true, hosts_and_containers: true, edges: true }
     }
 }
 
@@ -206,6 +215,12 @@ pub struct Topology {
     /// Which node of its swarm each host is.
     members: BTreeMap<HostId, SwarmNodeId>,
     pub join: Join,
+    carried: carried::Ledger,
+    /// So many connections between things there were.
+    numbered: u64,
+    remnants: HashMap<ConnectsKey, EdgeIndex>,
+    /// A connection between things went since remnants were looked through.
+    is_bereft: bool,
     changed: Changed,
     /// What is worst of things that something is wrong with.
     health: BTreeMap<Entity, Severity>,
@@ -279,6 +294,8 @@ impl Topology {
         let mut touched = self.join.rehome(store, id, change, readdressed);
         touched.extend(self.apply_unprobed(store, id, change));
         touched.extend(self.join.take_connections(store, id, change, now_ms));
+        let measured = &change.metrics.flows;
+        self.join.measured(measured.set.iter().map(|(flow, _)| flow).chain(&measured.removed).map(|flow| (id, *flow)));
         self.settle(store, touched, now_ms);
     }
 
@@ -481,6 +498,7 @@ impl Topology {
     pub fn forget(&mut self, store: &Store, id: HostId, now_ms: u64) {
         let mut touched = self.join.drop_host(id);
         touched.extend(self.join.forget_addresses(id));
+        self.forget_carried(id);
         let mine: Vec<Entity> = self.of_host(id).into_iter().map(|node| self.graph[node].clone()).collect();
         for entity in mine {
             self.remove(&entity);
@@ -500,6 +518,7 @@ impl Topology {
     pub fn tick(&mut self, store: &Store, window_ms: u64, now_ms: u64) {
         let touched = self.join.expire(window_ms, now_ms);
         self.settle(store, touched, now_ms);
+        self.clear_remnants();
     }
 
     fn settle(&mut self, store: &Store, touched: Vec<join::HalfId>, now_ms: u64) {
@@ -512,6 +531,8 @@ impl Topology {
                 self.changed.edges.insert(edge);
             }
         }
+        let moved = joined.take_moved();
+        self.carry(store, &joined, moved);
         self.join = joined;
     }
 
@@ -523,8 +544,10 @@ impl Topology {
                 let (Some(source), Some(target)) = (source, target) else { return };
                 let edge = *self.connects.entry(key.clone()).or_insert_with(|| {
                     let ConnectsKey { medium, port, network, .. } = key.clone();
-                    let failures = Failures::default();
-                    let connects = Connects { medium, port, network, count: 0, evidence, failures };
+                    let (failures, carried) = (Failures::default(), Carried::default());
+                    self.numbered += 1;
+                    let number = self.numbered;
+                    let connects = Connects { medium, port, network, count: 0, evidence, failures, carried, number };
                     self.graph.add_edge(source, target, Edge::Connects(connects))
                 });
                 if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {
@@ -537,9 +560,13 @@ impl Topology {
                 let Some(&edge) = self.connects.get(key) else { return };
                 self.changed.edges.insert(edge);
                 let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) else { return };
-                connects.count -= 1;
-                if connects.count > 0 {
+                if connects.count > 1 {
+                    connects.count -= 1;
                     return;
+                }
+                let connects = connects.clone();
+                if let Some(ends) = self.graph.edge_endpoints(edge) {
+                    self.bequeath(ends, &connects);
                 }
                 self.graph.remove_edge(edge);
                 self.connects.remove(key);
@@ -570,11 +597,14 @@ impl Topology {
 
     fn remove(&mut self, entity: &Entity) {
         let Some(node) = self.index.remove(entity) else { return };
-        let edges: Vec<(EdgeIndex, NodeIndex, NodeIndex)> = [Direction::Incoming, Direction::Outgoing]
-            .into_iter()
-            .flat_map(|d| self.graph.edges_directed(node, d))
-            .map(|e| (e.id(), e.source(), e.target()))
-            .collect();
+        let edges_of = |d| self.graph.edges_directed(node, d).map(|e| (e.id(), e.source(), e.target()));
+        let edges: Vec<(EdgeIndex, NodeIndex, NodeIndex)> =
+            [Direction::Incoming, Direction::Outgoing].into_iter().flat_map(edges_of).collect();
+        for (edge, source, target) in edges.iter().filter(|_| matches!(entity, Entity::Process(..))) {
+            if let Some(Edge::Connects(connects)) = self.graph.edge_weight(*edge).cloned() {
+                self.bequeath((*source, *target), &connects);
+            }
+        }
         let mut bereft = Vec::new();
         for (edge, source, target) in edges {
             match self.graph.edge_weight(edge) {
@@ -588,7 +618,10 @@ impl Topology {
                         port: connects.port,
                         network: connects.network.clone(),
                     };
-                    self.connects.remove(&key);
+                    match connects.is_remnant() {
+                        true => self.remnants.remove(&key),
+                        false => self.connects.remove(&key),
+                    };
                     bereft.extend([key.source, key.target]);
                 }
                 // Whoever lost a child or a member looks different.
@@ -598,6 +631,7 @@ impl Topology {
         }
         self.graph.remove_node(node);
         self.changed.nodes.insert(node);
+        self.is_bereft = true;
         bereft.iter().filter(|end| *end != entity).for_each(|end| self.drop_if_outside_and_alone(end));
     }
 

@@ -50,6 +50,15 @@ struct sock {
 	s32 sk_err;
 } KERNELS;
 struct inet_sock { u16 inet_sport; } KERNELS;
+struct minmax_sample { u32 t; u32 v; };
+struct minmax { struct minmax_sample s[3]; } KERNELS;
+struct tcp_sock {
+	u64 bytes_acked;
+	u64 bytes_received;
+	u32 srtt_us;
+	u32 total_retrans;
+	struct minmax rtt_min;
+} KERNELS;
 struct pid_namespace { struct ns_common ns; } KERNELS;
 struct upid { s32 nr; struct pid_namespace *ns; } KERNELS;
 struct pid { u32 level; struct upid numbers[1]; } KERNELS;
@@ -92,6 +101,17 @@ struct {
 	__type(value, u64);
 } lost SEC(".maps");
 
+// What a connection carried so far: bytes that the other end has acknowledged, bytes that came, segments that were sent
+// once more, and the time to the other end and back, of which the smoothed one in eighths.
+struct carried {
+	u64 sent;
+	u64 received;
+	u32 retransmits;
+	u32 rtt_us_8;
+	u32 min_rtt_us;
+	u32 pad;
+};
+
 struct event {
 	u64 cookie;
 	u32 namespace;
@@ -106,6 +126,7 @@ struct event {
 	u8 pad[2];
 	u8 local[16];
 	u8 remote[16];
+	struct carried carried;
 };
 
 // The port that a socket has or had: one that is closed has given back the one in skc_num.
@@ -126,6 +147,17 @@ static void addresses(struct sock *sk, u8 *local, u8 *remote)
 		read_kernel(local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
 		read_kernel(remote, 16, &sk->__sk_common.skc_v6_daddr);
 	}
+}
+
+static void carried_by(struct sock *sk, struct carried *carried)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+
+	read_kernel(&carried->sent, sizeof(carried->sent), &tcp->bytes_acked);
+	read_kernel(&carried->received, sizeof(carried->received), &tcp->bytes_received);
+	read_kernel(&carried->retransmits, sizeof(carried->retransmits), &tcp->total_retrans);
+	read_kernel(&carried->rtt_us_8, sizeof(carried->rtt_us_8), &tcp->srtt_us);
+	read_kernel(&carried->min_rtt_us, sizeof(carried->min_rtt_us), &tcp->rtt_min.s[0].v);
 }
 
 // A process as the probe's pid namespace numbers it; 0 where it is not in there.
@@ -195,7 +227,10 @@ int state_changed(u64 *context)
 	__builtin_memset(event->pad, 0, sizeof(event->pad));
 	__builtin_memset(event->local, 0, sizeof(event->local));
 	__builtin_memset(event->remote, 0, sizeof(event->remote));
+	__builtin_memset(&event->carried, 0, sizeof(event->carried));
 	addresses(sk, event->local, event->remote);
+	if (new_state == CLOSE && old_state != SYN_SENT && old_state != LISTEN)
+		carried_by(sk, &event->carried);
 	submit(event, 0);
 out:
 	if (old_state == SYN_SENT)
@@ -216,6 +251,7 @@ struct held {
 	u8 state;
 	u8 local[16];
 	u8 remote[16];
+	struct carried carried;
 };
 
 SEC("iter/task_file")
@@ -251,6 +287,8 @@ int sockets_held(struct bpf_iter__task_file *context)
 	held.local_port = port_of(sk);
 	held.remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
 	addresses(sk, held.local, held.remote);
+	if (held.protocol == IPPROTO_TCP && held.state != LISTEN)
+		carried_by(sk, &held.carried);
 	write(context->meta->seq, &held, sizeof(held));
 	return 0;
 }

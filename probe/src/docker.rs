@@ -21,7 +21,7 @@ use shared::id::{ContainerId, ImageId, NetworkId};
 use shared::report::{
     Collector, CollectorState, CollectorStatus, Container, Elsewhere, Engine, Image, Network, Overlay, Trouble,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -44,9 +44,17 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// So many containers that do not run are read before what is known is published again.
 const BATCH: usize = 200;
 
-/// The running containers, for the thread that reads their control groups.
+/// What the thread that reads the kernel and those who ask the engine tell one another.
 #[derive(Clone, Default)]
-pub struct Watched(Arc<Mutex<BTreeMap<ContainerId, Watch>>>);
+pub struct Watched(Arc<Between>);
+
+#[derive(Default)]
+struct Between {
+    /// For whom control groups are read.
+    running: Mutex<BTreeMap<ContainerId, Watch>>,
+    /// Forwarding entries changed: what the engine believes of its overlays is of interest now.
+    forwarding: Notify,
+}
 
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
@@ -56,14 +64,18 @@ pub struct Watch {
 
 impl Watched {
     pub fn running(&self) -> BTreeMap<ContainerId, Watch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn forwarding_changed(&self) {
+        self.0.forwarding.notify_one();
     }
 
     fn replace(&self, containers: &BTreeMap<ContainerId, Container>) {
         let running = containers
             .iter()
             .filter_map(|(id, c)| Some((id.clone(), Watch { pid: c.pid?, host_network: c.host_network })));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = running.collect();
+        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) = running.collect();
     }
 }
 
@@ -158,7 +170,7 @@ impl Session<'_> {
         info!(address = client.address(), containers = self.inventory.containers.len(), "container engine answers");
         let mut resync = interval(RESYNC_INTERVAL);
         let mut ping = interval(PING_INTERVAL);
-        let mut swarm = Box::pin(client.swarm(SWARM_INTERVAL));
+        let mut swarm = Box::pin(client.swarm(SWARM_INTERVAL, &self.watched.0.forwarding));
         resync.reset();
         let mut news = true;
         loop {

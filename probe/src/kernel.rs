@@ -31,6 +31,8 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 const LINKS_INTERVAL: Duration = Duration::from_secs(3);
 /// The kernel says that links change; several do when a container starts.
 const LINKS_SETTLE: Duration = Duration::from_millis(200);
+/// Where forwarding entries changed they are read again after so long, which shows whether it lasts.
+const LINKS_CONFIRM: Duration = Duration::from_millis(1_500);
 const INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// How soon the thread notices that it is to stop.
 const NAP: Duration = Duration::from_millis(50);
@@ -115,6 +117,10 @@ impl Kernel {
                 let rest = (before.elapsed() * LINKS_REST).min(INTERVAL_MAX);
                 links_rest_until = before + rest;
                 next_links = before + rest.max(LINKS_INTERVAL);
+                if links.take_forwarding_changed() {
+                    self.watched.forwarding_changed();
+                    next_links = next_links.min(links_rest_until.max(before + LINKS_CONFIRM));
+                }
             }
             if sent.is_err() {
                 return;

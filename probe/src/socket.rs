@@ -9,6 +9,7 @@ mod reader;
 pub mod sock_diag;
 pub mod table;
 mod tracker;
+pub mod traffic;
 
 pub use reader::Reader;
 
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 
 use shared::addr::{Protocol, Tuple};
 use shared::report::{Evidence, Role};
+use traffic::Carried;
 
 /// The best that sockets are to be read with; what it lacks is read with the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct Socket {
     pub inode: u64,
     /// Of this socket alone as long as the machine runs; 0 where that is not told.
     pub cookie: u64,
+    /// None where that is not told, and of what is no TCP connection.
+    pub carried: Option<Carried>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use shared::Report;
 use shared::delta::Changes;
 use shared::id::{ConnectionId, ContainerId, NetNsId, NetworkId, ProcessId, WeavePeerId};
 use shared::report::{
-    Collector, CollectorStatus, Connection, ContainerMetrics, Flow, FlowKey, Host, HostMetrics, Link, LinkKey,
-    LinkMetrics, Listener, ListenerKey, Namespace, Network, NetworkScope, Overlay, Paths, Process, ProcessMetrics,
-    WeaveRouter,
+    Collector, CollectorStatus, Connection, ContainerMetrics, Flow, FlowKey, FlowMetrics, Host, HostMetrics, Link,
+    LinkKey, LinkMetrics, Listener, ListenerKey, Namespace, Network, NetworkScope, Overlay, Paths, Process,
+    ProcessMetrics, WeaveRouter,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,8 @@ pub enum Reading {
     Namespaces(BTreeMap<NetNsId, Namespace>, BTreeMap<ListenerKey, Listener>),
     /// What changed of them.
     Connections(Changes<ConnectionId, Connection>, Changes<FlowKey, Flow>),
+    /// What changed of them.
+    FlowMetrics(Changes<FlowKey, FlowMetrics>),
     Links(BTreeMap<LinkKey, Link>, BTreeMap<NetNsId, Paths>),
     LinkMetrics(BTreeMap<LinkKey, LinkMetrics>),
     /// When a reading of the source began, by the boot clock; after what it read.
@@ -92,6 +94,7 @@ fn take(report: &mut Report, told: &mut Told, reading: Reading) {
             connections.apply(&mut report.connections);
             flows.apply(&mut report.flows);
         }
+        Reading::FlowMetrics(changes) => changes.apply(&mut report.metrics.flows),
         Reading::Links(links, paths) => {
             (report.links, report.paths) = (links, paths);
             if !report.weave.is_empty() {

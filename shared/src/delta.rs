@@ -10,9 +10,9 @@ use crate::id::{
     WeavePeerId,
 };
 use crate::report::{
-    Collector, CollectorStatus, Connection, Container, ContainerMetrics, Elsewhere, Flow, FlowKey, Host, HostMetrics,
-    Image, Link, LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Overlay, Paths, Process,
-    ProcessMetrics, Service, Store, SwarmNode, Task, WeaveRouter,
+    Collector, CollectorStatus, Connection, Container, ContainerMetrics, Elsewhere, Flow, FlowKey, FlowMetrics, Host,
+    HostMetrics, Image, Link, LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Overlay, Paths,
+    Process, ProcessMetrics, Service, Store, SwarmNode, Task, WeaveRouter,
 };
 
 /// Changes of one table. Records travel whole: they rarely change, and a record that is half known helps nobody.
@@ -124,13 +124,20 @@ pub struct MetricsDelta {
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub links: Changes<LinkKey, LinkMetrics>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub flows: Changes<FlowKey, FlowMetrics>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
     pub read_ms: Changes<Collector, u64>,
 }
 
 impl MetricsDelta {
     pub fn is_empty(&self) -> bool {
-        let Self { host, containers, processes, links, read_ms } = self;
-        host.is_none() && containers.is_empty() && processes.is_empty() && links.is_empty() && read_ms.is_empty()
+        let Self { host, containers, processes, links, flows, read_ms } = self;
+        host.is_none()
+            && containers.is_empty()
+            && processes.is_empty()
+            && links.is_empty()
+            && flows.is_empty()
+            && read_ms.is_empty()
     }
 }
 
@@ -215,6 +222,7 @@ pub fn between(old: &Report, new: &Report) -> Delta {
             containers: Changes::between(&old.metrics.containers, &new.metrics.containers),
             processes: Changes::between(&old.metrics.processes, &new.metrics.processes),
             links: Changes::between(&old.metrics.links, &new.metrics.links),
+            flows: Changes::between(&old.metrics.flows, &new.metrics.flows),
             read_ms: Changes::between(&old.metrics.read_ms, &new.metrics.read_ms),
         },
     }
@@ -264,12 +272,13 @@ pub fn apply(delta: &Delta, report: &mut Report) {
     listeners.apply(&mut report.listeners);
     connections.apply(&mut report.connections);
     flows.apply(&mut report.flows);
-    let MetricsDelta { host, containers, processes, links, read_ms } = metrics;
+    let MetricsDelta { host, containers, processes, links, flows: flow_metrics, read_ms } = metrics;
     let Metrics {
         host: host_now,
         containers: containers_now,
         processes: processes_now,
         links: links_now,
+        flows: flows_now,
         read_ms: read_now,
     } = &mut report.metrics;
     if host.is_some() {
@@ -278,6 +287,7 @@ pub fn apply(delta: &Delta, report: &mut Report) {
     containers.apply(containers_now);
     processes.apply(processes_now);
     links.apply(links_now);
+    flow_metrics.apply(flows_now);
     read_ms.apply(read_now);
 }
 

@@ -20,7 +20,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use collector::{Collector, CollectorState, CollectorStatus, Trouble};
-pub use connection::{Connection, Evidence, Failures, Flow, FlowKey, Listener, ListenerKey, Role};
+pub use connection::{
+    Connection, Evidence, Failures, Flow, FlowKey, FlowMetrics, FlowTotals, Listener, ListenerKey, Role,
+};
 pub use container::{Container, ContainerMetrics, ContainerState, Elsewhere, Endpoint, Health, Image, PortMapping};
 pub use host::{Engine, Host, HostMetrics};
 pub use link::{
@@ -78,6 +80,8 @@ pub struct Metrics {
     pub processes: BTreeMap<ProcessId, ProcessMetrics>,
     /// Of links that carry something.
     pub links: BTreeMap<LinkKey, LinkMetrics>,
+    /// Of conversations whose bytes the kernel counts.
+    pub flows: BTreeMap<FlowKey, FlowMetrics>,
     /// When the last reading of a source began whose result is in the report, by the host's boot clock, milliseconds. Of
     /// those that are read again and again: links, and what the engine believes of overlays.
     pub read_ms: BTreeMap<Collector, u64>,

@@ -196,9 +196,42 @@ pub struct Edge {
     /// Since the edge was first there.
     #[serde(skip_serializing_if = "Failures::is_none")]
     pub failures: Failures,
-    /// Figures per edge, by name.
+    /// What it carries, by the names of `EDGE_METRICS`; what nobody measures is left out.
     pub metrics: std::collections::BTreeMap<String, f64>,
 }
+
+/// One figure of edges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeMetric {
+    pub id: &'static str,
+    pub label: &'static str,
+    /// `bytes_per_s`, `per_s`, `ms`, `s`, `count`, `bytes`.
+    pub format: &'static str,
+}
+
+const fn edge_metric(id: &'static str, label: &'static str, format: &'static str) -> EdgeMetric {
+    EdgeMetric { id, label, format }
+}
+
+/// What edges carry. Sent is from the client to the server; rates are those of the last seconds, totals and means those
+/// since the edge was first there.
+pub const EDGE_METRICS: [EdgeMetric; 12] = [
+    edge_metric("sent_bytes_per_s", "Sent", "bytes_per_s"),
+    edge_metric("received_bytes_per_s", "Received", "bytes_per_s"),
+    edge_metric("opened_per_s", "Opened", "per_s"),
+    edge_metric("retransmits_per_s", "Sent again", "per_s"),
+    edge_metric("rtt_ms", "Round trip", "ms"),
+    edge_metric("min_rtt_ms", "Least round trip", "ms"),
+    edge_metric("connect_ms", "Time to connect", "ms"),
+    edge_metric("lifetime_s", "Lifetime", "s"),
+    edge_metric("opened", "Opened in all", "count"),
+    edge_metric("sent_bytes", "Sent in all", "bytes"),
+    edge_metric("received_bytes", "Received in all", "bytes"),
+    edge_metric("retransmits", "Sent again in all", "count"),
+];
+
+/// So many of them, the first, stand in streams; the others are asked for.
+pub const EDGE_METRICS_FOLLOWED: usize = 5;
 
 /// Edges with their ways, as the API answers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -366,6 +399,9 @@ pub struct StreamDelta {
     pub values: Vec<(u32, Vec<f64>)>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edges: Vec<(u32, StreamEdge)>,
+    /// What edges carry that are as they were else, as in `StreamEdge::metrics`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edge_values: Vec<(u32, Vec<Option<f64>>)>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edges_gone: Vec<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -388,6 +424,9 @@ pub struct StreamEdge {
     pub direction: String,
     #[serde(skip_serializing_if = "Failures::is_none")]
     pub failures: Failures,
+    /// The first `EDGE_METRICS_FOLLOWED` of `EDGE_METRICS`, in their order; empty where nobody tells of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Option<f64>>,
 }
 
 /// Something that is wrong, with what each side says of it.

@@ -17,6 +17,7 @@ use shared::delta::Delta;
 use shared::id::{ConnectionId, ContainerId, HostId, NetNsId, NetworkId, ProcessId};
 use shared::report::{Collector, CollectorState, Connection, Evidence, Failures, Flow, FlowKey, ListenerKey, Role};
 
+use super::carried::Seat;
 use super::residents::Residents;
 use super::scope::{Addresses, Holder, Readdressed, Scope};
 use super::unprobed::Members;
@@ -111,6 +112,9 @@ pub struct Join {
     /// Halves whose link leads outside, by the end that is ours.
     to_outside: HashMap<Entity, HashSet<HalfId>>,
     by_remote: HashMap<IpAddr, HashSet<HalfId>>,
+    by_flow: HashMap<(HostId, FlowKey), HashSet<HalfId>>,
+    /// Flows whose figures may belong to another edge, or be others, since it was last taken.
+    moved: HashSet<(HostId, FlowKey)>,
     /// What flows have failed of since it was last taken.
     failed: Vec<(HalfId, Failures)>,
     closed: BTreeSet<(u64, HalfId)>,
@@ -267,6 +271,7 @@ impl Join {
         }
         self.by_namespace.entry(host).or_default().entry(half.namespace).or_default().insert(id);
         self.by_remote.entry(far_end(&half).ip()).or_default().insert(id);
+        self.by_flow.entry((host, flow_of(id, &half))).or_default().insert(id);
         self.halves.insert(id, half);
     }
 
@@ -292,6 +297,7 @@ impl Join {
             }
         }
         leave(&mut self.by_remote, far_end(&half).ip(), id);
+        leave(&mut self.by_flow, (host, flow_of(id, &half)), id);
         if let Some(partner) = half.partner.and_then(|p| self.halves.get_mut(&p)) {
             partner.partner = None;
         }
@@ -423,6 +429,29 @@ impl Join {
         halves.flat_map(|(_, halves)| halves).filter(alone).copied()
     }
 
+    /// The edge that the conversations of a flow are of, and from where they are seen.
+    pub fn edge_of(&self, host: HostId, flow: FlowKey) -> Option<(ConnectsKey, Seat)> {
+        let halves = self.by_flow.get(&(host, flow))?.iter().filter_map(|id| Some((id, self.halves.get(id)?)));
+        // One that is open knows best.
+        let (_, half) = halves.min_by_key(|(id, half)| (half.closed_ms.is_some(), **id))?;
+        if let Some(link) = &half.link {
+            let seat = if half.role == Role::Server { Seat::Server } else { Seat::Client };
+            return Some((link.key.clone(), seat));
+        }
+        let partner = half.partner.and_then(|partner| self.halves.get(&partner))?;
+        Some((partner.link.as_ref()?.key.clone(), Seat::OtherEnd))
+    }
+
+    /// Hosts have other figures of these flows.
+    pub fn measured(&mut self, flows: impl Iterator<Item = (HostId, FlowKey)>) {
+        self.moved.extend(flows);
+    }
+
+    /// Flows whose figures may belong elsewhere, or differ; to be asked after `settle`.
+    pub fn take_moved(&mut self) -> HashSet<(HostId, FlowKey)> {
+        std::mem::take(&mut self.moved)
+    }
+
     /// What failed lately, by the edges that it is of; to be asked after `settle`.
     pub fn take_failures(&mut self) -> Vec<(ConnectsKey, Failures)> {
         let failed = std::mem::take(&mut self.failed).into_iter();
@@ -480,6 +509,11 @@ impl Join {
         if half.link == wanted {
             return;
         }
+        self.moved.insert((id.host(), flow_of(id, half)));
+        if let Some((other, partner)) = half.partner.and_then(|other| Some((other, self.halves.get(&other)?))) {
+            self.moved.insert((other.host(), flow_of(other, partner)));
+        }
+        let Some(half) = self.halves.get_mut(&id) else { return };
         if let Some(old) = half.link.take() {
             count(&old.key, Step::Remove, old.evidence);
             if let Some(end) = old.end_here() {
@@ -704,6 +738,17 @@ fn far_end(half: &Half) -> SocketAddr {
         (Some(nat), Role::Client | Role::Unknown) => nat.to,
         (Some(nat), Role::Server) => nat.from,
         (None, _) => half.remote,
+    }
+}
+
+fn flow_of(id: HalfId, half: &Half) -> FlowKey {
+    match id {
+        HalfId::Flow(_, key) => key,
+        HalfId::Connection(..) => {
+            let Half { namespace, protocol, owner, role, local, remote, .. } = *half;
+            let meant = if role == Role::Server { SocketAddr::new(remote.ip(), local.port()) } else { far_end(half) };
+            FlowKey { namespace, protocol, owner, remote: meant.ip(), port: meant.port(), role }
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use shared::addr::{Protocol, Tuple};
 use shared::delta;
 use shared::id::{ConnectionId, HostId, InstanceId, NetNsId, ProcessId};
 use shared::report::{
-    Connection, Container, ContainerState, Endpoint, Engine, Evidence, Forwarding, Link, LinkKey, Namespace, Network,
-    NetworkScope, Overlay, OverlayMember, Paths, Process, Role, Route, RouteKind, Service, ServiceMode, SwarmMember,
-    SwarmNode, Task, Vxlan,
+    Connection, Container, ContainerState, Endpoint, Engine, Evidence, FlowMetrics, FlowTotals, Forwarding, Link,
+    LinkKey, Namespace, Network, NetworkScope, Overlay, OverlayMember, Paths, Process, Role, Route, RouteKind, Service,
+    ServiceMode, SwarmMember, SwarmNode, Task, Vxlan,
 };
 use shared::wire::{Hello, Stamp};
 use uuid::Uuid;
@@ -47,6 +47,8 @@ struct Plan {
     wired: BTreeSet<(u8, bool)>,
     /// To whom the overlay's frames are sent: the other host, or one without a probe.
     tunnels: BTreeSet<bool>,
+    /// How much its connections carry; none where nobody measures it.
+    busy: Option<u8>,
     /// Whether the host's own device has an address, and is where what is routed goes.
     is_reachable: bool,
 }
@@ -63,7 +65,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         proptest::collection::btree_set(0u8..3, 0..2),
         proptest::collection::btree_set((0u8..3, any::<bool>()), 0..4),
         proptest::collection::btree_set(any::<bool>(), 0..3),
-        any::<bool>(),
+        (proptest::option::of(0u8..4), any::<bool>()),
     )
         .prop_map(
             |(
@@ -76,7 +78,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                 calls_unprobed,
                 wired,
                 tunnels,
-                is_reachable,
+                (busy, is_reachable),
             )| Plan {
                 containers,
                 connections,
@@ -87,6 +89,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                 calls_unprobed,
                 wired,
                 tunnels,
+                busy,
                 is_reachable,
             },
         )
@@ -228,6 +231,27 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
     for &c in plan.outside.iter().filter(|c| alive(plan, **c)) {
         let local = (address(n, c, false), 50_000 + u16::from(c)).into();
         put(c, local, "203.0.113.9:443".parse().unwrap(), Role::Client, None);
+    }
+    for connection in report.connections.values().filter(|_| plan.busy.is_some()) {
+        let rate = u32::from(connection.local.port() % 7) + u32::from(plan.busy.unwrap_or_default());
+        let totals = FlowTotals { sent_bytes: rate.into(), retransmits: 3, ..FlowTotals::default() };
+        let metrics = FlowMetrics {
+            sent_bytes_per_s: rate as f32,
+            rtt_us: 5,
+            min_rtt_us: 9 - rate.min(8),
+            totals,
+            ..FlowMetrics::default()
+        };
+        report.metrics.flows.insert(connection.flow(), metrics);
+    }
+    report
+}
+
+/// Without what counts from when an edge was first seen.
+fn of_the_moment(report: Report) -> Report {
+    let mut report = report;
+    for metrics in report.metrics.flows.values_mut() {
+        (metrics.totals, metrics.min_rtt_us) = (FlowTotals::default(), 0);
     }
     report
 }
@@ -402,14 +426,14 @@ proptest! {
         for both in &plans {
             now += 700;
             for n in [0, 1] {
-                lived.report(n, report(n, &both[n as usize], both), now);
+                lived.report(n, of_the_moment(report(n, &both[n as usize], both)), now);
                 lived.settle(now);
             }
         }
         let mut fresh = App::new();
         let last = plans.last().unwrap();
         for n in [1, 0] {
-            fresh.report(n, report(n, &last[n as usize], last), now);
+            fresh.report(n, of_the_moment(report(n, &last[n as usize], last)), now);
         }
         // Long enough for windows to close and halves to give up waiting.
         let later = now + WINDOW_MS + 10_000;
@@ -432,5 +456,66 @@ proptest! {
         prop_assert_eq!(lived.topology.graph.node_count(), 2, "the hosts themselves");
         prop_assert!(lived.topology.join.is_empty());
         prop_assert!(lived.topology.held.is_empty());
+        prop_assert_eq!(lived.topology.graph.edge_count(), 0);
+    }
+}
+
+#[test]
+fn what_a_process_that_is_gone_sent_counts_on_for_its_container_while_others_go_on() {
+    let plan = Plan { busy: Some(2), ..quiet() };
+    let of = |pids: &[u32]| {
+        let mut report = report(0, &plan, &[plan.clone(), quiet()]);
+        let (id, process) = report.processes.iter().find(|(id, _)| id.pid == 10).map(|(i, p)| (*i, p.clone())).unwrap();
+        let call = report.connections.values().find(|c| c.role == Role::Client).unwrap().clone();
+        report.processes.remove(&id);
+        report.connections.clear();
+        report.metrics.flows.clear();
+        for pid in pids {
+            let owner = ProcessId { pid: *pid, start: 1 };
+            report.processes.insert(owner, process.clone());
+            let local = (call.local.ip(), 40_000 + *pid as u16).into();
+            let call = Connection { owner: Some(owner), local, ..call.clone() };
+            let totals = FlowTotals { sent_bytes: 100, opened: 1, ..FlowTotals::default() };
+            report.metrics.flows.insert(call.flow(), FlowMetrics { totals, ..FlowMetrics::default() });
+            report.connections.insert(ConnectionId(u64::from(*pid)), call);
+        }
+        report
+    };
+    let mut app = App::new();
+    let open = [("system", "all"), ("unconnected", "show")];
+    let mut view = View::new(Variant::new(Kind::Containers, open, &[]), &app.topology, &app.store, &[]);
+    let mut sent = |app: &mut App, pids: &[u32], now_ms: u64| {
+        app.report(0, of(pids), now_ms);
+        app.settle(now_ms);
+        // Halves wait for their partner for a while.
+        app.settle(now_ms + 4_000);
+        view.take(&app.topology.take_changed(), &app.topology, &app.store);
+        view.flush(&app.topology, &app.store, &[]);
+        let nodes = view.snapshot(&app.store);
+        let edge = nodes.edges().map(|edge| edge.for_api()).find(|edge| edge.port == 80);
+        edge.map(|edge| edge.metrics["sent_bytes"])
+    };
+    assert_eq!(sent(&mut app, &[100, 101], 1_000), Some(200.0));
+    assert_eq!(sent(&mut app, &[101], 10_000), Some(200.0), "one is gone");
+    assert_eq!(sent(&mut app, &[101, 102], 20_000), Some(300.0));
+    assert_eq!(sent(&mut app, &[], 30_000), Some(300.0), "for the window");
+    assert_eq!(sent(&mut app, &[], 60_000), None);
+    assert_eq!(sent(&mut app, &[103], 70_000), Some(100.0), "another edge");
+}
+
+/// Two containers of which the first calls the other.
+fn quiet() -> Plan {
+    Plan {
+        containers: [Some(true), Some(true), None],
+        connections: [(0, 1, false)].into(),
+        outside: BTreeSet::new(),
+        manages: None,
+        is_member: false,
+        heard: None,
+        calls_unprobed: BTreeSet::new(),
+        wired: BTreeSet::new(),
+        tunnels: BTreeSet::new(),
+        busy: None,
+        is_reachable: false,
     }
 }

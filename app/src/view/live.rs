@@ -14,12 +14,13 @@ use super::catalog::Variant;
 use super::filter::{self, Verdict};
 use super::fragment::Fragment;
 use super::measure::{self, Measured};
-use super::outgoing::{EdgeSnapshot, Id, Outgoing};
+use super::outgoing::{self, EdgeSnapshot, Id, Outgoing};
 use super::place::{Place, place};
 use super::snapshot::{NodeSnapshot, ShownNode, Snapshot};
 use super::summary;
 use crate::config::LabelFilter;
 use crate::store::Store;
+use crate::topology::carried::Carried;
 use crate::topology::{self, Changed, ConnectsKey, Entity, Medium, NetworkKey, Topology};
 
 pub struct View {
@@ -35,10 +36,12 @@ pub struct View {
     own_slot: Vec<Option<u32>>,
     edges: Slots<Merged>,
     at_ends: HashMap<EdgeKey, u32>,
-    of_edge: HashMap<EdgeIndex, (u32, u32, Evidence, Failures)>,
+    of_edge: HashMap<EdgeIndex, Part>,
     dirty: HashSet<u32>,
     remeasured: HashSet<u32>,
     dirty_edges: HashSet<u32>,
+    /// Slots of edges that carry something else than they did.
+    recarried: HashSet<u32>,
     /// Slots whose node went while it was shown: they may be taken again only after readers were told.
     gone: Vec<u32>,
     edges_gone: Vec<u32>,
@@ -84,11 +87,27 @@ pub struct Flushed {
 /// Edges of the topology that are one in the view.
 struct Merged {
     key: EdgeKey,
+    /// Of so many edges of the topology.
+    parts: u32,
     count: u32,
     /// How many edges of the topology know the direction how well.
     evidence: BTreeMap<Evidence, u32>,
     failures: Failures,
+    /// But for the least time there and back.
+    carried: Carried,
+    /// How many edges of the topology have which least time there and back, microseconds.
+    least_us: BTreeMap<u32, u32>,
     shown: bool,
+}
+
+/// What an edge of the topology adds to one of the view.
+#[derive(Clone, Copy)]
+struct Part {
+    slot: u32,
+    count: u32,
+    evidence: Evidence,
+    failures: Failures,
+    carried: Carried,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -116,6 +135,7 @@ impl View {
             dirty: HashSet::default(),
             remeasured: HashSet::default(),
             dirty_edges: HashSet::default(),
+            recarried: HashSet::default(),
             gone: Vec::new(),
             edges_gone: Vec::new(),
             structure_changed: true,
@@ -127,6 +147,7 @@ impl View {
             nodes: topology.graph.node_indices().collect(),
             metrics: HashSet::default(),
             edges: topology.graph.edge_references().map(|e| e.id()).collect(),
+            carried: HashSet::default(),
         };
         view.take(&everything, topology, store);
         view.flush(topology, store, filters);
@@ -151,6 +172,23 @@ impl View {
         for edge in edges {
             self.merge_again(edge, topology);
         }
+        for edge in &changed.carried {
+            self.carry_again(*edge, topology);
+        }
+    }
+
+    /// An edge that is as it was but for what it carries.
+    fn carry_again(&mut self, edge: EdgeIndex, topology: &Topology) {
+        let Some(topology::Edge::Connects(topology::Connects { carried, .. })) = topology.graph.edge_weight(edge)
+        else {
+            return;
+        };
+        let Some(part) = self.of_edge.get_mut(&edge).filter(|part| part.carried != *carried) else { return };
+        let Some(merged) = self.edges.get_mut(part.slot) else { return };
+        merged.forgo(&part.carried);
+        merged.carry(carried);
+        part.carried = *carried;
+        self.recarried.insert(part.slot);
     }
 
     fn place_again(&mut self, node: NodeIndex, topology: &Topology, store: &Store, edges: &mut HashSet<EdgeIndex>) {
@@ -255,6 +293,7 @@ impl View {
             }
         }
         self.dirty_edges.remove(&slot);
+        self.recarried.remove(&slot);
         if edge.shown {
             self.edges_gone.push(slot);
         } else {
@@ -267,17 +306,20 @@ impl View {
             topology::Edge::Connects(connects) => {
                 let (source, target) = topology.graph.edge_endpoints(edge)?;
                 let slot = |node| self.at_place.get(&self.of_node.get(&node)?.0).copied();
-                let topology::Connects { medium, port, network, count, evidence, failures } = connects.clone();
+                let topology::Connects { medium, port, network, count, evidence, failures, carried, number: _ } =
+                    connects.clone();
                 let key = EdgeKey { source: slot(source)?, target: slot(target)?, medium, port, network };
-                Some((key, count, evidence, failures))
+                Some((key, Part { slot: 0, count, evidence, failures, carried }))
             }
             topology::Edge::Runs | topology::Edge::AttachedTo => None,
         });
-        if let Some((slot, count, evidence, failures)) = self.of_edge.remove(&edge)
+        if let Some(Part { slot, count, evidence, failures, carried }) = self.of_edge.remove(&edge)
             && let Some(merged) = self.edges.get_mut(slot)
         {
+            merged.parts -= 1;
             merged.count -= count;
             merged.failures = merged.failures.since(failures);
+            merged.forgo(&carried);
             self.structure_changed = true;
             if let Some(known) = merged.evidence.get_mut(&evidence) {
                 *known -= 1;
@@ -287,31 +329,37 @@ impl View {
             }
             self.dirty_edges.insert(slot);
             // Emptied for a moment only, where what follows fills it again.
-            if merged.count == 0 && now.as_ref().is_none_or(|(key, ..)| *key != merged.key) {
+            if merged.parts == 0 && now.as_ref().is_none_or(|(key, ..)| *key != merged.key) {
                 self.drop_edge(slot);
             }
         }
-        if let Some((key, count, evidence, failures)) = now {
+        if let Some((key, part)) = now {
             let ends = [key.source, key.target];
             let slot = *self.at_ends.entry(key.clone()).or_insert_with(|| self.edges.add(Merged::new(key)));
             if let Some(merged) = self.edges.get_mut(slot) {
-                merged.count += count;
-                merged.failures += failures;
-                *merged.evidence.entry(evidence).or_default() += 1;
+                merged.parts += 1;
+                merged.count += part.count;
+                merged.failures += part.failures;
+                merged.carry(&part.carried);
+                *merged.evidence.entry(part.evidence).or_default() += 1;
             }
             for end in ends {
                 if let Some(node) = self.nodes.get_mut(end) {
                     node.edges.insert(slot);
                 }
             }
-            self.of_edge.insert(edge, (slot, count, evidence, failures));
+            self.of_edge.insert(edge, Part { slot, ..part });
             self.dirty_edges.insert(slot);
             self.structure_changed = true;
         }
     }
 
     pub fn is_dirty(&self) -> bool {
-        self.structure_changed || !self.dirty.is_empty() || !self.remeasured.is_empty() || !self.gone.is_empty()
+        self.structure_changed
+            || !self.dirty.is_empty()
+            || !self.remeasured.is_empty()
+            || !self.recarried.is_empty()
+            || !self.gone.is_empty()
     }
 
     /// What changed for a reader since the last flush; none where nothing did.
@@ -359,6 +407,17 @@ impl View {
             }
         }
         delta.values.sort_by_key(|(slot, _)| *slot);
+        let told: HashSet<u32> = delta.edges.iter().map(|(slot, _)| *slot).collect();
+        for slot in std::mem::take(&mut self.recarried) {
+            let Some(edge) = self.edges.get(slot).filter(|edge| edge.shown) else { continue };
+            if let Some(source) = self.nodes.get_mut(edge.key.source) {
+                source.outgoing = None;
+            }
+            if !told.contains(&slot) {
+                delta.edge_values.push((slot, outgoing::values(&edge.carried)));
+            }
+        }
+        delta.edge_values.sort_by_key(|(slot, _)| *slot);
         if whole.is_empty() && delta == StreamDelta::default() {
             return None;
         }
@@ -502,11 +561,14 @@ impl View {
         let between = between.filter(|(_, edge)| edge.shown && edge.key.source == from && edge.key.target == to);
         let mut found: Vec<(Edge, Vec<ConnectsKey>)> = between
             .map(|(slot, edge)| {
-                let inside = self.of_edge.iter().filter(|(_, (of, ..))| *of == slot).map(|(edge, _)| *edge);
+                let inside = self.of_edge.iter().filter(|(_, part)| part.slot == slot).map(|(edge, _)| *edge);
                 let mut within: Vec<ConnectsKey> = inside
                     .filter_map(|edge| {
                         let (source, target) = topology.graph.edge_endpoints(edge)?;
                         let topology::Edge::Connects(connects) = topology.graph.edge_weight(edge)? else { return None };
+                        if connects.is_remnant() {
+                            return None;
+                        }
                         let end = |node| topology.graph.node_weight(node).cloned();
                         Some(connects.key(end(source)?, end(target)?))
                     })
@@ -561,14 +623,35 @@ impl Node {
 
 impl Merged {
     fn new(key: EdgeKey) -> Self {
-        Self { key, count: 0, evidence: BTreeMap::new(), failures: Failures::default(), shown: false }
+        let (failures, carried) = (Failures::default(), Carried::default());
+        let (evidence, least_us) = (BTreeMap::new(), BTreeMap::new());
+        Self { key, parts: 0, count: 0, evidence, failures, carried, least_us, shown: false }
+    }
+
+    fn carry(&mut self, part: &Carried) {
+        self.carried += *part;
+        if part.min_rtt_us > 0 {
+            *self.least_us.entry(part.min_rtt_us).or_default() += 1;
+        }
+    }
+
+    fn forgo(&mut self, part: &Carried) {
+        self.carried -= *part;
+        if let Some(count) = self.least_us.get_mut(&part.min_rtt_us) {
+            *count -= 1;
+            if *count == 0 {
+                self.least_us.remove(&part.min_rtt_us);
+            }
+        }
     }
 
     fn snapshot(&self, slot: u32) -> EdgeSnapshot {
         let EdgeKey { source, target, medium, port, network } = self.key.clone();
         let evidence = self.evidence.keys().next().copied().unwrap_or(Evidence::Guess);
-        let (count, failures) = (self.count, self.failures);
-        EdgeSnapshot { slot, source, target, medium, port, network, count, evidence, failures }
+        let Self { count, failures, .. } = *self;
+        let min_rtt_us = self.least_us.keys().next().copied().unwrap_or(0);
+        let carried = Carried { min_rtt_us, ..self.carried };
+        EdgeSnapshot { slot, source, target, medium, port, network, count, evidence, failures, carried }
     }
 }
 

@@ -2,13 +2,15 @@
 //! them changes. A fleet's edges are half of what a view's readers get, and few of them change from look to look.
 
 use std::hash::BuildHasher;
+use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::quality::FixedState;
 use shared::report::{Evidence, Failures};
-use shared::view::{Edge, StreamEdge};
+use shared::view::{EDGE_METRICS, EDGE_METRICS_FOLLOWED, Edge, StreamEdge};
 
 use super::fragment::{json, unquoted};
+use crate::topology::carried::Carried;
 use crate::topology::{Medium, NetworkKey};
 
 /// Conversations between two nodes of the view, which stand in it by their slots.
@@ -23,6 +25,40 @@ pub struct EdgeSnapshot {
     pub count: u32,
     pub evidence: Evidence,
     pub failures: Failures,
+    pub carried: Carried,
+}
+
+/// What an edge carries, in the order of `shared::view::EDGE_METRICS`; what nobody measured is none.
+fn figures(carried: &Carried) -> [Option<f64>; EDGE_METRICS.len()] {
+    let Carried { totals, now, min_rtt_us } = carried;
+    if !carried.is_told() {
+        return [None; _];
+    }
+    let mean = |sum: u64, of: u64, unit: f64| (sum > 0 && of > 0).then(|| thousandths(sum as f64 / of as f64 / unit));
+    [
+        Some(now.sent_bytes_per_s as f64),
+        Some(now.received_bytes_per_s as f64),
+        Some(now.opened_per_s as f64 / 100.0),
+        Some(now.retransmits_per_s as f64 / 100.0),
+        carried.rtt_us().map(|rtt| thousandths(rtt as f64 / 1e3)),
+        (*min_rtt_us > 0).then(|| thousandths(f64::from(*min_rtt_us) / 1e3)),
+        mean(totals.connect_us, totals.opened, 1e3),
+        mean(totals.lived_ms, totals.lived, 1e3),
+        Some(totals.opened as f64),
+        Some(totals.sent_bytes as f64),
+        Some(totals.received_bytes as f64),
+        Some(totals.retransmits as f64),
+    ]
+}
+
+fn thousandths(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+/// What of it a stream's readers follow; none where nobody tells.
+pub fn values(carried: &Carried) -> Vec<Option<f64>> {
+    let figures = figures(carried);
+    if carried.is_told() { figures[..EDGE_METRICS_FOLLOWED].to_vec() } else { Vec::new() }
 }
 
 impl EdgeSnapshot {
@@ -36,6 +72,7 @@ impl EdgeSnapshot {
             count: self.count,
             direction: self.evidence.name().into(),
             failures: self.failures,
+            metrics: values(&self.carried),
         };
         (self.slot, edge)
     }
@@ -51,8 +88,13 @@ impl EdgeSnapshot {
             count: self.count,
             direction: self.evidence.name().into(),
             failures: self.failures,
+            metrics: self.metrics().map(|(name, value)| (name.to_owned(), value)).collect(),
             ..Edge::default()
         }
+    }
+
+    fn metrics(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        EDGE_METRICS.iter().zip(figures(&self.carried)).filter_map(|(metric, value)| Some((metric.id, value?)))
     }
 }
 
@@ -170,16 +212,24 @@ fn write(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
         edge.evidence.name(),
         "\"",
         &failures,
-        ",\"metrics\":{}}",
+        ",\"metrics\":{",
     ] {
         text.extend_from_slice(piece.as_bytes());
     }
+    for (n, (name, value)) in edge.metrics().enumerate() {
+        let comma = if n == 0 { "" } else { "," };
+        // Writing to memory does not fail, and the figures are numbers.
+        let _ = write!(text, "{comma}\"{name}\":{value}");
+    }
+    text.extend_from_slice(b"}}");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::carried::Now;
     use shared::addr::Protocol;
+    use shared::report::FlowTotals;
 
     fn edge(target: u32, port: u16) -> EdgeSnapshot {
         EdgeSnapshot {
@@ -192,7 +242,22 @@ mod tests {
             count: 3,
             evidence: Evidence::Listener,
             failures: Failures { refused: u64::from(port == 80), ..Failures::default() },
+            carried: Carried::default(),
         }
+    }
+
+    #[test]
+    fn what_an_edge_carries_stands_in_it_by_name_and_what_nobody_measured_is_left_out() {
+        let totals = FlowTotals { opened: 4, connect_us: 10_000, sent_bytes: 700, ..FlowTotals::default() };
+        let now = Now { sent_bytes_per_s: 35, opened_per_s: 25, flows: 1, ..Now::default() };
+        let edge = EdgeSnapshot { carried: Carried { totals, now, min_rtt_us: 0 }, ..edge(1, 22) };
+        let (_, stream) = edge.for_stream();
+        assert_eq!(stream.metrics, [Some(35.0), Some(0.0), Some(0.25), Some(0.0), None]);
+        let text = Outgoing::new(Id::new("b"), vec![(Id::new("c"), edge.clone())]);
+        let written: Edge = serde_json::from_slice(&text.written().edges).unwrap();
+        assert_eq!(written.metrics, edge.for_api().metrics);
+        let of = |name: &str| written.metrics.get(name).copied();
+        assert_eq!((of("connect_ms"), of("sent_bytes"), of("rtt_ms")), (Some(2.5), Some(700.0), None));
     }
 
     #[test]

@@ -148,6 +148,7 @@ mod tests {
                 count: 1,
                 evidence,
                 failures: Default::default(),
+                carried: Default::default(),
             };
             (Id::new(id), edge)
         };

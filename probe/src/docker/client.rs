@@ -15,7 +15,8 @@ use bollard::query_parameters::{
 use futures_util::{Stream, StreamExt, stream};
 use shared::id::{ContainerId, ImageId, NetworkId};
 use shared::report::{Container, Engine, Image, Network, Overlay, Trouble};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use super::container::{self, Listed};
@@ -29,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PING_PATIENCE: Duration = Duration::from_secs(4);
 /// What takes long is asked for as much less often.
 const REST: u32 = 20;
+/// What is doubted is asked for after so long: until then those who doubt have seen it for themselves.
+const CONFIRM: Duration = Duration::from_millis(1_500);
 /// Where engines listen unless told otherwise, in the order in which they are tried.
 pub const SOCKETS: [&str; 3] = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"];
 
@@ -208,13 +211,22 @@ impl Client {
     }
 
     /// The swarm and the overlays, read again and again. A stream, so that a manager that is slow to answer for its
-    /// swarm holds up nothing else that is asked of the engine.
-    pub fn swarm(&self, every: Duration) -> impl Stream<Item = Result<Seen, Error>> {
-        stream::unfold(Duration::ZERO, move |rest| async move {
-            sleep(rest).await;
+    /// swarm holds up nothing else that is asked of the engine. Sooner than usual where somebody has doubts.
+    pub fn swarm<'a>(&'a self, every: Duration, doubt: &'a Notify) -> impl Stream<Item = Result<Seen, Error>> + 'a {
+        let now = Instant::now();
+        stream::unfold((now, now), move |(rested, due)| async move {
+            let doubted = async {
+                doubt.notified().await;
+                sleep_until(rested.max(Instant::now() + CONFIRM)).await;
+            };
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = doubted => {}
+            }
             let started = Instant::now();
             let seen = self.read_swarm().await;
-            Some((seen, every.max(started.elapsed() * REST).saturating_sub(started.elapsed())))
+            let rest = started.elapsed() * REST;
+            Some((seen, (started + rest, started + rest.max(every))))
         })
     }
 

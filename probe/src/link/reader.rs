@@ -36,6 +36,7 @@ pub struct Reader {
     counters: BTreeMap<LinkKey, (f64, Counters)>,
     /// The other ends as they were last: nobody is asked twice.
     peers: BTreeMap<LinkKey, LinkKey>,
+    forwarding_changed: bool,
 }
 
 /// What one namespace holds.
@@ -53,7 +54,13 @@ impl Reader {
             paths: BTreeMap::new(),
             counters: BTreeMap::new(),
             peers: BTreeMap::new(),
+            forwarding_changed: false,
         }
+    }
+
+    /// Whether forwarding entries of a namespace were others than at the reading before, since the last call.
+    pub fn take_forwarding_changed(&mut self) -> bool {
+        std::mem::take(&mut self.forwarding_changed)
     }
 
     /// Whether the kernel said that something changed since the last call.
@@ -102,6 +109,10 @@ impl Reader {
             )),
         };
         outlet.status(Collector::Link, status)?;
+        let differs = |(id, now): (&NetNsId, &Paths)| {
+            self.paths.get(id).is_some_and(|before| before.forwarding != now.forwarding)
+        };
+        self.forwarding_changed |= paths.iter().any(differs);
         if links != self.links || paths != self.paths {
             (self.links, self.paths) = (links.clone(), paths.clone());
             outlet.send(Reading::Links(links, paths))?;

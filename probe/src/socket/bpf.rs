@@ -12,6 +12,7 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use shared::addr::{Protocol, canonical};
 
 use super::sock_diag::state;
+use super::traffic::Carried;
 use super::{Socket, State};
 use crate::netlink::ip;
 use crate::procfs;
@@ -24,8 +25,10 @@ const HELD: &str = "sockets_held";
 /// So many are taken at a time: as many as the ring has room for.
 const EVENTS_MAX: usize = 10_000;
 /// `struct event` and `struct held` of the program.
-const EVENT_BYTES: usize = 64;
-const HELD_BYTES: usize = 64;
+const EVENT_BYTES: usize = 96;
+const HELD_BYTES: usize = 96;
+/// Where `struct carried` begins in both.
+const CARRIED_AT: usize = 64;
 
 const AF_INET: u16 = 2;
 const IPPROTO_UDP: u8 = 17;
@@ -40,6 +43,7 @@ pub enum Change {
     /// It connected; `pid` is who called, 0 where that is nobody of the probe's own pid namespace.
     Connected {
         pid: u32,
+        waited_us: u32,
     },
     /// It came to be by a connection that was accepted.
     Accepted,
@@ -67,6 +71,8 @@ pub struct Event {
     pub local: SocketAddr,
     pub remote: SocketAddr,
     pub change: Change,
+    /// All that it carried, where it was open and is closed.
+    pub carried: Carried,
 }
 
 /// A socket that a process has open.
@@ -180,7 +186,7 @@ fn parse(record: &[u8]) -> Option<Event> {
     let record = Record(record.get(..EVENT_BYTES)?);
     let (pid, waited_us, error) = (record.word(12), record.word(16), i32::from(record.short(20)));
     let change = match (record.0[28], record.0[29]) {
-        (SYN_SENT, ESTABLISHED) => Change::Connected { pid },
+        (SYN_SENT, ESTABLISHED) => Change::Connected { pid, waited_us },
         (_, ESTABLISHED) => Change::Accepted,
         (SYN_SENT, CLOSE) => Change::Failed { pid, error, waited_us },
         (LISTEN, CLOSE) => return None,
@@ -195,6 +201,7 @@ fn parse(record: &[u8]) -> Option<Event> {
         local: record.address(family, 32, 24)?,
         remote: record.address(family, 48, 26)?,
         change,
+        carried: record.carried(),
     })
 }
 
@@ -209,6 +216,7 @@ fn parse_held(record: &[u8]) -> Option<Held> {
         remote: record.address(family, 48, 28)?,
         inode: record.wide(8),
         cookie: record.wide(0),
+        carried: (protocol != IPPROTO_UDP && record.0[31] != LISTEN).then(|| record.carried()),
     };
     let is_bound = socket.state == State::Open || socket.local.port() != 0;
     is_bound.then_some(Held { socket, namespace: record.word(16).into(), pid: record.word(20) })
@@ -230,6 +238,18 @@ impl Record<'_> {
         u16::from_ne_bytes(self.0[at..at + 2].try_into().unwrap_or_default())
     }
 
+    fn carried(&self) -> Carried {
+        let least = self.word(CARRIED_AT + 24);
+        Carried {
+            sent_bytes: self.wide(CARRIED_AT),
+            received_bytes: self.wide(CARRIED_AT + 8),
+            retransmits: self.word(CARRIED_AT + 16),
+            rtt_us: self.word(CARRIED_AT + 20) / 8,
+            // All bits are set where none was measured.
+            min_rtt_us: if least == u32::MAX { 0 } else { least },
+        }
+    }
+
     fn address(&self, family: u16, at: usize, port: usize) -> Option<SocketAddr> {
         let length = if family == AF_INET { 4 } else { 16 };
         let ip: IpAddr = ip(&self.0[at..at + length])?;
@@ -240,6 +260,7 @@ impl Record<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
     use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
     use std::time::{Duration, Instant};
 
@@ -269,11 +290,14 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let listens = until(&mut watch, "it listens", |event| event.local.port() == port);
         assert_eq!(listens.change, Change::Listens { pid: me });
-        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
         let here = client.local_addr().unwrap();
         let connected = until(&mut watch, "it connects", |event| event.local == here);
-        assert_eq!((connected.change, connected.remote.port()), (Change::Connected { pid: me }, port));
-        let (server, _) = listener.accept().unwrap();
+        assert_eq!(connected.remote.port(), port);
+        assert!(matches!(connected.change, Change::Connected { pid, .. } if pid == me), "{connected:?}");
+        let (mut server, _) = listener.accept().unwrap();
+        client.write_all(&[7; 5_000]).unwrap();
+        server.read_exact(&mut [0; 5_000]).unwrap();
         let sockets = watch.held().unwrap();
         let of = |local: SocketAddr, remote: SocketAddr| {
             let found = sockets.iter().find(|held| held.socket.local == local && held.socket.remote == remote);
@@ -283,6 +307,8 @@ mod tests {
         assert_eq!((mine.pid, mine.socket.cookie, mine.namespace), (me, connected.cookie, connected.namespace));
         let theirs = of((Ipv4Addr::LOCALHOST, port).into(), here);
         assert_eq!(theirs.socket.state, State::Open);
+        assert_eq!(theirs.socket.carried.map(|carried| (carried.sent_bytes, carried.received_bytes)), Some((0, 5_000)));
+        assert!(mine.socket.carried.is_some_and(|carried| carried.rtt_us > 0 && carried.min_rtt_us > 0), "{mine:?}");
         drop(client);
         let closed =
             |cookie| move |event: &Event| event.cookie == cookie && event.change == Change::Closed { error: 0 };
@@ -290,7 +316,11 @@ mod tests {
             event.cookie == theirs.socket.cookie || event.local == here
         });
         drop(server);
-        until(&mut watch, "the server's end is closed", closed(theirs.socket.cookie));
+        let closed = until(&mut watch, "the server's end is closed", closed(theirs.socket.cookie));
+        assert!(
+            (5_000..=5_001).contains(&closed.carried.received_bytes),
+            "the end of a stream counts as a byte: {closed:?}"
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn parse(line: &str, protocol: Protocol) -> Option<Socket> {
         _ => return None,
     };
     let inode = fields.nth(5)?.parse().ok()?;
-    Some(Socket { protocol, state, local, remote, inode, cookie: 0 })
+    Some(Socket { protocol, state, local, remote, inode, cookie: 0, carried: None })
 }
 
 /// Hex of the address as the machine's words, a colon, hex of the port.

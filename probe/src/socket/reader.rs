@@ -41,6 +41,8 @@ const AFTER_LOSS: Duration = Duration::from_secs(5);
 const PACE_MAX: Duration = Duration::from_secs(5);
 /// What the kernel tells is told on at most so often: several things happen at once.
 const SEND_INTERVAL: Duration = Duration::from_millis(100);
+/// What connections carry is summed up at most so often.
+const TRAFFIC_INTERVAL: Duration = Duration::from_secs(2);
 /// Processes and namespaces are read once a second: of those that are new, what happened is kept for so long.
 const UNKNOWN_FOR: Duration = Duration::from_millis(2_500);
 const UNKNOWN_MAX: usize = 4_096;
@@ -71,6 +73,7 @@ pub struct Reader {
     /// Where the kernel tells of changes: when all is looked at, whoever holds it.
     next_whole: Instant,
     next_send: Instant,
+    next_traffic: Instant,
     /// Listeners or namespaces changed and nobody was told yet.
     has_news: bool,
 }
@@ -101,6 +104,7 @@ impl Reader {
             next_dump: now,
             next_whole: now + WHOLE_INTERVAL,
             next_send: now,
+            next_traffic: now,
             has_news: false,
         }
     }
@@ -129,14 +133,26 @@ impl Reader {
             self.next_send = now + SEND_INTERVAL;
             self.send(namespaces, outlet)?;
         }
+        // Sums are right after a dump: between two of them only what closed is in.
+        if is_due && now >= self.next_traffic {
+            self.next_traffic = now + TRAFFIC_INTERVAL;
+            let news = self.table.traffic.news(self.now_ms());
+            if !news.is_empty() {
+                outlet.send(Reading::FlowMetrics(news))?;
+            }
+        }
         Ok(())
+    }
+
+    /// Since the reader was made.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Takes in what the kernel told since the last time; what is of a namespace that is not known yet waits for a while.
     fn follow(&mut self, namespaces: &Namespaces, scanner: &Scanner) {
-        let Self { events: Ok(events), table, tracker, unknown, started, .. } = self else { return };
-        let now = Instant::now();
-        let now_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (now, now_ms) = (Instant::now(), self.now_ms());
+        let Self { events: Ok(events), table, tracker, unknown, .. } = self else { return };
         tracker.renew(now);
         let mut take = |event: &Event| {
             let Some(namespace) = namespaces.id(event.namespace) else { return false };
@@ -189,16 +205,17 @@ impl Reader {
         let dumps: Vec<Dump> = known
             .map(|(inode, met)| Dump { namespace: met.id, sockets: sockets.remove(&inode).unwrap_or_default() })
             .collect();
+        let now_ms = self.now_ms();
         let Self { table, tracker, .. } = self;
         let owner = |inode: u64| owners.get(&inode).copied();
         let track = |protocol, here| tracker.find(protocol, here);
-        self.has_news |= table.update(&dumps, Extent::Held, self.ephemeral, owner, track);
+        self.has_news |= table.update(&dumps, Extent::Held, self.ephemeral, owner, track, now_ms);
         if now >= self.next_whole {
             self.next_whole = now + WHOLE_INTERVAL;
             let dumps = self.dump(namespaces);
             let Self { table, tracker, .. } = self;
             let track = |protocol, here| tracker.find(protocol, here);
-            self.has_news |= table.update(&dumps, Extent::All, self.ephemeral, owner, track);
+            self.has_news |= table.update(&dumps, Extent::All, self.ephemeral, owner, track, now_ms);
         }
         self.method = "eBPF";
     }
@@ -216,9 +233,10 @@ impl Reader {
                 self.owners.search(wanted, inside.map(|(id, _)| *id));
             }
         }
+        let now_ms = self.now_ms();
         let Self { table, owners, tracker, .. } = self;
         let track = |protocol, here| tracker.find(protocol, here);
-        self.has_news |= table.update(&dumps, Extent::All, self.ephemeral, |inode| owners.of(inode), track);
+        self.has_news |= table.update(&dumps, Extent::All, self.ephemeral, |inode| owners.of(inode), track, now_ms);
     }
 
     /// Of namespaces that are young, and of the others now and then.
@@ -245,8 +263,9 @@ impl Reader {
     }
 
     fn send(&mut self, namespaces: &mut Namespaces, outlet: &mut Outlet) -> Result<(), Closed> {
+        let now_ms = self.now_ms();
         let Self { table, tracker, .. } = self;
-        let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here));
+        let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here), now_ms);
         let flows = table.flows.news();
         if self.has_news || namespaces.changed {
             (namespaces.changed, self.has_news) = (false, false);
@@ -260,13 +279,13 @@ impl Reader {
 
     fn events_status(&self) -> CollectorStatus {
         let Self { lost, .. } = self;
-        let dropped = lost + self.table.flows.dropped;
+        let kinds = self.table.flows.dropped + self.table.traffic.dropped;
+        let dropped = lost + kinds;
         let status = match &self.events {
             Ok(_) if dropped == 0 => ok("every TCP connection is told by the kernel".into()),
             Ok(_) => degraded(format!(
-                "every TCP connection is told by the kernel, but {lost} changes came too fast, and {} short \
-                 connections were of more kinds than are kept apart",
-                self.table.flows.dropped
+                "every TCP connection is told by the kernel, but {lost} changes came too fast, and {kinds} connections \
+                 were of more kinds than are kept apart"
             )),
             Err(_) if self.with != With::Ebpf => CollectorStatus {
                 state: CollectorState::Off,

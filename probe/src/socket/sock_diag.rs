@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use shared::addr::{Protocol, canonical};
 
+use super::traffic::Carried;
 use super::{Socket, State};
-use crate::netlink::{self, Family, NLM_F_DUMP, ip};
+use crate::netlink::{self, Attributes, Family, NLM_F_DUMP, ip};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const AF_INET: u8 = 2;
@@ -57,19 +58,23 @@ fn mask(states: &[u8]) -> u32 {
     states.iter().fold(0, |mask, state| mask | 1 << state)
 }
 
+/// What comes with a TCP socket on request: `struct tcp_info`.
+const INET_DIAG_INFO: u16 = 2;
+
 /// `struct inet_diag_req_v2`: family, protocol, extensions, padding, states, and a socket id of zeros for "any".
 fn request(family: u8, protocol: u8, states: u32) -> [u8; 56] {
     let mut bytes = [0; 56];
     bytes[0] = family;
     bytes[1] = protocol;
+    bytes[2] = if protocol == IPPROTO_TCP { 1 << (INET_DIAG_INFO - 1) } else { 0 };
     bytes[4..8].copy_from_slice(&states.to_ne_bytes());
     bytes
 }
 
 /// `struct inet_diag_msg`: family, state, timer, retransmits, then the socket id (ports and addresses in network
-/// order, 16 bytes an address, the interface, and the kernel's cookie), expiry, queues, uid, inode.
+/// order, 16 bytes an address, the interface, and the kernel's cookie), expiry, queues, uid, inode; attributes follow.
 fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
-    let payload = payload.get(..72)?;
+    let (payload, attributes) = payload.split_at_checked(72)?;
     let family = payload[0];
     let word = |at: usize| u32::from_ne_bytes([payload[at], payload[at + 1], payload[at + 2], payload[at + 3]]);
     let address = |at: usize, port: usize| -> Option<SocketAddr> {
@@ -84,6 +89,22 @@ fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
         remote: address(24, 6)?,
         inode: u64::from(word(68)),
         cookie: u64::from(word(44)) | u64::from(word(48)) << 32,
+        carried: Attributes(attributes).find(|(kind, _)| *kind == INET_DIAG_INFO).and_then(|(_, info)| carried(info)),
+    })
+}
+
+/// `struct tcp_info`, as far as Linux 4.9 and later have it; none of a socket that listens.
+fn carried(info: &[u8]) -> Option<Carried> {
+    let info = info.get(..152)?;
+    let word = |at: usize| u32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+    let wide = |at: usize| u64::from_ne_bytes(info[at..at + 8].try_into().unwrap_or_default());
+    (info[0] != LISTEN).then(|| Carried {
+        sent_bytes: wide(120),
+        received_bytes: wide(128),
+        retransmits: word(100),
+        rtt_us: word(68),
+        // All bits are set where none was measured.
+        min_rtt_us: Some(word(148)).filter(|least| *least != u32::MAX).unwrap_or(0),
     })
 }
 
@@ -93,6 +114,7 @@ mod tests {
     use crate::netlink::recorded;
     use serde_json::Value;
     use std::collections::BTreeSet;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
 
     /// Payloads with their protocol.
@@ -138,10 +160,15 @@ mod tests {
     fn a_connection_of_this_process_is_found_with_both_ends_and_its_listener() {
         let listener = TcpListener::bind("[::]:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        client.write_all(&[7; 5_000]).unwrap();
+        server.read_exact(&mut [0; 5_000]).unwrap();
         let mut found = Vec::new();
         sockets(&mut found).unwrap();
         let here = client.local_addr().unwrap();
+        let theirs = found.iter().find(|s| s.remote == here).and_then(|s| s.carried).unwrap();
+        assert_eq!((theirs.sent_bytes, theirs.received_bytes), (0, 5_000));
         assert!(found.iter().any(|s| s.local == here && s.remote.port() == port && s.inode != 0));
         assert!(found.iter().any(|s| s.remote == here && s.local.port() == port), "mapped addresses are v4");
         assert!(found.iter().any(|s| s.state == State::Listening && s.local.port() == port));

@@ -11,6 +11,7 @@ use shared::report::{Connection, Evidence, FlowKey, Listener, ListenerKey, Role}
 use super::bpf::{Change, Event};
 use super::conntrack::Entry;
 use super::flow::{Flows, Outcome};
+use super::traffic::{Carried, Traffic};
 use super::{Listeners, Socket, State, direction};
 
 /// The kernel asks for the first time again after a second.
@@ -33,6 +34,9 @@ struct Held {
     dump: u64,
     /// Somebody was told of it. Until then its translation is not asked for.
     is_told: bool,
+    /// When it began, and how long whoever called waited for it, microseconds; none where that was not seen.
+    began: Option<(u64, u32)>,
+    carried: Carried,
     connection: Connection,
 }
 
@@ -43,6 +47,7 @@ pub struct Table {
     by_cookie: HashMap<u64, Key>,
     pub listeners: BTreeMap<ListenerKey, Listener>,
     pub flows: Flows,
+    pub traffic: Traffic,
     known_ports: HashMap<NetNsId, Listeners>,
     /// What changed since this was last asked: the key of what is there, none of what is gone.
     changed: BTreeMap<ConnectionId, Option<Key>>,
@@ -75,6 +80,7 @@ impl Table {
         ephemeral: Option<(u16, u16)>,
         owner: impl Fn(u64) -> Option<ProcessId>,
         mut track: impl FnMut(Protocol, Tuple) -> Option<Entry>,
+        now_ms: u64,
     ) -> bool {
         self.dump += 1;
         let dump = self.dump;
@@ -97,6 +103,13 @@ impl Table {
                         held.connection.owner = now;
                         self.changed.insert(held.id, Some(key));
                     }
+                    if let Some(carried) = socket.carried {
+                        // Before it is told, nobody knows what NAT makes of it.
+                        if held.is_told {
+                            self.traffic.carried(held.connection.flow(), held.carried, carried, now_ms);
+                            held.carried = carried;
+                        }
+                    }
                     continue;
                 }
                 let here = Tuple { from: socket.local, to: socket.remote };
@@ -114,7 +127,14 @@ impl Table {
                     evidence,
                     nat: entry.and_then(|entry| entry.beyond(here)),
                 };
-                self.insert(key, connection, (socket.inode, socket.cookie), true);
+                let flow = connection.flow();
+                let carried = socket.carried.unwrap_or_default();
+                let held = self.insert(key, connection, (socket.inode, socket.cookie));
+                (held.is_told, held.carried) = (true, carried);
+                if socket.carried.is_some() {
+                    // What it carried before it was seen is nobody's.
+                    self.traffic.carried(flow, carried, carried, now_ms);
+                }
             }
         }
         let there: HashSet<NetNsId> = dumps.iter().map(|dump| dump.namespace).collect();
@@ -151,26 +171,37 @@ impl Table {
             nat: None,
         };
         match change {
-            Change::Connected { pid } => self.open(cookie, connection(of_pid(pid), Role::Client)),
+            Change::Connected { pid, waited_us } => {
+                self.open(cookie, connection(of_pid(pid), Role::Client), (now_ms, waited_us));
+            }
             Change::Accepted => {
                 let owner = self.listener(namespace, local);
-                self.open(cookie, connection(owner, Role::Server));
+                self.open(cookie, connection(owner, Role::Server), (now_ms, 0));
             }
             Change::Closed { error } => {
                 let Some(held) = self.by_cookie.get(&cookie).copied().and_then(|key| self.remove(key)) else { return };
-                if !held.is_told {
-                    let outcome = match error {
-                        libc::ECONNRESET => Outcome::Reset,
-                        libc::ETIMEDOUT => Outcome::TimedOut,
-                        // Who breaks off what they have themselves means to.
-                        _ => Outcome::Well,
-                    };
-                    self.note(&held.connection, outcome, &mut track, now_ms);
+                let outcome = match error {
+                    libc::ECONNRESET => Outcome::Reset,
+                    libc::ETIMEDOUT => Outcome::TimedOut,
+                    // Who breaks off what they have themselves means to.
+                    _ => Outcome::Well,
+                };
+                let flow = if held.is_told { held.connection.flow() } else { flow_of(&held.connection, &mut track) };
+                if !held.is_told || outcome != Outcome::Well {
+                    self.flows.note(flow, outcome, now_ms);
                 }
+                if let Some((began_ms, connect_us)) = held.began {
+                    if !held.is_told {
+                        self.traffic.opened(flow, connect_us, now_ms);
+                    }
+                    self.traffic.lived(flow, now_ms.saturating_sub(began_ms), now_ms);
+                }
+                self.traffic.carried(flow, held.carried, event.carried, now_ms);
             }
             Change::Failed { pid, error, waited_us } => {
                 if let Some(outcome) = why(error, waited_us) {
-                    self.note(&connection(of_pid(pid), Role::Client), outcome, &mut track, now_ms);
+                    let flow = flow_of(&connection(of_pid(pid), Role::Client), &mut track);
+                    self.flows.note(flow, outcome, now_ms);
                 }
             }
             Change::Listens { pid } => {
@@ -182,7 +213,7 @@ impl Table {
         }
     }
 
-    fn open(&mut self, cookie: u64, connection: Connection) {
+    fn open(&mut self, cookie: u64, connection: Connection, began: (u64, u32)) {
         let Connection { namespace, protocol, local, remote, .. } = connection;
         let key = Key { namespace, protocol, local, remote };
         match self.held.get_mut(&key).filter(|held| held.cookie == cookie) {
@@ -195,19 +226,22 @@ impl Table {
                     self.changed.insert(held.id, Some(key));
                 }
             }
-            None => self.insert(key, connection, (0, cookie), false),
+            None => self.insert(key, connection, (0, cookie)).began = Some(began),
         }
     }
 
-    fn insert(&mut self, key: Key, connection: Connection, (inode, cookie): (u64, u64), is_told: bool) {
+    /// One that nobody was told of yet.
+    fn insert(&mut self, key: Key, connection: Connection, (inode, cookie): (u64, u64)) -> &mut Held {
         self.remove(key);
         self.next_id += 1;
         let id = ConnectionId(self.next_id);
-        self.held.insert(key, Held { id, inode, cookie, dump: self.dump, is_told, connection });
         if cookie != 0 {
             self.by_cookie.insert(cookie, key);
         }
         self.changed.insert(id, Some(key));
+        let (dump, carried) = (self.dump, Carried::default());
+        let held = Held { id, inode, cookie, dump, is_told: false, began: None, carried, connection };
+        self.held.entry(key).insert_entry(held).into_mut()
     }
 
     fn remove(&mut self, key: Key) -> Option<Held> {
@@ -221,27 +255,6 @@ impl Table {
             self.changed.remove(&held.id);
         }
         Some(held)
-    }
-
-    /// Counts a conversation that nobody was told of.
-    fn note(
-        &mut self,
-        connection: &Connection,
-        outcome: Outcome,
-        track: &mut impl FnMut(NetNsId, Tuple) -> Option<Entry>,
-        now_ms: u64,
-    ) {
-        let Connection { namespace, protocol, local, remote, owner, role, .. } = *connection;
-        let (remote, port) = match role {
-            Role::Server => (remote.ip(), local.port()),
-            Role::Client | Role::Unknown => {
-                let here = Tuple { from: local, to: remote };
-                let entry = if is_confined(here) { None } else { track(namespace, here) };
-                let meant = entry.and_then(|entry| entry.beyond(here)).map_or(remote, |beyond| beyond.to);
-                (meant.ip(), meant.port())
-            }
-        };
-        self.flows.note(FlowKey { namespace, protocol, owner, remote, port, role }, outcome, now_ms);
     }
 
     /// Who listens where something was accepted.
@@ -262,6 +275,7 @@ impl Table {
     pub fn news(
         &mut self,
         mut track: impl FnMut(NetNsId, Tuple) -> Option<Entry>,
+        now_ms: u64,
     ) -> Changes<ConnectionId, Connection> {
         let mut news = Changes::default();
         for (id, key) in std::mem::take(&mut self.changed) {
@@ -275,6 +289,9 @@ impl Table {
                 let entry = if is_confined(here) { None } else { track(key.namespace, here) };
                 held.connection.nat = entry.and_then(|entry| entry.beyond(here));
                 held.is_told = true;
+                if let Some((_, connect_us)) = held.began {
+                    self.traffic.opened(held.connection.flow(), connect_us, now_ms);
+                }
             }
             news.set.push((id, held.connection.clone()));
         }
@@ -323,6 +340,16 @@ fn is_same(held: &Held, socket: &Socket) -> bool {
     held.inode == socket.inode || socket.inode == 0 || held.inode == 0
 }
 
+/// The flow of a connection of which it is not known yet what NAT makes of it.
+fn flow_of(connection: &Connection, track: &mut impl FnMut(NetNsId, Tuple) -> Option<Entry>) -> FlowKey {
+    let here = Tuple { from: connection.local, to: connection.remote };
+    let entry = match connection.role {
+        Role::Client | Role::Unknown if !is_confined(here) => track(connection.namespace, here),
+        Role::Client | Role::Unknown | Role::Server => None,
+    };
+    Connection { nat: entry.and_then(|entry| entry.beyond(here)), ..connection.clone() }.flow()
+}
+
 /// What stays in its namespace is not translated.
 fn is_confined(here: Tuple) -> bool {
     here.from.ip() == here.to.ip() || here.to.ip().is_loopback()
@@ -346,11 +373,11 @@ fn why(error: i32, waited_us: u32) -> Option<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::report::Flow;
+    use shared::report::{Flow, FlowMetrics};
 
     fn socket(state: State, local: &str, remote: &str, inode: u64) -> Socket {
         let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
-        Socket { protocol: Protocol::Tcp, state, local, remote, inode, cookie: 0 }
+        Socket { protocol: Protocol::Tcp, state, local, remote, inode, cookie: 0, carried: None }
     }
 
     fn process(pid: u64) -> Option<ProcessId> {
@@ -360,18 +387,18 @@ mod tests {
     /// Takes a dump in, and gives whether anything is told of it.
     fn update(table: &mut Table, sockets: &[Socket]) -> bool {
         let dump = Dump { namespace: NetNsId(1), sockets: sockets.to_vec() };
-        let listeners = table.update(&[dump], Extent::All, Some((32768, 60999)), process, |_, _| None);
+        let listeners = table.update(&[dump], Extent::All, Some((32768, 60999)), process, |_, _| None, 0);
         listeners || table.has_news()
     }
 
     #[test]
     fn what_nobody_holds_open_any_more_is_there_until_the_kernel_says_that_it_is_not() {
         let mut table = Table::default();
-        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5 });
+        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         let mut udp = Socket { protocol: Protocol::Udp, cookie: 8, ..socket(State::Open, HERE, THERE, 5) };
         let update = |table: &mut Table, namespace: u32, sockets: &[Socket]| {
             let dump = Dump { namespace: NetNsId(namespace), sockets: sockets.to_vec() };
-            table.update(&[dump], Extent::Held, None, process, |_, _| None);
+            table.update(&[dump], Extent::Held, None, process, |_, _| None, 0);
             table.len()
         };
         assert_eq!(update(&mut table, 1, &[udp]), 2);
@@ -383,12 +410,13 @@ mod tests {
 
     fn take(table: &mut Table, cookie: u64, local: &str, remote: &str, change: Change) {
         let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
-        let event = Event { cookie, namespace: 7, local, remote, change };
+        let carried = Carried { sent_bytes: 700, ..Carried::default() };
+        let event = Event { cookie, namespace: 7, local, remote, change, carried };
         table.take(&event, NetNsId(1), |pid| process(pid.into()), |_, _| None, 0);
     }
 
     fn news(table: &mut Table) -> (Vec<Connection>, usize) {
-        let Changes { set, removed } = table.news(|_, _| None);
+        let Changes { set, removed } = table.news(|_, _| None, 0);
         (set.into_iter().map(|(_, connection)| connection).collect(), removed.len())
     }
 
@@ -457,7 +485,7 @@ mod tests {
     #[test]
     fn what_the_kernel_tells_and_what_a_dump_shows_is_one_connection() {
         let mut table = Table::default();
-        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5 });
+        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         let (told, _) = news(&mut table);
         assert_eq!((told[0].role, told[0].evidence, told[0].owner), (Role::Client, Evidence::Handshake, process(5)));
         let dumped = Socket { cookie: 9, ..socket(State::Open, HERE, THERE, 5) };
@@ -467,7 +495,7 @@ mod tests {
         assert!(table.flows.is_empty(), "it was told of, so it is no short one");
         // The dump may be read before the event that is older.
         update(&mut table, &[dumped]);
-        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5 });
+        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         assert_eq!(table.len(), 1);
         let (told, _) = news(&mut table);
         assert_eq!((told.len(), told[0].evidence), (1, Evidence::Handshake));
@@ -487,7 +515,7 @@ mod tests {
         for (error, waited_us) in [(libc::ECONNREFUSED, 50), (libc::ETIMEDOUT, 9), (0, 2_000_000), (0, 10)] {
             take(&mut table, 10, HERE, THERE, Change::Failed { pid: 5, error, waited_us });
         }
-        take(&mut table, 11, HERE, THERE, Change::Connected { pid: 5 });
+        take(&mut table, 11, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         take(&mut table, 11, HERE, THERE, Change::Closed { error: libc::ECONNRESET });
         let (key, Flow { count, failures }) = flow(&mut table);
         assert_eq!((key.remote.to_string(), key.port, key.role), ("10.0.0.3".into(), 80, Role::Client));
@@ -497,14 +525,41 @@ mod tests {
     }
 
     #[test]
+    fn what_connections_carry_is_summed_by_flow_whether_they_were_told_or_not() {
+        let mut table = Table::default();
+        let at = |sent_bytes| Some(Carried { sent_bytes, ..Carried::default() });
+        let dumped = |cookie, carried| Socket { cookie, carried, ..socket(State::Open, HERE, THERE, 5) };
+        // One that was there before is counted from when it was seen.
+        update(&mut table, &[dumped(9, at(500))]);
+        news(&mut table);
+        update(&mut table, &[dumped(9, at(650))]);
+        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0 });
+        let totals = |table: &mut Table| {
+            let (key, FlowMetrics { totals, .. }) = table.traffic.news(5_000).set.remove(0);
+            assert_eq!((key.port, key.role), (80, Role::Client));
+            (totals.opened, totals.lived, totals.sent_bytes)
+        };
+        assert_eq!(totals(&mut table), (0, 0, 200));
+        // Another that nobody was told of, then one that somebody was told of.
+        for is_told in [false, true] {
+            take(&mut table, 10, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
+            if is_told {
+                news(&mut table);
+            }
+            take(&mut table, 10, HERE, THERE, Change::Closed { error: 0 });
+        }
+        assert_eq!(totals(&mut table), (2, 2, 200 + 2 * 700));
+    }
+
+    #[test]
     fn a_short_one_is_counted_where_nat_leads_it() {
         let mut table = Table::default();
         let end = |text: &str| text.parse::<SocketAddr>().unwrap();
         let (local, remote) = (end(HERE), end("10.77.0.1:8080"));
         let reply = Tuple { from: end("172.18.0.2:80"), to: local };
         let entry = Entry { original: Tuple { from: local, to: remote }, reply };
-        for change in [Change::Connected { pid: 5 }, Change::Closed { error: 0 }] {
-            let event = Event { cookie: 9, namespace: 7, local, remote, change };
+        for change in [Change::Connected { pid: 5, waited_us: 300 }, Change::Closed { error: 0 }] {
+            let event = Event { cookie: 9, namespace: 7, local, remote, change, carried: Carried::default() };
             table.take(&event, NetNsId(1), |_| None, |_, _| Some(entry), 0);
         }
         let (key, _) = table.flows.news().set.remove(0);

@@ -33,6 +33,19 @@ impl Connection {
             Role::Server => mine.reversed(),
         }
     }
+
+    /// Which flow it is one conversation of.
+    pub fn flow(&self) -> FlowKey {
+        let Self { namespace, protocol, owner, role, .. } = *self;
+        let (remote, port) = match role {
+            Role::Server => (self.remote.ip(), self.local.port()),
+            Role::Client | Role::Unknown => {
+                let meant = self.nat.map_or(self.remote, |beyond| beyond.to);
+                (meant.ip(), meant.port())
+            }
+        };
+        FlowKey { namespace, protocol, owner, remote, port, role }
+    }
 }
 
 /// Which end of a conversation the local one is.
@@ -103,6 +116,90 @@ pub struct Flow {
     pub failures: Failures,
 }
 
+/// What the conversations of a flow carry, also those that are told one by one, as this end's kernel counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FlowMetrics {
+    #[serde(skip_serializing_if = "FlowTotals::is_none")]
+    pub totals: FlowTotals,
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub opened_per_s: f32,
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub sent_bytes_per_s: f32,
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub received_bytes_per_s: f32,
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub retransmits_per_s: f32,
+    /// Mean of the smoothed times to the other end and back of those that are open, or of those that closed last; 0
+    /// where none is known.
+    #[serde(skip_serializing_if = "is_none")]
+    pub rtt_us: u32,
+    /// The least that was seen of them; 0 where none is known.
+    #[serde(skip_serializing_if = "is_none")]
+    pub min_rtt_us: u32,
+}
+
+/// Since the flow was first seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FlowTotals {
+    /// Conversations whose beginning was seen.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub opened: u64,
+    /// Microseconds from the first word of a client until its conversation was open, summed over `opened`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub connect_us: u64,
+    /// Conversations whose beginning and end were seen, and how long they were open, milliseconds altogether.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lived: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lived_ms: u64,
+    /// Payload that the other end has acknowledged.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sent_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub received_bytes: u64,
+    /// Segments that this end sent once more.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retransmits: u64,
+}
+
+impl FlowTotals {
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What came to it since; all of it where it was counted anew.
+    pub fn since(self, before: Self) -> Self {
+        let Self { opened, connect_us, lived, lived_ms, sent_bytes, received_bytes, retransmits } = self;
+        let all = || {
+            Some(Self {
+                opened: opened.checked_sub(before.opened)?,
+                connect_us: connect_us.checked_sub(before.connect_us)?,
+                lived: lived.checked_sub(before.lived)?,
+                lived_ms: lived_ms.checked_sub(before.lived_ms)?,
+                sent_bytes: sent_bytes.checked_sub(before.sent_bytes)?,
+                received_bytes: received_bytes.checked_sub(before.received_bytes)?,
+                retransmits: retransmits.checked_sub(before.retransmits)?,
+            })
+        };
+        all().unwrap_or(self)
+    }
+}
+
+impl std::ops::AddAssign for FlowTotals {
+    fn add_assign(&mut self, other: Self) {
+        let Self { opened, connect_us, lived, lived_ms, sent_bytes, received_bytes, retransmits } = other;
+        self.opened += opened;
+        self.connect_us += connect_us;
+        self.lived += lived;
+        self.lived_ms += lived_ms;
+        self.sent_bytes += sent_bytes;
+        self.received_bytes += received_bytes;
+        self.retransmits += retransmits;
+    }
+}
+
 /// Attempts to connect that failed and connections that broke, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -123,6 +220,14 @@ pub struct Failures {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn is_none(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_nothing(number: &f32) -> bool {
+    *number == 0.0
 }
 
 impl Failures {

@@ -1,0 +1,223 @@
+//! What edges carry: the figures that hosts give of flows, put on the edge that their conversations are of.
+//!
+//! Where both ends of a conversation report, the client's figures count, and of the server's only what it had to send
+//! once more.
+
+use std::ops::{AddAssign, SubAssign};
+
+use foldhash::{HashMap, HashSet};
+use petgraph::stable_graph::EdgeIndex;
+use shared::id::HostId;
+use shared::report::{FlowKey, FlowMetrics, FlowTotals};
+
+use super::join::Join;
+use super::{Connects, ConnectsKey, Edge, Topology};
+use crate::store::Store;
+
+/// What the conversations of an edge carry; sent is from the client to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Since the edge was first there.
+    pub totals: FlowTotals,
+    pub now: Now,
+    /// The least that was ever seen; 0 where none was.
+    pub min_rtt_us: u32,
+}
+
+/// What flows have at the moment, summed. Whole numbers, so that taking away what was added leaves nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    pub sent_bytes_per_s: u64,
+    pub received_bytes_per_s: u64,
+    /// Hundredths.
+    pub opened_per_s: u64,
+    pub retransmits_per_s: u64,
+    /// Of so many flows the times there and back.
+    pub measured: u32,
+    pub rtts_us: u64,
+    /// So many tell anything.
+    pub flows: u32,
+}
+
+/// From where the conversations of a flow are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    Client,
+    /// With a client that nobody tells of.
+    Server,
+    /// With a client who tells of them too.
+    OtherEnd,
+}
+
+/// A flow as it was put on an edge.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Put {
+    /// By its number too: one that went and came again is another.
+    edge: Option<(ConnectsKey, u64)>,
+    now: Now,
+    least_us: u32,
+    /// As told last; what comes to it later is new.
+    totals: FlowTotals,
+}
+
+/// Of all flows, where their figures are.
+#[derive(Default)]
+pub struct Ledger {
+    put: HashMap<(HostId, FlowKey), Put>,
+}
+
+impl Carried {
+    /// Whether anybody tells of it, or did.
+    pub fn is_told(&self) -> bool {
+        self.now.flows > 0 || !self.totals.is_none()
+    }
+
+    /// Mean of the times there and back, microseconds.
+    pub fn rtt_us(&self) -> Option<u64> {
+        (self.now.measured > 0).then(|| self.now.rtts_us / u64::from(self.now.measured))
+    }
+
+    fn note_least(&mut self, least_us: u32) {
+        if least_us > 0 && (self.min_rtt_us == 0 || least_us < self.min_rtt_us) {
+            self.min_rtt_us = least_us;
+        }
+    }
+}
+
+impl AddAssign for Carried {
+    fn add_assign(&mut self, other: Self) {
+        self.totals += other.totals;
+        self.now += other.now;
+        self.note_least(other.min_rtt_us);
+    }
+}
+
+/// The least time stays: what it was without the other is not known.
+impl SubAssign for Carried {
+    fn sub_assign(&mut self, other: Self) {
+        self.totals = self.totals.since(other.totals);
+        self.now -= other.now;
+    }
+}
+
+impl AddAssign for Now {
+    fn add_assign(&mut self, other: Self) {
+        let Self { sent_bytes_per_s, received_bytes_per_s, opened_per_s, retransmits_per_s, measured, rtts_us, flows } =
+            other;
+        self.sent_bytes_per_s += sent_bytes_per_s;
+        self.received_bytes_per_s += received_bytes_per_s;
+        self.opened_per_s += opened_per_s;
+        self.retransmits_per_s += retransmits_per_s;
+        self.measured += measured;
+        self.rtts_us += rtts_us;
+        self.flows += flows;
+    }
+}
+
+impl SubAssign for Now {
+    fn sub_assign(&mut self, other: Self) {
+        let Self { sent_bytes_per_s, received_bytes_per_s, opened_per_s, retransmits_per_s, measured, rtts_us, flows } =
+            other;
+        self.sent_bytes_per_s -= sent_bytes_per_s;
+        self.received_bytes_per_s -= received_bytes_per_s;
+        self.opened_per_s -= opened_per_s;
+        self.retransmits_per_s -= retransmits_per_s;
+        self.measured -= measured;
+        self.rtts_us -= rtts_us;
+        self.flows -= flows;
+    }
+}
+
+/// A flow's figures from the client's side of view.
+fn seen_from(seat: Seat, metrics: &FlowMetrics) -> (Now, FlowTotals, u32) {
+    let hundredths = |rate: f32| (rate * 100.0).round() as u64;
+    let now = Now {
+        sent_bytes_per_s: metrics.sent_bytes_per_s.round() as u64,
+        received_bytes_per_s: metrics.received_bytes_per_s.round() as u64,
+        opened_per_s: hundredths(metrics.opened_per_s),
+        retransmits_per_s: hundredths(metrics.retransmits_per_s),
+        measured: u32::from(metrics.rtt_us > 0),
+        rtts_us: metrics.rtt_us.into(),
+        flows: 1,
+    };
+    let totals = metrics.totals;
+    match seat {
+        Seat::Client => (now, totals, metrics.min_rtt_us),
+        Seat::Server => {
+            let (sent, received) = (now.received_bytes_per_s, now.sent_bytes_per_s);
+            let now = Now { sent_bytes_per_s: sent, received_bytes_per_s: received, ..now };
+            let FlowTotals { sent_bytes, received_bytes, .. } = totals;
+            (now, FlowTotals { sent_bytes: received_bytes, received_bytes: sent_bytes, ..totals }, metrics.min_rtt_us)
+        }
+        Seat::OtherEnd => {
+            let now = Now { retransmits_per_s: now.retransmits_per_s, ..Now::default() };
+            (now, FlowTotals { retransmits: totals.retransmits, ..FlowTotals::default() }, 0)
+        }
+    }
+}
+
+impl Topology {
+    /// Puts what these flows carry where it belongs now.
+    pub(super) fn carry(&mut self, store: &Store, join: &Join, touched: HashSet<(HostId, FlowKey)>) {
+        for (host, flow) in touched {
+            let before = self.carried.put.remove(&(host, flow)).unwrap_or_default();
+            let metrics = store.hosts.get(&host).and_then(|state| state.report.metrics.flows.get(&flow));
+            let place = metrics.and_then(|_| join.edge_of(host, flow)).and_then(|(key, seat)| {
+                let number = self.connects_at(&key)?.number;
+                Some(((key, number), seat))
+            });
+            let (Some(metrics), Some((edge, seat))) = (metrics, place) else {
+                self.take_off(&before);
+                if metrics.is_some() {
+                    // What it carries meanwhile is counted as soon as it is known of what.
+                    self.carried.put.insert((host, flow), Put { totals: before.totals, ..Put::default() });
+                }
+                continue;
+            };
+            let (now, totals, least_us) = seen_from(seat, metrics);
+            let after = Put { edge: Some(edge.clone()), now, least_us, totals };
+            if after != before {
+                self.take_off(&before);
+                self.change(&edge, |carried| {
+                    carried.now += now;
+                    carried.totals += totals.since(before.totals);
+                    carried.note_least(least_us);
+                });
+            }
+            self.carried.put.insert((host, flow), after);
+        }
+    }
+
+    fn take_off(&mut self, put: &Put) {
+        if let Some(edge) = &put.edge {
+            self.change(edge, |carried| carried.now -= put.now);
+        }
+    }
+
+    fn connects_at(&self, key: &ConnectsKey) -> Option<&Connects> {
+        match self.graph.edge_weight(*self.connects.get(key)?) {
+            Some(Edge::Connects(connects)) => Some(connects),
+            _ => None,
+        }
+    }
+
+    fn change(&mut self, (key, number): &(ConnectsKey, u64), change: impl FnOnce(&mut Carried)) {
+        let Some(edge) = self.connects.get(key).copied() else { return };
+        match self.graph.edge_weight_mut(edge) {
+            Some(Edge::Connects(connects)) if connects.number == *number => change(&mut connects.carried),
+            _ => return,
+        }
+        self.note_carried(edge);
+    }
+
+    fn note_carried(&mut self, edge: EdgeIndex) {
+        if self.followed.edges {
+            self.changed.carried.insert(edge);
+        }
+    }
+
+    /// Of a host that is forgotten.
+    pub(super) fn forget_carried(&mut self, id: HostId) {
+        self.carried.put.retain(|(host, _), _| *host != id);
+    }
+}
