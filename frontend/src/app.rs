@@ -10,10 +10,12 @@ use shared::view::{self, Details, EdgePath, EdgePaths, Finding, TopologyInfo};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use crate::components::{board::Board, card::Card, chrome, findings::Findings, help::Help, rail::Rail, table::Table};
+use crate::components::{
+    board::Board, card::Card, chrome, edge, findings::Findings, help::Help, rail::Rail, table::Table,
+};
 use crate::connection::{self, Connection, Link, now_ms};
 use crate::layout::{self, Layout};
-use crate::model::{Model, Taken};
+use crate::model::{History, Model, Taken};
 use crate::route::{Mode, Route};
 use crate::search::Query;
 use crate::theme::{self, Theme};
@@ -33,9 +35,19 @@ pub struct Way {
     pub topology: String,
     pub source: String,
     pub target: String,
-    pub port: String,
+    /// None where it is of all.
+    pub port: Option<String>,
     /// None until the app answered.
     pub edges: Option<Vec<EdgePath>>,
+}
+
+/// A line under the pointer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pointed {
+    /// By the numbers of its ends.
+    pub line: (u32, u32),
+    /// Where on the stage the pointer is, pixels.
+    pub at: (f64, f64),
 }
 
 /// What every part of the page may read and change.
@@ -56,6 +68,9 @@ pub struct Page {
     /// The selected node is not there any more: its card shows its last values.
     pub gone: RwSignal<bool>,
     pub hovered: RwSignal<Option<u32>>,
+    pub hovered_line: RwSignal<Option<Pointed>>,
+    /// What the selected line carried in the seconds since it was selected.
+    pub passed: RwSignal<History>,
     /// The network under the pointer in the list of networks, by name.
     pub previewed: RwSignal<Option<String>>,
     pub help: RwSignal<bool>,
@@ -84,6 +99,8 @@ impl Page {
             way: RwSignal::new(None),
             gone: RwSignal::new(false),
             hovered: RwSignal::new(None),
+            hovered_line: RwSignal::new(None),
+            passed: RwSignal::new(History::default()),
             previewed: RwSignal::new(None),
             help: RwSignal::new(false),
             theme: StoredValue::new_local(Theme::default()),
@@ -97,26 +114,35 @@ impl Page {
 
     /// Goes somewhere, so that the browser's back button leads here.
     pub fn go(&self, change: impl FnOnce(&mut Route)) {
-        let mut route = self.route.get_untracked();
-        change(&mut route);
-        if route != self.route.get_untracked() {
-            push(&route.hash(), false);
-            self.route.set(route);
-        }
+        self.change(change, false);
     }
 
     /// Changes the address without a step for the back button, as typing does.
     pub fn adjust(&self, change: impl FnOnce(&mut Route)) {
-        let mut route = self.route.get_untracked();
+        self.change(change, true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Route), replace: bool) {
+        let before = self.route.get_untracked();
+        let mut route = before.clone();
         change(&mut route);
-        if route != self.route.get_untracked() {
-            push(&route.hash(), true);
+        // A node or a line is selected, and a line is one of a view.
+        if route.edge == before.edge && (route.selected.is_some() || route.topology != before.topology) {
+            route.edge = None;
+        }
+        if route != before {
+            push(&route.hash(), replace);
             self.route.set(route);
         }
     }
 
     pub fn select(&self, id: Option<String>) {
-        self.go(|route| route.selected = id);
+        self.go(|route| (route.selected, route.edge) = (id, None));
+    }
+
+    /// Selects a line by the ids of its ends.
+    pub fn select_edge(&self, ends: Option<(String, String)>) {
+        self.go(|route| (route.selected, route.edge) = (None, ends));
     }
 
     /// What the search finds, by slot with the reason; none while nothing is searched for.
@@ -166,6 +192,7 @@ impl Page {
         page.layout.set_value(Layout::default());
         page.structure.update(|n| *n += 1);
         page.hovered.set(None);
+        page.hovered_line.set(None);
         let first = std::cell::Cell::new(true);
         let take = move |delta| {
             let taken = page.model.try_update_value(|model| model.take(delta, now_ms() as u64));
@@ -229,7 +256,8 @@ impl Page {
         let and = if options.is_empty() { "?" } else { "&" };
         let Way { topology, source, target, port, .. } = &way;
         let (source, target) = (encode(source), encode(target));
-        let path = format!("api/paths/{topology}{options}{and}source={source}&target={target}&port={port}");
+        let port = port.as_ref().map(|port| format!("&port={port}")).unwrap_or_default();
+        let path = format!("api/paths/{topology}{options}{and}source={source}&target={target}{port}");
         spawn_local(async move {
             let Ok(answer) = connection::get::<EdgePaths>(&path).await else { return };
             page.way.update(|shown| {
@@ -241,6 +269,16 @@ impl Page {
                 }
             });
         });
+    }
+
+    /// Another second of what the selected line carries.
+    fn keep_passed(&self) {
+        let Some(ends) = self.route.with_untracked(|route| route.edge.clone()) else { return };
+        let told = self.model.with_value(|model| model.strand(&ends, now_ms() as u64));
+        if let Some((strand, _)) = told {
+            let known = edge::samples(&strand).into_iter().filter_map(|(name, value)| Some((name, value?)));
+            self.passed.update(|passed| known.for_each(|(name, value)| passed.push(name, value)));
+        }
     }
 
     fn read_details(&self) {
@@ -309,12 +347,28 @@ fn App() -> impl IntoView {
         page.gone.set(false);
         page.read_details();
     });
+    let line = Memo::new(move |_| page.route.with(|route| (route.topology.clone(), route.edge.clone())));
+    Effect::new(move |_| {
+        let (topology, ends) = line.get();
+        page.passed.set(History::default());
+        if let Some((source, target)) = ends {
+            page.way.set(Some(Way { topology, source, target, port: None, edges: None }));
+            page.read_way();
+        } else if page.way.with_untracked(|way| way.as_ref().is_some_and(|way| way.port.is_none())) {
+            page.way.set(None);
+        }
+    });
     set_interval(
         move || {
             page.clock.set(now_ms());
             if page.is_live_untracked() {
                 page.read_details();
                 page.read_way();
+                page.keep_passed();
+                // What failed lately is so for a while only.
+                if page.model.with_value(|model| model.failing.is_any(now_ms() as u64)) {
+                    page.values.update(|n| *n += 1);
+                }
             }
         },
         std::time::Duration::from_millis(1000),
@@ -366,6 +420,7 @@ fn App() -> impl IntoView {
                     <Show when=move || page.route.with(|route| route.mode != Mode::Findings)><chrome::Empty/></Show>
                     <chrome::Banner/>
                     <Card/>
+                    <edge::EdgeCard/>
                 </div>
             </main>
             <chrome::StatusLine/>
@@ -404,6 +459,13 @@ impl Page {
         self.pin_network(names.into_iter().nth(next).map(|(name, _)| name));
     }
 
+    /// The line that is selected, by the numbers of its ends.
+    pub fn shown_line(&self) -> Option<(u32, u32)> {
+        let (source, target) = self.route.with(|route| route.edge.clone())?;
+        self.structure.track();
+        self.model.with_value(|model| Some((model.slot_of(&source)?, model.slot_of(&target)?)))
+    }
+
     /// Ids of the nodes that are drawn in full: all, or those that the pointer, the selection or a network concerns.
     pub fn lit(&self) -> Option<BTreeSet<u32>> {
         let selected = self.route.with(|route| route.selected.clone());
@@ -411,6 +473,9 @@ impl Page {
         let around = |slot: u32| self.model.with_value(|model| model.neighbourhood(slot));
         if let Some(slot) = self.hovered.get() {
             return Some(around(slot));
+        }
+        if let Some(ends) = self.shown_line() {
+            return Some([ends.0, ends.1].into());
         }
         if let Some(slot) = selected.and_then(|id| self.model.with_value(|model| model.slot_of(&id))) {
             return Some(around(slot));
@@ -437,6 +502,7 @@ fn key(page: Page, event: &web_sys::KeyboardEvent) {
         "g" => page.go(|route| route.mode = Mode::Graph),
         "t" => page.go(|route| route.mode = Mode::Table),
         "w" => page.pin_next_network(),
+        "e" => page.go(|route| route.lines = route.lines.next()),
         "?" => page.help.update(|open| *open = !*open),
         "0" => page.fit.update(|n| *n += 1),
         _ => return,
@@ -450,7 +516,7 @@ fn close_last(page: Page) {
         page.help.set(false);
     } else if page.topologies_open.get_untracked() {
         page.topologies_open.set(false);
-    } else if page.route.with_untracked(|route| route.selected.is_some()) {
+    } else if page.route.with_untracked(|route| route.selected.is_some() || route.edge.is_some()) {
         page.select(None);
     } else if page.route.with_untracked(|route| route.network.is_some()) {
         page.pin_network(None);

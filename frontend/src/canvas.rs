@@ -11,14 +11,17 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement, PointerEvent, WheelEvent};
 
-use crate::app::Page;
+use crate::app::{Page, Pointed};
 use crate::components::icon::Icon;
+use crate::connection::now_ms;
 use crate::layout::Point;
 use crate::lines::slot_of;
 use crate::model::Model;
 use crate::paint::{self, Drawing};
+use crate::route::Route;
 use crate::scene::{self, Camera, Insets, Size};
 use crate::sheet::{Due, Painted};
+use crate::strand::{self, Strand};
 use crate::text;
 
 const CAMERA_MS: f64 = 320.0;
@@ -86,6 +89,7 @@ pub fn Graph() -> impl IntoView {
     let found = Memo::new(move |_| page.found());
     let lit = Memo::new(move |_| page.lit());
     let network = Memo::new(move |_| page.network());
+    let hovered_line = Memo::new(move |_| page.hovered_line.get().map(|pointed| pointed.line));
     on_cleanup(move || page.previewed.set(None));
     {
         let shared = Rc::downgrade(&stage);
@@ -99,6 +103,10 @@ pub fn Graph() -> impl IntoView {
                 found: found.get_untracked(),
                 selected: page.route.with_untracked(|route| route.selected.clone()),
                 hovered: page.hovered.get_untracked(),
+                line: page.hovered_line.get_untracked().map(|pointed| pointed.line),
+                chosen_line: untrack(|| page.shown_line()),
+                lines: page.route.with_untracked(|route| route.lines),
+                now_ms: now_ms() as u64,
                 network: network.get_untracked().map(|(name, ids)| (slot_of(&name), ids)),
             };
             draw(&canvas, &stage, page, &drawing);
@@ -125,7 +133,8 @@ pub fn Graph() -> impl IntoView {
         page.structure.track();
         page.values.track();
         page.hovered.track();
-        page.route.with(|route| route.selected.clone());
+        hovered_line.track();
+        page.route.with(|route| (route.selected.clone(), route.edge.clone(), route.lines));
         found.track();
         lit.track();
         network.track();
@@ -215,12 +224,18 @@ pub fn Graph() -> impl IntoView {
                 stage.held.set(true);
                 stage.camera.set(stage.camera.get().panned(x - from_x, y - from_y));
                 stage.pressed.set(Some((x, y, true)));
+                page.hovered_line.set(None);
                 request_frame(&stage);
                 return;
             }
             let under = under_pointer(&stage, page, &event);
+            let line = if under.is_some() { None } else { line_under_pointer(&stage, page, &event) };
             if under != page.hovered.get_untracked() {
                 page.hovered.set(under);
+            }
+            if line.is_some() || page.hovered_line.with_untracked(Option::is_some) {
+                let at = (f64::from(event.offset_x()), f64::from(event.offset_y()));
+                page.hovered_line.set(line.map(|line| Pointed { line, at }));
             }
         }
     };
@@ -229,10 +244,13 @@ pub fn Graph() -> impl IntoView {
         move |event: PointerEvent| {
             let clicked = stage.pressed.take().is_some_and(|(_, _, dragged)| !dragged);
             if clicked {
+                let id = |slot: u32| page.model.with_value(|model| model.nodes.get(&slot).map(|node| node.id.clone()));
                 let under = under_pointer(&stage, page, &event);
-                let id = under.and_then(|slot| page.model.with_value(|m| m.nodes.get(&slot).map(|n| n.id.clone())));
-                let same = page.route.with_untracked(|route| route.selected == id);
-                page.select(if same { None } else { id });
+                let line = if under.is_some() { None } else { line_under_pointer(&stage, page, &event) };
+                let (node, line) = (under.and_then(id), line.and_then(|(source, target)| id(source).zip(id(target))));
+                let same = page.route.with_untracked(|route| (&route.selected, &route.edge) == (&node, &line));
+                page.hovered_line.set(None);
+                page.go(|route| (route.selected, route.edge) = if same { (None, None) } else { (node, line) });
             }
         }
     };
@@ -253,12 +271,15 @@ pub fn Graph() -> impl IntoView {
             tabindex="0"
             role="img"
             aria-label="Graph of the view; the table shows the same nodes"
-            class:pointing=move || page.hovered.get().is_some()
+            class:pointing=move || page.hovered.get().is_some() || hovered_line.get().is_some()
             on:wheel=wheel
             on:pointerdown=down
             on:pointermove=moved
             on:pointerup=up
-            on:pointerleave=move |_| page.hovered.set(None)
+            on:pointerleave=move |_| {
+                page.hovered.set(None);
+                page.hovered_line.set(None);
+            }
             on:dblclick=move |_| page.fit.update(|n| *n += 1)
         ></canvas>
         <div class="zoom" role="group" aria-label="Zoom">
@@ -272,7 +293,61 @@ pub fn Graph() -> impl IntoView {
             </button>
         </div>
         <Networks/>
+        <Tip/>
     }
+}
+
+/// What goes over the line under the pointer.
+#[component]
+fn Tip() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let ends = Memo::new(move |_| page.hovered_line.get().map(|pointed| pointed.line));
+    let words = Memo::new(move |_| {
+        page.values.track();
+        let ends = ends.get()?;
+        page.model.with_value(|model| {
+            let name = |slot: u32| model.nodes.get(&slot).map(|node| text::base_name(&node.label).to_owned());
+            let names = (name(ends.0)?, name(ends.1)?);
+            Some((names, strand_at(model, ends)?))
+        })
+    });
+    let place = move || {
+        let at = page.hovered_line.get().map(|pointed| pointed.at).unwrap_or_default();
+        format!("left: {:.0}px; top: {:.0}px", at.0, at.1)
+    };
+    move || {
+        words.get().map(|((source, target), strand)| {
+            let ports: Vec<String> = strand.ports.iter().take(4).map(u16::to_string).collect();
+            let more = if strand.ports.len() > 4 { " …" } else { "" };
+            let rate = |value: f64| text::edge_metric("bytes_per_s", value);
+            let traffic = strand.sent.map(|sent| {
+                let received = strand.received.unwrap_or(0.0);
+                format!("{} sent, {} received", rate(sent), rate(received))
+            });
+            let times = strand.round_trip_ms.map(|ms| format!("round trip {}", text::edge_metric("ms", ms)));
+            let again = strand.again.filter(|again| *again > 0.0);
+            let again = again.map(|again| format!("{} segments sent again", text::edge_metric("per_s", again)));
+            let failing =
+                (strand.failing > 0.0).then(|| format!("{} failing", text::edge_metric("per_s", strand.failing)));
+            let opened = strand.opened.filter(|opened| *opened > 0.0);
+            let opened = opened.map(|opened| format!(", {} opened", text::edge_metric("per_s", opened)));
+            let open = format!("{} open{}", text::grouped(strand.count as usize), opened.unwrap_or_default());
+            let lines = [Some(open), traffic, times, again].into_iter().flatten();
+            view! {
+                <div class="tip" style=place role="status">
+                    <b>{text::shortened(&source, 24)}" "<i>"→"</i>" "{text::shortened(&target, 24)}</b>
+                    <span class="minor">{format!(" {}{more}", ports.join(" "))}</span>
+                    {lines.map(|line| view! { <p>{line}</p> }).collect_view()}
+                    {failing.map(|line| view! { <p class="bad">{line}</p> })}
+                </div>
+            }
+        })
+    }
+}
+
+fn strand_at(model: &Model, ends: (u32, u32)) -> Option<Strand> {
+    let mine = model.edges.iter().filter(|(_, edge)| (edge.source, edge.target) == ends);
+    strand::strands(mine, |edge| model.failing.rate(edge, now_ms() as u64)).remove(&ends)
 }
 
 /// So many networks have a line of their own; of the others it is said how many they are.
@@ -378,7 +453,8 @@ fn move_camera(stage: &Stage, now: f64) {
 
 fn fit(stage: &Stage, page: Page) -> Camera {
     let size = stage.size.get();
-    let card = page.route.with_untracked(|route| route.selected.is_some()) && size.width > 700.0;
+    let is_open = |route: &Route| route.selected.is_some() || route.edge.is_some();
+    let card = page.route.with_untracked(is_open) && size.width > 700.0;
     let insets = Insets { right: if card { 416.0 } else { 56.0 }, bottom: 56.0 };
     page.layout.with_value(|layout| Camera::fit(layout.positions.values().copied(), size, insets))
 }
@@ -398,6 +474,23 @@ fn under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<u32>
     let world = camera.to_world(at, stage.size.get());
     let nodes = page.model.with_value(|model| placed(model.nodes.iter(), page));
     scene::node_at(&nodes, world, camera.zoom)
+}
+
+/// Half of what a hand can hit, in pixels of the screen.
+const REACH_PX: f64 = 5.0;
+
+fn line_under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<(u32, u32)> {
+    let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
+    let camera = stage.camera.get();
+    let world = camera.to_world(at, stage.size.get());
+    page.model.with_value(|model| {
+        let at: BTreeMap<u32, Point> = placed(model.nodes.iter(), page).into_iter().collect();
+        let lines = model
+            .edges
+            .values()
+            .filter_map(|edge| Some(((edge.source, edge.target), *at.get(&edge.source)?, *at.get(&edge.target)?)));
+        scene::line_at(lines, world, REACH_PX / camera.zoom)
+    })
 }
 
 fn placed<'a>(nodes: impl Iterator<Item = (&'a u32, &'a Summary)>, page: Page) -> Vec<(u32, Point)> {

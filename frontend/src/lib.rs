@@ -1,6 +1,7 @@
 //! The page. `connection` owns the socket, `model` what it says, `layout` and `scene` turn that into positions and
 //! shapes without touching the browser, `canvas` and `paint` draw them, and `components` are the panels around it.
 
+pub mod failing;
 pub mod layout;
 pub mod lines;
 pub mod model;
@@ -8,6 +9,7 @@ pub mod route;
 pub mod scene;
 pub mod search;
 pub mod sheet;
+pub mod strand;
 pub mod text;
 
 #[cfg(target_arch = "wasm32")]

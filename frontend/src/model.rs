@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::report::Failures;
 use shared::view::{Stats, Status, StreamDelta, StreamEdge, Summary};
 
+use crate::failing::Failing;
+use crate::strand::{self, Strand};
+
 /// A metric's values are kept for a sparkline of this many seconds.
 const HISTORY: usize = 60;
 
@@ -12,6 +15,7 @@ const HISTORY: usize = 60;
 pub struct Model {
     pub nodes: BTreeMap<u32, Summary>,
     pub edges: BTreeMap<u32, StreamEdge>,
+    pub failing: Failing,
     pub stats: Stats,
     pub status: Status,
     sequence: u64,
@@ -45,8 +49,22 @@ impl Model {
         found
     }
 
+    /// The lines between nodes, by the numbers of their ends.
+    pub fn strands(&self, now_ms: u64) -> BTreeMap<(u32, u32), Strand> {
+        strand::strands(self.edges.iter(), |edge| self.failing.rate(edge, now_ms))
+    }
+
+    /// The line from one node to another, by their ids, with the numbers of its edges.
+    pub fn strand(&self, (source, target): &(String, String), now_ms: u64) -> Option<(Strand, Vec<u32>)> {
+        let ends = (self.slot_of(source)?, self.slot_of(target)?);
+        let mine = || self.edges.iter().filter(|(_, edge)| (edge.source, edge.target) == ends);
+        let strand = strand::strands(mine(), |edge| self.failing.rate(edge, now_ms)).remove(&ends)?;
+        Some((strand, mine().map(|(slot, _)| *slot).collect()))
+    }
+
     pub fn take(&mut self, delta: StreamDelta, now_ms: u64) -> Taken {
-        let StreamDelta { sequence, reset, at, nodes, gone, values, edges, edges_gone, stats, status } = delta;
+        let StreamDelta { sequence, reset, at, nodes, gone, values, edges, edge_values, edges_gone, stats, status } =
+            delta;
         if !reset && sequence != self.sequence + 1 {
             return Taken::Gap;
         }
@@ -56,16 +74,28 @@ impl Model {
         if reset {
             self.nodes.clear();
             self.edges.clear();
+            self.failing.clear();
         }
         // What goes goes first: its number may be taken by what comes.
         for edge in edges_gone {
             self.edges.remove(&edge);
+            self.failing.forget(edge);
         }
         for node in gone {
             self.nodes.remove(&node);
         }
         self.nodes.extend(nodes);
+        // Of what failed before there was anybody to see it, nobody knows when.
+        for (slot, edge) in edges.iter().filter(|_| !reset) {
+            let before = self.edges.get(slot).map(|edge| edge.failures).unwrap_or_default();
+            self.failing.note(*slot, edge.failures.since(before), now_ms);
+        }
         self.edges.extend(edges);
+        for (slot, values) in edge_values {
+            if let Some(edge) = self.edges.get_mut(&slot) {
+                edge.metrics = values;
+            }
+        }
         for (slot, values) in values {
             let Some(node) = self.nodes.get_mut(&slot) else { continue };
             for (metric, value) in node.metrics.iter_mut().zip(values) {
@@ -189,6 +219,32 @@ mod tests {
         assert_eq!(failed("a", false), [(("b".to_owned(), 80), two)]);
         assert_eq!(failed("b", true), [(("a".to_owned(), 80), two)]);
         assert!(failed("a", true).is_empty() && failed("b", false).is_empty());
+    }
+
+    #[test]
+    fn a_line_has_what_its_edges_carry_and_what_failed_of_them_since_somebody_looked() {
+        let mut model = Model::default();
+        let nodes = vec![(0, node("a")), (1, node("b"))];
+        let edge = |refused, sent: f64| {
+            let failures = Failures { refused, ..Failures::default() };
+            StreamEdge { source: 0, target: 1, port: 80, failures, metrics: vec![Some(sent)], ..StreamEdge::default() }
+        };
+        model.take(StreamDelta { reset: true, nodes, edges: vec![(5, edge(70, 1.0))], ..delta(0) }, 0);
+        let ends = ("a".to_owned(), "b".to_owned());
+        let line = |model: &Model, now_ms| {
+            let (strand, edges) = model.strand(&ends, now_ms).unwrap();
+            assert_eq!(edges, [5]);
+            (strand.sent, strand.failing)
+        };
+        assert_eq!(line(&model, 1_000), (Some(1.0), 0.0));
+        assert_eq!(
+            model.take(StreamDelta { edge_values: vec![(5, vec![Some(9.0)])], ..delta(1) }, 1_000),
+            Taken::Values
+        );
+        model.take(StreamDelta { edges: vec![(5, edge(90, 9.0))], ..delta(2) }, 2_000);
+        assert_eq!(line(&model, 3_000), (Some(9.0), 10.0));
+        assert_eq!(model.strands(3_000)[&(0, 1)].failing, 10.0);
+        assert_eq!(model.strand(&("b".into(), "a".into()), 3_000), None);
     }
 
     #[test]

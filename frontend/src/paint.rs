@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::TAU;
 
-use shared::view::{StreamEdge, Summary};
+use shared::view::Summary;
 use wasm_bindgen::prelude::*;
 use web_sys::CanvasRenderingContext2d as Context;
 
 use crate::layout::{COLUMN, Point};
 use crate::model::Model;
 use crate::scene::{self, Camera, RADIUS, Size};
+use crate::strand::{By, Strand};
 use crate::text;
 use crate::theme::Theme;
 
@@ -26,15 +27,21 @@ pub struct Drawing {
     pub found: Option<BTreeMap<u32, Option<String>>>,
     pub selected: Option<String>,
     pub hovered: Option<u32>,
+    /// The line under the pointer, and the one that is selected.
+    pub line: Option<(u32, u32)>,
+    pub chosen_line: Option<(u32, u32)>,
+    /// What the thickness of lines says.
+    pub lines: By,
+    pub now_ms: u64,
     /// Of a network that is pinned or previewed: the slot of its line, and its ids.
     pub network: Option<(usize, BTreeSet<String>)>,
 }
 
 impl Drawing {
     /// The line of the network that is shown, where the edge takes that.
-    fn line_of(&self, edge: &StreamEdge) -> Option<usize> {
+    fn line_of(&self, strand: &Strand) -> Option<usize> {
         let (line, ids) = self.network.as_ref()?;
-        edge.network.as_ref().is_some_and(|network| ids.contains(network)).then_some(*line)
+        strand.networks.iter().any(|network| ids.contains(network)).then_some(*line)
     }
 
     fn is_faded(&self, slot: u32) -> bool {
@@ -62,7 +69,7 @@ pub fn graph(
         let s = camera.to_screen(*p, size);
         s.x > -220.0 && s.x < size.width + 60.0 && s.y > -60.0 && s.y < size.height + 60.0
     };
-    edges(g, theme, model.edges.values(), at, drawing, camera.zoom);
+    edges(g, theme, &model.strands(drawing.now_ms), at, drawing, camera.zoom);
     let height = RADIUS * 2.0 * camera.zoom;
     for (slot, node) in &model.nodes {
         let Some(p) = at.get(slot).filter(|p| visible(p)) else { continue };
@@ -103,39 +110,32 @@ pub fn grid(g: &Context, theme: &Theme, camera: Camera, size: Size) {
     g.fill();
 }
 
-fn edges<'a>(
+fn edges(
     g: &Context,
     theme: &Theme,
-    all: impl Iterator<Item = &'a StreamEdge>,
+    strands: &BTreeMap<(u32, u32), Strand>,
     at: &BTreeMap<u32, Point>,
     drawing: &Drawing,
     zoom: f64,
 ) {
-    // What two nodes say to one another over several ports is one line.
-    let mut merged: BTreeMap<(u32, u32), (StreamEdge, BTreeSet<u16>)> = BTreeMap::new();
-    for edge in all {
-        let one = merged
-            .entry((edge.source, edge.target))
-            .or_insert_with(|| (StreamEdge { count: 0, ..edge.clone() }, BTreeSet::new()));
-        one.0.count += edge.count;
-        if drawing.line_of(edge).is_some() {
-            one.0.network.clone_from(&edge.network);
-        }
-        // Of what links interfaces there is none.
-        one.1.extend(Some(edge.port).filter(|port| *port > 0));
-    }
-    let tapered = merged.len() <= TAPERED_MAX && RADIUS * 2.0 * zoom >= 26.0;
+    // Where nobody measures what lines carry, they say how many conversations are open.
+    let by = if strands.values().any(Strand::is_measured) { drawing.lines } else { By::Open };
+    let tapered = strands.len() <= TAPERED_MAX && RADIUS * 2.0 * zoom >= 26.0;
     // Where there are more than anybody could follow, what they join is what is seen.
-    let rest = (CROWDED / merged.len().max(1) as f64).clamp(0.15, 1.0);
+    let rest = (CROWDED / strands.len().max(1) as f64).clamp(0.15, 1.0);
     let mut ports: BTreeMap<(u32, BTreeSet<u16>), (Point, bool)> = BTreeMap::new();
+    let mut failing: Vec<([Point; 4], f64, bool)> = Vec::new();
     for lit_pass in [false, true] {
         let mut batched: BTreeMap<u32, Vec<[Point; 4]>> = BTreeMap::new();
-        for ((source, target), (edge, on)) in &merged {
+        for ((source, target), strand) in strands {
             let (Some(a), Some(b)) = (at.get(source), at.get(target)) else { continue };
             let focus = drawing.hovered;
             let touches = |slot: u32| *source == slot || *target == slot;
+            let ends = Some((*source, *target));
+            let is_chosen = drawing.chosen_line == ends;
             let is_lit = match focus {
                 Some(slot) => touches(slot),
+                None if is_chosen || drawing.line == ends => true,
                 None => {
                     drawing.lit.is_some()
                         && drawing.selected.is_some()
@@ -147,9 +147,11 @@ fn edges<'a>(
             if is_lit != lit_pass {
                 continue;
             }
-            let line = drawing.line_of(edge);
-            let width = scene::edge_width(edge) * if is_lit { 1.25 } else { 1.0 };
+            let fails = strand.failing > 0.0;
+            let line = drawing.line_of(strand).filter(|_| !fails);
+            let width = strand.width(by) * if is_lit { 1.15 } else { 1.0 };
             let colour = match line {
+                _ if fails => &theme.bad,
                 Some(line) => &theme.networks[line],
                 None if is_lit => &theme.edge_lit,
                 None => &theme.edge,
@@ -160,7 +162,13 @@ fn edges<'a>(
                 continue;
             }
             let curve = scene::edge_curve(*a, *b);
-            if !tapered && !is_lit && line.is_none() {
+            if fails {
+                failing.push((curve, strand.failing, faded));
+            }
+            if is_chosen {
+                halo(g, theme, curve);
+            }
+            if !tapered && !is_lit && !fails && line.is_none() {
                 let key = (width * 4.0) as u32 * 2 + u32::from(faded);
                 batched.entry(key).or_default().push(curve);
                 continue;
@@ -175,17 +183,17 @@ fn edges<'a>(
                 g,
                 match line {
                     Some(line) => pattern(line),
-                    None if edge.direction == "guess" => &[2.0, 4.0],
+                    None if strand.is_guess && !fails => &[2.0, 4.0],
                     None => &[],
                 },
             );
             g.begin_path();
-            path(g, curve);
+            path(g, scene::shortened(curve, head_length(width) * 0.7));
             g.stroke();
             dash(g, &[]);
             head(g, curve, colour, width);
             if !faded {
-                ports.entry((*target, on.clone())).or_insert((curve[3], a.x <= b.x));
+                ports.entry((*target, strand.ports.clone())).or_insert((curve[3], a.x <= b.x));
             }
         }
         for (key, curves) in batched {
@@ -198,6 +206,11 @@ fn edges<'a>(
             }
             g.stroke();
         }
+    }
+    g.set_global_alpha(1.0);
+    for (curve, rate, faded) in failing {
+        g.set_global_alpha(if faded { 0.2 } else { 1.0 });
+        failure(g, theme, curve, rate, zoom);
     }
     g.set_global_alpha(1.0);
     if RADIUS * 2.0 * zoom >= 40.0 {
@@ -227,10 +240,14 @@ fn dash(g: &Context, pattern: &[f64]) {
     let _ = g.set_line_dash(&list);
 }
 
+fn head_length(width: f64) -> f64 {
+    6.0 + width * 1.7
+}
+
 fn head(g: &Context, curve: [Point; 4], colour: &str, width: f64) {
     let (end, before) = (curve[3], scene::on_curve(curve, 0.94));
     let angle = (end.y - before.y).atan2(end.x - before.x);
-    let length = 6.0 + width;
+    let length = head_length(width);
     g.set_fill_style_str(colour);
     g.begin_path();
     g.move_to(end.x, end.y);
@@ -238,6 +255,72 @@ fn head(g: &Context, curve: [Point; 4], colour: &str, width: f64) {
         g.line_to(end.x - length * (angle + side).cos(), end.y - length * (angle + side).sin());
     }
     g.close_path();
+    g.fill();
+}
+
+/// Around a line that is selected.
+fn halo(g: &Context, theme: &Theme, curve: [Point; 4]) {
+    g.save();
+    g.set_global_alpha(0.16);
+    g.set_stroke_style_str(&theme.edge_lit);
+    g.set_line_width(11.0);
+    g.set_line_cap("round");
+    g.begin_path();
+    path(g, curve);
+    g.stroke();
+    g.restore();
+}
+
+/// On a line that fails: the octagon of what is wrong, with how many a second.
+fn failure(g: &Context, theme: &Theme, curve: [Point; 4], rate: f64, zoom: f64) {
+    let at = scene::on_curve(curve, 0.46);
+    let r = octagon(g, theme, at, zoom);
+    if RADIUS * 2.0 * zoom < 26.0 {
+        return;
+    }
+    g.set_font(&format!("600 11px {}", theme.font));
+    g.set_text_align("left");
+    g.set_text_baseline("middle");
+    g.set_line_join("round");
+    g.set_stroke_style_str(&theme.canvas);
+    g.set_line_width(4.0);
+    let words = text::edge_metric("per_s", rate);
+    let _ = g.stroke_text(&words, at.x + r + 5.0, at.y - r);
+    g.set_fill_style_str(&theme.bad_text);
+    let _ = g.fill_text(&words, at.x + r + 5.0, at.y - r);
+}
+
+/// An octagon with a cross, never smaller than 12 pixels; gives its radius.
+fn octagon(g: &Context, theme: &Theme, at: Point, zoom: f64) -> f64 {
+    let r = 7.5f64.max(6.0 / zoom.max(0.01)).min(RADIUS * 2.0);
+    let corners: Vec<Point> = (0..8)
+        .map(|n| TAU * (f64::from(n) + 0.5) / 8.0)
+        .map(|a| Point { x: at.x + a.cos() * r, y: at.y + a.sin() * r })
+        .collect();
+    badge(g, &corners, r, &theme.canvas, &theme.bad);
+    g.set_stroke_style_str(&theme.on_bad);
+    g.set_line_width(r * 0.24);
+    g.set_line_cap("round");
+    g.begin_path();
+    let d = r * 0.33;
+    for (from, to) in [((-d, -d), (d, d)), ((d, -d), (-d, d))] {
+        g.move_to(at.x + from.0, at.y + from.1);
+        g.line_to(at.x + to.0, at.y + to.1);
+    }
+    g.stroke();
+    g.set_line_cap("butt");
+    r
+}
+
+/// With a moat of the canvas' colour, so that it is told from whatever is below.
+fn badge(g: &Context, corners: &[Point], r: f64, canvas: &str, fill: &str) {
+    g.begin_path();
+    rounded(g, corners, r * 0.2);
+    g.set_line_join("round");
+    g.set_stroke_style_str(canvas);
+    g.set_line_width(r * 0.55);
+    g.stroke();
+    g.set_fill_style_str(fill);
     g.fill();
 }
 
@@ -369,43 +452,24 @@ fn cpu_fill(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
 
 /// Something is wrong with it: an octagon with a cross or a triangle with a bang, never smaller than 12 pixels.
 fn finding(g: &Context, theme: &Theme, node: &Summary, p: Point, zoom: f64) {
+    let at = Point { x: p.x + RADIUS * 0.72, y: p.y - RADIUS * 0.72 };
+    if node.health == "failing" {
+        octagon(g, theme, at, zoom);
+        return;
+    }
+    let Point { x, y } = at;
     let r = 7.5f64.max(6.0 / zoom.max(0.01)).min(RADIUS * 2.0);
-    let (x, y) = (p.x + RADIUS * 0.72, p.y - RADIUS * 0.72);
-    let failing = node.health == "failing";
-    let corners: Vec<Point> = match failing {
-        true => (0..8)
-            .map(|n| TAU * (f64::from(n) + 0.5) / 8.0)
-            .map(|a| Point { x: x + a.cos() * r, y: y + a.sin() * r })
-            .collect(),
-        false => {
-            [(0.0, -1.05), (1.05, 0.8), (-1.05, 0.8)].map(|(dx, dy)| Point { x: x + dx * r, y: y + dy * r }).to_vec()
-        }
-    };
-    g.begin_path();
-    rounded(g, &corners, r * 0.2);
-    // A moat of the canvas' colour, so that it is told from whatever is below.
-    g.set_line_join("round");
-    g.set_stroke_style_str(&theme.canvas);
-    g.set_line_width(r * 0.55);
-    g.stroke();
-    g.set_fill_style_str(if failing { &theme.bad } else { &theme.warn });
-    g.fill();
-    g.set_stroke_style_str(if failing { &theme.on_bad } else { &theme.on_warn });
+    let corners =
+        [(0.0, -1.05), (1.05, 0.8), (-1.05, 0.8)].map(|(dx, dy)| Point { x: x + dx * r, y: y + dy * r }).to_vec();
+    badge(g, &corners, r, &theme.canvas, &theme.warn);
+    g.set_stroke_style_str(&theme.on_warn);
     g.set_line_width(r * 0.24);
     g.set_line_cap("round");
     g.begin_path();
-    if failing {
-        let d = r * 0.33;
-        for (from, to) in [((-d, -d), (d, d)), ((d, -d), (-d, d))] {
-            g.move_to(x + from.0, y + from.1);
-            g.line_to(x + to.0, y + to.1);
-        }
-    } else {
-        g.move_to(x, y - r * 0.35);
-        g.line_to(x, y + r * 0.15);
-        g.move_to(x, y + r * 0.5);
-        g.line_to(x, y + r * 0.52);
-    }
+    g.move_to(x, y - r * 0.35);
+    g.line_to(x, y + r * 0.15);
+    g.move_to(x, y + r * 0.5);
+    g.line_to(x, y + r * 0.52);
     g.stroke();
     g.set_line_cap("butt");
 }

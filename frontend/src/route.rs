@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use shared::view::TopologyInfo;
 
+use crate::strand::By;
+
 /// How a view is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -22,6 +24,10 @@ pub struct Route {
     pub options: BTreeMap<String, String>,
     pub mode: Mode,
     pub selected: Option<String>,
+    /// The line that is selected instead, by the ids of its ends.
+    pub edge: Option<(String, String)>,
+    /// What the thickness of lines says.
+    pub lines: By,
     /// The finding that is shown in full.
     pub finding: Option<String>,
     pub search: String,
@@ -36,6 +42,8 @@ impl Default for Route {
             options: BTreeMap::new(),
             mode: Mode::Graph,
             selected: None,
+            edge: None,
+            lines: By::default(),
             finding: None,
             search: String::new(),
             network: None,
@@ -53,6 +61,7 @@ impl Route {
         if !topology.is_empty() && topology.chars().all(known) {
             route.topology = topology.to_owned();
         }
+        let (mut from, mut to) = (None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name), decode(value));
@@ -63,6 +72,9 @@ impl Route {
                 "mode" => {}
                 "finding" => route.finding = Some(value).filter(|v| !v.is_empty()),
                 "node" => route.selected = Some(value).filter(|v| !v.is_empty()),
+                "from" => from = Some(value).filter(|v| !v.is_empty()),
+                "to" => to = Some(value).filter(|v| !v.is_empty()),
+                "lines" => route.lines = By::from_id(&value).unwrap_or_default(),
                 "q" => route.search = value,
                 "net" => route.network = Some(value).filter(|v| !v.is_empty()),
                 _ => {
@@ -70,6 +82,7 @@ impl Route {
                 }
             }
         }
+        route.edge = from.zip(to).filter(|_| route.selected.is_none());
         if route.mode == Mode::Board && route.topology != "daemons" {
             route.mode = Mode::Graph;
         }
@@ -89,6 +102,12 @@ impl Route {
         }
         if let Some(node) = &self.selected {
             pairs.push(format!("node={}", encode(node)));
+        }
+        if let Some((from, to)) = &self.edge {
+            pairs.push(format!("from={}&to={}", encode(from), encode(to)));
+        }
+        if self.lines != By::default() {
+            pairs.push(format!("lines={}", self.lines.id()));
         }
         if !self.search.is_empty() {
             pairs.push(format!("q={}", encode(&self.search)));
@@ -167,11 +186,17 @@ mod tests {
             mode: Mode::Table,
             finding: None,
             selected: Some("rp/busybox;<container_image>".into()),
+            edge: None,
+            lines: By::RoundTrip,
             search: "cpu > 50% & ünï".into(),
             network: Some("mesh & more".into()),
         };
         assert_eq!(Route::parse(&route.hash()), route);
         assert_eq!(Route::parse(&Route::default().hash()), Route::default());
+        let edge = Some(("a;<container>".into(), "b&c".into()));
+        let route = Route { selected: None, edge, ..route };
+        assert_eq!(Route::parse(&route.hash()), route);
+        assert_eq!(Route::parse("#/containers?from=a&to=b&node=c").edge, None, "one thing is selected");
     }
 
     #[test]

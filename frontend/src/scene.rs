@@ -1,7 +1,5 @@
 //! What is where on the screen: the camera, and what is under the pointer.
 
-use shared::view::StreamEdge;
-
 use crate::layout::Point;
 
 pub const RADIUS: f64 = 22.0;
@@ -152,6 +150,13 @@ pub fn edge_curve(source: Point, target: Point) -> [Point; 4] {
     [start, Point { x: start.x + bend, y: start.y }, Point { x: end.x - bend, y: end.y }, end]
 }
 
+/// Without its last piece, where its head is.
+pub fn shortened([a, b, c, d]: [Point; 4], by: f64) -> [Point; 4] {
+    let (dx, dy) = (d.x - c.x, d.y - c.y);
+    let share = by / dx.hypot(dy).max(by * 1.01).max(1e-9);
+    [a, b, c, Point { x: d.x - dx * share, y: d.y - dy * share }]
+}
+
 pub fn on_curve(curve: [Point; 4], t: f64) -> Point {
     let u = 1.0 - t;
     let weights = [u * u * u, 3.0 * u * u * t, 3.0 * u * t * t, t * t * t];
@@ -168,9 +173,35 @@ pub fn node_at(nodes: &[(u32, Point)], at: Point, zoom: f64) -> Option<u32> {
     near.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, slot)| slot)
 }
 
-/// How many conversations an edge stands for, as its width.
-pub fn edge_width(edge: &StreamEdge) -> f64 {
-    (1.2 + f64::from(edge.count.max(1)).ln() * 0.55).min(5.0)
+/// The line that passes nearest under the pointer; `reach` is in the units of `at`.
+pub fn line_at(lines: impl Iterator<Item = ((u32, u32), Point, Point)>, at: Point, reach: f64) -> Option<(u32, u32)> {
+    const STEPS: usize = 24;
+    let near = lines.filter_map(|(ends, source, target)| {
+        let curve = edge_curve(source, target);
+        // A curve stays within the frame of its control points.
+        let outside = |of: fn(&Point) -> f64, value: f64| {
+            let all = curve.iter().map(of);
+            all.clone().all(|v| v < value - reach) || all.clone().all(|v| v > value + reach)
+        };
+        if ends.0 == ends.1 || outside(|p| p.x, at.x) || outside(|p| p.y, at.y) {
+            return None;
+        }
+        let mut before = curve[0];
+        let mut least = f64::MAX;
+        for n in 1..=STEPS {
+            let next = on_curve(curve, n as f64 / STEPS as f64);
+            least = least.min(from_segment(before, next, at));
+            before = next;
+        }
+        (least <= reach).then_some((least, ends))
+    });
+    near.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, ends)| ends)
+}
+
+fn from_segment(a: Point, b: Point, at: Point) -> f64 {
+    let (dx, dy) = (b.x - a.x, b.y - a.y);
+    let share = (((at.x - a.x) * dx + (at.y - a.y) * dy) / (dx * dx + dy * dy).max(1e-9)).clamp(0.0, 1.0);
+    (a.x + dx * share - at.x).hypot(a.y + dy * share - at.y)
 }
 
 #[cfg(test)]
@@ -206,6 +237,18 @@ mod tests {
         assert_eq!(node_at(&nodes, Point { x: 20.0, y: 5.0 }, 1.0), Some(1));
         assert_eq!(node_at(&nodes, Point { x: 90.0, y: 0.0 }, 1.0), None);
         assert_eq!(node_at(&nodes, Point { x: 110.0, y: 0.0 }, 0.05), Some(2));
+    }
+
+    #[test]
+    fn the_nearest_line_is_hit_along_its_whole_curve() {
+        let at = |x, y| Point { x, y };
+        let lines = || [((1, 2), at(0.0, 0.0), at(0.0, 400.0)), ((1, 3), at(0.0, 0.0), at(300.0, 400.0))].into_iter();
+        assert_eq!(line_at(lines(), at(3.0, 350.0), 5.0), Some((1, 2)));
+        let curve = edge_curve(at(0.0, 0.0), at(300.0, 400.0));
+        for t in [0.3, 0.55, 0.9] {
+            assert_eq!(line_at(lines(), on_curve(curve, t), 5.0), Some((1, 3)));
+        }
+        assert_eq!(line_at(lines(), at(150.0, 60.0), 5.0), None);
     }
 
     #[test]

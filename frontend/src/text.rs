@@ -29,6 +29,32 @@ pub fn metric(format: &str, label: &str, value: f64) -> String {
     }
 }
 
+/// A figure of an edge, in one of the formats of `shared::view::EDGE_METRICS`.
+pub fn edge_metric(format: &str, value: f64) -> String {
+    match format {
+        "bytes" => bytes(value),
+        "bytes_per_s" => format!("{}/s", bytes(value)),
+        "per_s" => format!("{}/s", short(value)),
+        "ms" if value >= 999.5 => format!("{}\u{2009}s", short(value / 1000.0)),
+        "ms" if value >= 0.1 => format!("{}\u{2009}ms", short(value)),
+        "ms" => format!("{}\u{2009}µs", short(value * 1000.0)),
+        "s" if value >= 59.5 => duration(value.round() as u64),
+        "s" if value >= 1.0 => format!("{}\u{2009}s", short(value)),
+        "s" => format!("{}\u{2009}ms", short(value * 1000.0)),
+        _ => grouped(value.max(0.0).round() as usize),
+    }
+}
+
+/// Two digits that count, or all before the point.
+fn short(value: f64) -> String {
+    match () {
+        () if value == 0.0 => "0".into(),
+        () if value < 0.995 => format!("{value:.2}"),
+        () if value < 9.95 => format!("{value:.1}"),
+        () => grouped(value.round() as usize),
+    }
+}
+
 /// `3 d 4 h`, `12 min`, `54 s`: the two largest units.
 pub fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -98,6 +124,16 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1,234,567");
         let failed = Failures { refused: 23, reset: 1, ..Failures::default() };
         assert_eq!(failures(&failed), "23 refused, 1 reset");
+        let edge = |format: &str, value: f64| edge_metric(format, value).replace('\u{2009}', " ");
+        assert_eq!(
+            [edge("ms", 0.042), edge("ms", 0.42), edge("ms", 3.14), edge("ms", 2500.0)],
+            ["42 µs", "0.42 ms", "3.1 ms", "2.5 s"]
+        );
+        assert_eq!([edge("s", 0.005), edge("s", 2.25), edge("s", 130.0)], ["5.0 ms", "2.2 s", "2 min"]);
+        assert_eq!(
+            [edge("per_s", 0.0), edge("per_s", 1234.4), edge("bytes_per_s", 1.9e6)],
+            ["0/s", "1,234/s", "1.9 MB/s"]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Each host has 50 containers of 4 processes, 60 processes beside, and 200 halves of connections: 20 to the Internet,
 //! 40 within the host, 140 to and from other hosts over an overlay. Every second all metrics change; every 3 s a tenth
-//! of the connections is replaced, on both of their hosts.
+//! of the connections is replaced, on both of their hosts, and what each carries differs.
 //!
 //! Where overlays are asked for, the containers are on 20 of them instead of one; each host tells what its engine has
 //! heard of their members on all hosts, and what its kernel has of interfaces, neighbours and forwarding entries.
@@ -19,8 +19,8 @@ use shared::delta;
 use shared::id::{ConnectionId, ContainerId, HostId, InstanceId, NetNsId, NetworkId, ProcessId};
 use shared::report::{
     Collector, CollectorState, CollectorStatus, Connection, Container, ContainerMetrics, ContainerState, Endpoint,
-    Evidence, Forwarding, HostMetrics, Link, LinkKey, Namespace, Neighbour, NeighbourState, Network, NetworkScope,
-    Overlay, OverlayMember, Paths, Process, ProcessMetrics, Role, Vxlan,
+    Evidence, FlowMetrics, FlowTotals, Forwarding, HostMetrics, Link, LinkKey, Namespace, Neighbour, NeighbourState,
+    Network, NetworkScope, Overlay, OverlayMember, Paths, Process, ProcessMetrics, Role, Vxlan,
 };
 use shared::wire::codec::{FrameReader, FrameWriter};
 use shared::wire::{self, Hello, Snapshot, Stamp, ToApp, ToProbe, Update};
@@ -316,6 +316,34 @@ fn measure(report: &mut Report) {
     }
 }
 
+/// What connections carry: probes read that every few seconds.
+fn measure_flows(report: &mut Report) {
+    let mut flows = std::mem::take(&mut report.metrics.flows);
+    let mut old = |flow| flows.remove(&flow).map(|metrics: FlowMetrics| metrics.totals);
+    let measured = report.connections.values().map(|connection| {
+        let flow = connection.flow();
+        let FlowTotals { opened, sent_bytes, received_bytes, .. } = old(flow).unwrap_or_default();
+        let (sent, received) = (fastrand::u64(0..100_000), fastrand::u64(0..1_000_000));
+        let totals = FlowTotals {
+            opened: opened.max(1),
+            connect_us: 300,
+            sent_bytes: sent_bytes + sent * 3,
+            received_bytes: received_bytes + received * 3,
+            ..FlowTotals::default()
+        };
+        let metrics = FlowMetrics {
+            totals,
+            sent_bytes_per_s: sent as f32,
+            received_bytes_per_s: received as f32,
+            rtt_us: fastrand::u32(200..2_000),
+            min_rtt_us: 150,
+            ..FlowMetrics::default()
+        };
+        (flow, metrics)
+    });
+    report.metrics.flows = measured.collect();
+}
+
 /// The port of the connection that mark `count` makes.
 pub fn marked_port(count: u32) -> u16 {
     20_000 + (count % 10_000) as u16
@@ -378,6 +406,7 @@ async fn host(
     }
     measure(&mut report);
     connect(&mut report, host, shape, now_ms());
+    measure_flows(&mut report);
     let mut sequence = 1;
     let stamp = || Stamp { boot_ms: now_ms(), wall_ms: now_ms() };
     let first = Snapshot { sequence, at: stamp(), report: report.clone() };
@@ -402,6 +431,9 @@ async fn host(
                 if *activity.borrow() == Activity::Busy {
                     measure(&mut report);
                     connect(&mut report, host, shape, now_ms());
+                    if beats.is_multiple_of(3) {
+                        measure_flows(&mut report);
+                    }
                     if host == 0 && count > 0 {
                         Marking::put(&mut report, count);
                     }

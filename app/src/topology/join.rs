@@ -228,10 +228,11 @@ impl Join {
     fn insert_flow(&mut self, id: HalfId, key: &FlowKey, flow: &Flow, now_ms: u64) {
         let Flow { count: _, failures } = flow;
         let unknown = |address: IpAddr| SocketAddr::new(address, 0);
-        let any = if key.remote.is_ipv4() { unknown([0; 4].into()) } else { unknown([0u16; 8].into()) };
+        let any: IpAddr = if key.remote.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
+        let here = key.local.unwrap_or(any);
         let (local, remote) = match key.role {
-            Role::Client | Role::Unknown => (any, SocketAddr::new(key.remote, key.port)),
-            Role::Server => (SocketAddr::new(any.ip(), key.port), unknown(key.remote)),
+            Role::Client | Role::Unknown => (unknown(here), SocketAddr::new(key.remote, key.port)),
+            Role::Server => (SocketAddr::new(here, key.port), unknown(key.remote)),
         };
         let before = self.halves.get(&id).map(|half| half.failures).unwrap_or_default();
         let new = failures.since(before);
@@ -747,7 +748,8 @@ fn flow_of(id: HalfId, half: &Half) -> FlowKey {
         HalfId::Connection(..) => {
             let Half { namespace, protocol, owner, role, local, remote, .. } = *half;
             let meant = if role == Role::Server { SocketAddr::new(remote.ip(), local.port()) } else { far_end(half) };
-            FlowKey { namespace, protocol, owner, remote: meant.ip(), port: meant.port(), role }
+            let (remote, port) = (meant.ip(), meant.port());
+            FlowKey { namespace, protocol, owner, local: Some(local.ip()), remote, port, role }
         }
     }
 }

@@ -9,6 +9,7 @@ use super::rail::id_of;
 use crate::app::{Page, counted};
 use crate::connection::{self, Link};
 use crate::route::Mode;
+use crate::strand::By;
 use crate::text;
 
 /// The topology that is shown, as the app describes it.
@@ -102,6 +103,7 @@ pub fn ViewBar() -> impl IntoView {
             {move || current(page).filter(|_| !is_findings()).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
                 view! { <Choice group/> }
             }).collect_view()}
+            <Show when=mode(Mode::Graph)><Lines/></Show>
         </div>
     }
 }
@@ -131,6 +133,29 @@ fn Choice(group: OptionGroup) -> impl IntoView {
                     let value = option.value.clone();
                     let chosen = chosen.clone();
                     view! { <option value=option.value selected=move || chosen() == value>{option.label}</option> }
+                }).collect_view()}
+            </select>
+            <Icon name="down"/>
+        </label>
+    }
+}
+
+/// What the thickness of lines says.
+#[component]
+fn Lines() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let chosen = move || page.route.with(|route| route.lines);
+    let set = move |event| {
+        if let Some(by) = By::from_id(&event_target_value(&event)) {
+            page.go(|route| route.lines = by);
+        }
+    };
+    view! {
+        <label class="choice" title="What the thickness of lines says (e)">
+            <span class="what">"Lines"</span>
+            <select prop:value=move || chosen().id() aria-label="Thickness of lines" on:change=set>
+                {By::ALL.map(|by| view! {
+                    <option value=by.id() selected=move || chosen() == by>{by.label()}</option>
                 }).collect_view()}
             </select>
             <Icon name="down"/>

@@ -3,11 +3,12 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use crate::app::Page;
 
-const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 9] = [
     ("/", "Search"),
     ("g", "Graph"),
     ("t", "Table"),
     ("w", "Pin the next network"),
+    ("e", "The next figure for the thickness of lines"),
     ("0", "Show all"),
     ("Esc", "Close what was opened last"),
     ("?", "This help"),

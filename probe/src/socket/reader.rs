@@ -263,9 +263,8 @@ impl Reader {
     }
 
     fn send(&mut self, namespaces: &mut Namespaces, outlet: &mut Outlet) -> Result<(), Closed> {
-        let now_ms = self.now_ms();
         let Self { table, tracker, .. } = self;
-        let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here), now_ms);
+        let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here));
         let flows = table.flows.news();
         if self.has_news || namespaces.changed {
             (namespaces.changed, self.has_news) = (false, false);

@@ -16,6 +16,8 @@ use super::{Listeners, Socket, State, direction};
 
 /// The kernel asks for the first time again after a second.
 const GAVE_UP_US: u32 = 950_000;
+/// A connection whose process is not known by then has none that will be.
+const OWNERLESS_AFTER_MS: u64 = 3_000;
 /// A listener that went still says which end was the server, for this many dumps.
 const LISTENER_MEMORY_DUMPS: u64 = 4_000;
 
@@ -36,8 +38,29 @@ struct Held {
     is_told: bool,
     /// When it began, and how long whoever called waited for it, microseconds; none where that was not seen.
     began: Option<(u64, u32)>,
+    /// Its beginning is in the figures of its flow.
+    is_counted: bool,
     carried: Carried,
     connection: Connection,
+}
+
+impl Held {
+    /// Whether it is known of which flow it is: a process that has just begun is known a moment later.
+    fn is_settled(&self, now_ms: u64) -> bool {
+        self.is_told
+            && (self.connection.owner.is_some() || self.began.is_none_or(|(at, _)| now_ms >= at + OWNERLESS_AFTER_MS))
+    }
+
+    /// Puts into the figures of its flow what is not in there yet.
+    fn account(&mut self, flow: FlowKey, carried: Carried, traffic: &mut Traffic, now_ms: u64) {
+        if let Some((_, connect_us)) = self.began
+            && !std::mem::replace(&mut self.is_counted, true)
+        {
+            traffic.opened(flow, connect_us, now_ms);
+        }
+        traffic.carried(flow, self.carried, carried, now_ms);
+        self.carried = carried;
+    }
 }
 
 #[derive(Default)]
@@ -103,12 +126,10 @@ impl Table {
                         held.connection.owner = now;
                         self.changed.insert(held.id, Some(key));
                     }
-                    if let Some(carried) = socket.carried {
-                        // Before it is told, nobody knows what NAT makes of it.
-                        if held.is_told {
-                            self.traffic.carried(held.connection.flow(), held.carried, carried, now_ms);
-                            held.carried = carried;
-                        }
+                    if let Some(carried) = socket.carried
+                        && held.is_settled(now_ms)
+                    {
+                        held.account(held.connection.flow(), carried, &mut self.traffic, now_ms);
                     }
                     continue;
                 }
@@ -179,7 +200,8 @@ impl Table {
                 self.open(cookie, connection(owner, Role::Server), (now_ms, 0));
             }
             Change::Closed { error } => {
-                let Some(held) = self.by_cookie.get(&cookie).copied().and_then(|key| self.remove(key)) else { return };
+                let found = self.by_cookie.get(&cookie).copied().and_then(|key| self.remove(key));
+                let Some(mut held) = found else { return };
                 let outcome = match error {
                     libc::ECONNRESET => Outcome::Reset,
                     libc::ETIMEDOUT => Outcome::TimedOut,
@@ -190,13 +212,10 @@ impl Table {
                 if !held.is_told || outcome != Outcome::Well {
                     self.flows.note(flow, outcome, now_ms);
                 }
-                if let Some((began_ms, connect_us)) = held.began {
-                    if !held.is_told {
-                        self.traffic.opened(flow, connect_us, now_ms);
-                    }
+                if let Some((began_ms, _)) = held.began {
                     self.traffic.lived(flow, now_ms.saturating_sub(began_ms), now_ms);
                 }
-                self.traffic.carried(flow, held.carried, event.carried, now_ms);
+                held.account(flow, event.carried, &mut self.traffic, now_ms);
             }
             Change::Failed { pid, error, waited_us } => {
                 if let Some(outcome) = why(error, waited_us) {
@@ -225,6 +244,10 @@ impl Table {
                     held.connection = better;
                     self.changed.insert(held.id, Some(key));
                 }
+                if held.began.replace(began).is_none() {
+                    // All that it carried came after that.
+                    held.carried = Carried::default();
+                }
             }
             None => self.insert(key, connection, (0, cookie)).began = Some(began),
         }
@@ -240,7 +263,8 @@ impl Table {
         }
         self.changed.insert(id, Some(key));
         let (dump, carried) = (self.dump, Carried::default());
-        let held = Held { id, inode, cookie, dump, is_told: false, began: None, carried, connection };
+        let held =
+            Held { id, inode, cookie, dump, is_told: false, began: None, is_counted: false, carried, connection };
         self.held.entry(key).insert_entry(held).into_mut()
     }
 
@@ -275,7 +299,6 @@ impl Table {
     pub fn news(
         &mut self,
         mut track: impl FnMut(NetNsId, Tuple) -> Option<Entry>,
-        now_ms: u64,
     ) -> Changes<ConnectionId, Connection> {
         let mut news = Changes::default();
         for (id, key) in std::mem::take(&mut self.changed) {
@@ -289,9 +312,6 @@ impl Table {
                 let entry = if is_confined(here) { None } else { track(key.namespace, here) };
                 held.connection.nat = entry.and_then(|entry| entry.beyond(here));
                 held.is_told = true;
-                if let Some((_, connect_us)) = held.began {
-                    self.traffic.opened(held.connection.flow(), connect_us, now_ms);
-                }
             }
             news.set.push((id, held.connection.clone()));
         }
@@ -416,7 +436,7 @@ mod tests {
     }
 
     fn news(table: &mut Table) -> (Vec<Connection>, usize) {
-        let Changes { set, removed } = table.news(|_, _| None, 0);
+        let Changes { set, removed } = table.news(|_, _| None);
         (set.into_iter().map(|(_, connection)| connection).collect(), removed.len())
     }
 
@@ -549,6 +569,22 @@ mod tests {
             take(&mut table, 10, HERE, THERE, Change::Closed { error: 0 });
         }
         assert_eq!(totals(&mut table), (2, 2, 200 + 2 * 700));
+    }
+
+    #[test]
+    fn what_a_process_carries_that_is_known_a_moment_later_is_its_own() {
+        let mut table = Table::default();
+        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 0, waited_us: 300 });
+        news(&mut table);
+        let carried = |sent_bytes| Some(Carried { sent_bytes, ..Carried::default() });
+        let mut dumped = Socket { cookie: 9, carried: carried(50), ..socket(State::Open, HERE, THERE, 0) };
+        update(&mut table, &[dumped]);
+        assert!(table.traffic.news(1_000).is_empty(), "nobody's yet");
+        (dumped.inode, dumped.carried) = (5, carried(70));
+        update(&mut table, &[dumped]);
+        let told = table.traffic.news(2_000).set;
+        let [(key, FlowMetrics { totals, .. })] = told[..] else { panic!("{told:?}") };
+        assert_eq!((key.owner, totals.opened, totals.connect_us, totals.sent_bytes), (process(5), 1, 300, 70));
     }
 
     #[test]

@@ -139,7 +139,15 @@ mod tests {
 
     fn key(port: u16) -> FlowKey {
         let remote = "10.0.0.2".parse().unwrap();
-        FlowKey { namespace: NetNsId(1), protocol: Protocol::Tcp, owner: None, remote, port, role: Role::Client }
+        FlowKey {
+            namespace: NetNsId(1),
+            protocol: Protocol::Tcp,
+            owner: None,
+            local: None,
+            remote,
+            port,
+            role: Role::Client,
+        }
     }
 
     fn carried(sent_bytes: u64, received_bytes: u64, rtt_us: u32) -> Carried {

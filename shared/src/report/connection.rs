@@ -44,7 +44,7 @@ impl Connection {
                 (meant.ip(), meant.port())
             }
         };
-        FlowKey { namespace, protocol, owner, remote, port, role }
+        FlowKey { namespace, protocol, owner, local: Some(self.local.ip()), remote, port, role }
     }
 }
 
@@ -101,6 +101,9 @@ pub struct FlowKey {
     pub namespace: NetNsId,
     pub protocol: Protocol,
     pub owner: Option<ProcessId>,
+    /// This end's; older probes do not tell it.
+    #[serde(default)]
+    pub local: Option<IpAddr>,
     pub remote: IpAddr,
     /// The server's, at whichever end it is.
     pub port: u16,

@@ -1,0 +1,164 @@
+//! What two nodes say to one another over all ports: one line of the graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::view::StreamEdge;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Strand {
+    /// Conversations that are open.
+    pub count: u32,
+    pub ports: BTreeSet<u16>,
+    pub protocols: BTreeSet<String>,
+    /// Ids in the topology `networks`.
+    pub networks: BTreeSet<String>,
+    /// The direction of any of it is only guessed.
+    pub is_guess: bool,
+    /// Source to target, bytes a second; none where nobody measures.
+    pub sent: Option<f64>,
+    pub received: Option<f64>,
+    /// A second.
+    pub opened: Option<f64>,
+    pub again: Option<f64>,
+    /// The longest of them.
+    pub round_trip_ms: Option<f64>,
+    /// Failures a second, of late.
+    pub failing: f64,
+}
+
+/// What the thickness of lines says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    #[default]
+    Traffic,
+    Open,
+    Opened,
+    RoundTrip,
+    Again,
+}
+
+impl Strand {
+    fn add(&mut self, edge: &StreamEdge, failing: f64) {
+        self.count += edge.count;
+        // What links interfaces has no port.
+        self.ports.extend(Some(edge.port).filter(|port| *port > 0));
+        self.protocols.insert(edge.protocol.clone());
+        self.networks.extend(edge.network.clone());
+        self.is_guess |= edge.direction == "guess";
+        self.failing += failing;
+        let figure = |n: usize| edge.metrics.get(n).copied().flatten();
+        let sum = |so_far: &mut Option<f64>, more: Option<f64>| {
+            *so_far = more.map_or(*so_far, |more| Some(so_far.unwrap_or(0.0) + more));
+        };
+        // In the order of `EDGE_METRICS`.
+        sum(&mut self.sent, figure(0));
+        sum(&mut self.received, figure(1));
+        sum(&mut self.opened, figure(2));
+        sum(&mut self.again, figure(3));
+        let longest = figure(4).into_iter().chain(self.round_trip_ms);
+        self.round_trip_ms = longest.reduce(f64::max);
+    }
+
+    pub fn is_measured(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// Thickness at zoom 1, pixels: 1.2 to 5, by the logarithm.
+    pub fn width(&self, by: By) -> f64 {
+        // Each reaches its most at what is a lot: 10 MB/s, 1000 open, 1000/s, 1 s, 100/s.
+        let (value, least, most) = match by {
+            By::Traffic => (self.sent.unwrap_or(0.0) + self.received.unwrap_or(0.0), 100.0, 1e7),
+            By::Open => (f64::from(self.count) - 1.0, 1.0, 1e3),
+            By::Opened => (self.opened.unwrap_or(0.0), 0.1, 1e3),
+            By::RoundTrip => (self.round_trip_ms.unwrap_or(0.0), 0.1, 1e3),
+            By::Again => (self.again.unwrap_or(0.0), 0.1, 1e2),
+        };
+        let share = (1.0 + value.max(0.0) / least).ln() / (1.0 + most / least).ln();
+        1.2 + 3.8 * share.min(1.0)
+    }
+}
+
+impl By {
+    pub const ALL: [Self; 5] = [Self::Traffic, Self::Open, Self::Opened, Self::RoundTrip, Self::Again];
+
+    /// In the page's address.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Traffic => "traffic",
+            Self::Open => "open",
+            Self::Opened => "opened",
+            Self::RoundTrip => "rtt",
+            Self::Again => "again",
+        }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Traffic => "bytes a second",
+            Self::Open => "open connections",
+            Self::Opened => "opened a second",
+            Self::RoundTrip => "round trip",
+            Self::Again => "sent again",
+        }
+    }
+
+    /// The next one, and after the last the first.
+    pub fn next(self) -> Self {
+        let at = Self::ALL.iter().position(|by| *by == self).unwrap_or(0);
+        Self::ALL[(at + 1) % Self::ALL.len()]
+    }
+
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.id() == id)
+    }
+}
+
+/// Lines by their ends; `failing` says how many failures a second an edge has of late.
+pub fn strands<'a>(
+    edges: impl Iterator<Item = (&'a u32, &'a StreamEdge)>,
+    failing: impl Fn(u32) -> f64,
+) -> BTreeMap<(u32, u32), Strand> {
+    let mut all: BTreeMap<(u32, u32), Strand> = BTreeMap::new();
+    for (slot, edge) in edges {
+        all.entry((edge.source, edge.target)).or_default().add(edge, failing(*slot));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(port: u16, metrics: &[Option<f64>]) -> StreamEdge {
+        StreamEdge { source: 1, target: 2, port, count: 3, metrics: metrics.to_vec(), ..StreamEdge::default() }
+    }
+
+    #[test]
+    fn ports_of_one_pair_add_up_and_the_longest_round_trip_counts() {
+        let edges = [
+            (0, edge(80, &[Some(100.0), Some(5.0), Some(1.0), Some(0.0), Some(0.4)])),
+            (1, edge(81, &[Some(20.0), None, None, None, Some(0.2)])),
+            (2, edge(82, &[])),
+        ];
+        let all = strands(edges.iter().map(|(slot, edge)| (slot, edge)), |slot| f64::from(slot) * 0.5);
+        let one = &all[&(1, 2)];
+        assert_eq!((one.count, one.sent, one.received, one.round_trip_ms), (9, Some(120.0), Some(5.0), Some(0.4)));
+        assert_eq!((one.failing, one.ports.len()), (1.5, 3));
+    }
+
+    #[test]
+    fn a_line_is_as_thick_as_its_figure_is_large_within_bounds() {
+        for by in By::ALL {
+            let of = |value: f64| {
+                let (sent, round_trip_ms) = (Some(value), Some(value));
+                let count = value as u32 + 1;
+                Strand { count, sent, opened: sent, again: sent, round_trip_ms, ..Strand::default() }.width(by)
+            };
+            assert_eq!(of(0.0), 1.2, "{by:?}");
+            assert!(of(10.0) < of(90.0) && of(90.0) <= 5.0, "{by:?}");
+            assert_eq!(of(1e9), 5.0);
+            assert_eq!(By::from_id(by.id()), Some(by));
+        }
+        assert!(!Strand::default().is_measured());
+    }
+}
