@@ -5,6 +5,7 @@
 //! difference that ends by itself is none.
 
 mod device;
+mod dropped;
 mod endpoint;
 mod engine;
 mod ledger;
@@ -217,7 +218,8 @@ impl Diagnosis {
             replace(&mut self.by_overlay, (id, network), found);
         }
         let found = self.by_host.values().chain(self.by_overlay.values()).flatten();
-        let found = found.chain(&self.by_swarms).chain(&self.by_stores);
+        let dropped = dropped::audit(store, topology, now.steady_ms);
+        let found = found.chain(&self.by_swarms).chain(&self.by_stores).chain(&dropped);
         let read_again = |id| {
             let host = store.hosts.get(&id)?;
             Some(host.began_ms(Collector::Link)?.min(host.began_ms(Collector::Docker)?))

@@ -43,7 +43,7 @@ impl Subscription {
             sequence: self.sequence,
             at: self.at_ms,
             reset: true,
-            edges: self.snapshot.edges().map(|edge| edge.for_stream()).collect(),
+            edges: self.snapshot.edges().map(|(edge, carried)| edge.for_stream(carried)).collect(),
             stats: Some(self.snapshot.stats),
             status: Some(self.status.clone()),
             ..StreamDelta::default()
@@ -120,7 +120,10 @@ mod tests {
     }
 
     fn subscribe(stream: &Stream) -> Subscription {
-        let shown = |node: NodeSnapshot| ShownNode { outgoing: Arc::new(Outgoing::new(node.id.clone(), vec![])), node };
+        let shown = |node: NodeSnapshot| {
+            let outgoing = Arc::new(Outgoing::new(node.id.clone(), vec![]));
+            ShownNode { outgoing, node, carried: Arc::new([]) }
+        };
         let snapshot = Snapshot::new(vec![shown(node(4, "a")), shown(node(2, "b"))], Stats::default());
         stream.subscribe(Arc::new(snapshot), Status::default(), 5)
     }

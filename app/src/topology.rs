@@ -3,6 +3,7 @@
 //! One owner holds it. A node stands for a thing that some host reports (or for the world outside); its facts stay in
 //! the store. What changed since the last look is collected as indices, which never leave the owner.
 
+pub mod calls;
 pub mod carried;
 pub mod daemons;
 mod held;
@@ -215,6 +216,7 @@ pub struct Topology {
     /// Which node of its swarm each host is.
     members: BTreeMap<HostId, SwarmNodeId>,
     pub join: Join,
+    pub calls: calls::Calls,
     carried: carried::Ledger,
     /// So many connections between things there were.
     numbered: u64,
@@ -519,12 +521,14 @@ impl Topology {
         let touched = self.join.expire(window_ms, now_ms);
         self.settle(store, touched, now_ms);
         self.clear_remnants();
+        self.calls.forget(now_ms);
     }
 
     fn settle(&mut self, store: &Store, touched: Vec<join::HalfId>, now_ms: u64) {
         let mut joined = std::mem::take(&mut self.join);
         joined.settle(store, touched, now_ms, |key, step, evidence| self.count(key, step, evidence));
         for (key, failures) in joined.take_failures() {
+            self.calls.unanswered(&key, failures.timed_out, now_ms);
             let Some(&edge) = self.connects.get(&key) else { continue };
             if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {
                 connects.failures += failures;
@@ -532,7 +536,7 @@ impl Topology {
             }
         }
         let moved = joined.take_moved();
-        self.carry(store, &joined, moved);
+        self.carry(store, &joined, moved, now_ms);
         self.join = joined;
     }
 

@@ -65,7 +65,9 @@ fn shown(kind: Kind, store: &Store, topology: &Topology) -> (BTreeMap<String, St
     let snapshot = view.snapshot(store);
     let labels = snapshot.nodes().iter().map(|node| (node.id.plain.to_string(), node.summary().label)).collect();
     let edges = snapshot.nodes().iter().flat_map(|node| {
-        let text = [b"[", &*node.outgoing.written().edges, b"]"].concat();
+        let mut text = b"[".to_vec();
+        node.outgoing.write(&mut text, &node.carried);
+        text.push(b']');
         serde_json::from_slice::<Vec<Edge>>(&text).unwrap()
     });
     (labels, edges.collect())

@@ -169,6 +169,23 @@ fn a_way_that_the_kernel_does_not_have_as_the_engine_believes_is_found_from_both
     bend(&vtep(2));
     until(&base, "the entry is right", &[], &[]);
 
+    // Frames between two hosts are lost, while their engines hear of one another.
+    let ask = "while :; do nc -w 1 10.20.0.11 7000 </dev/null >/dev/null; sleep 0.2; done";
+    testbed.container(3, "asker", &["--network", "mesh"], ask);
+    eventually("calls are answered", PATIENCE, || {
+        let shown = view(&base, "containers")?;
+        let told = edges(&shown).contains("asker -> web:7000");
+        if told { Ok(()) } else { Err(format!("{:?}", edges(&shown))) }
+    });
+    let frames = format!("INPUT -p udp --dport 4789 -s {} -j DROP", vtep(3));
+    testbed.shell(1, &format!("iptables -I {frames}"));
+    let found = until(&base, "frames dropped", &["overlay-traffic-dropped"], &[]);
+    assert_eq!(found["summary"], "h3's calls over mesh to h1 are not answered");
+    assert!(says(&found).contains("web:7000 on h1: none was answered"), "{found}");
+    testbed.shell(1, &format!("iptables -D {frames}"));
+    until(&base, "frames come through", &[], &[]);
+    testbed.docker(3, &["rm", "-f", "asker"]);
+
     inside(&testbed, 2, "mesh", "ip link set br0 down");
     let found = until(&base, "a device down", &["overlay-device-down"], &[]);
     assert!(found["summary"].as_str().unwrap().contains("br0 of mesh is down on h2"), "{found}");

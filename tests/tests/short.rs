@@ -87,6 +87,84 @@ fn connections_of_a_moment_are_on_their_edges_and_on_no_others() {
 }
 
 #[test]
+fn an_address_that_goes_from_container_to_container_joins_each_to_those_who_talked_to_it_alone() {
+    const ROUNDS: u16 = 6;
+    let testbed = Testbed::up(1, false);
+    testbed.launch(1, &["--window", "30s"]);
+    let base = testbed.url(1);
+    testbed.docker(1, &["network", "create", "--subnet", "10.99.0.0/24", "lan"]);
+    let right = |edge: &str| edge.split_once(" -> s").is_some_and(|(c, s)| s.split(':').next() == c.strip_prefix('c'));
+    for n in 0..ROUNDS {
+        let (server, client, port) = (format!("s{n}"), format!("c{n}"), 7100 + n);
+        testbed.container(1, &server, &["--network", "lan", "--ip", "10.99.0.9"], &serve(port));
+        let call = format!("nc 10.99.0.9 {port}");
+        let calls = format!("for n in $(seq 5); do {call} </dev/null; sleep 0.05; done; touch /done; sleep 1000");
+        testbed.container(1, &client, &["--network", "lan"], &calls);
+        let wanted = format!("{client} -> {server}:{port}");
+        eventually(&wanted, PATIENCE, || {
+            let found = container_edges(&base)?;
+            assert!(found.iter().all(|edge| right(edge)), "{found:?}");
+            let done = testbed.docker(1, &["exec", &client, "sh", "-c", "ls /done 2>/dev/null || true"]);
+            if found.contains(&wanted) && done.contains("done") { Ok(()) } else { Err(format!("{found:?}")) }
+        });
+        testbed.docker(1, &["rm", "-f", &server]);
+    }
+    let found = container_edges(&base).unwrap();
+    assert!(found.iter().all(|edge| right(edge)), "{found:?}");
+}
+
+/// Programs of the probe's that the kernel holds.
+fn programs() -> usize {
+    let all = aya::programs::loaded_programs().filter_map(Result::ok);
+    all.filter(|program| program.name_as_str() == Some("state_changed")).count()
+}
+
+#[test]
+fn each_failure_is_counted_once_by_its_reason_and_a_probe_that_is_killed_leaves_nothing_in_the_kernel() {
+    const EACH: u64 = 100;
+    let testbed = Testbed::up(1, false);
+    testbed.launch(1, &["--window", "60s"]);
+    let base = testbed.url(1);
+    eventually("the kernel tells", PATIENCE, || {
+        let found = collector(&base, "h1", "ebpf")?;
+        if found["state"] == "ok" { Ok(()) } else { Err(found.to_string()) }
+    });
+    assert!(programs() > 0);
+    testbed.docker(1, &["network", "create", "lan"]);
+    testbed.container(1, "server", &["--network", "lan"], "nc -ll -p 7002 -e cat");
+    let of = |format: &str| testbed.docker(1, &["inspect", "-f", format, "server"]).trim().to_owned();
+    let (pid, at) = (of("{{.State.Pid}}"), of("{{.NetworkSettings.Networks.lan.IPAddress}}"));
+    // No answer to a first word on one port, and to the first data on another an end.
+    for rule in ["--dport 7001 -j DROP", "--dport 7002 --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset"] {
+        testbed.shell(1, &format!("nsenter -t {pid} -n iptables -A INPUT -p tcp {rule}"));
+    }
+    for (name, call) in [
+        ("refused", format!("nc {at} 7000 </dev/null")),
+        ("unheard", format!("nc -w 2 {at} 7001 </dev/null &")),
+        ("broken", format!("echo word | nc {at} 7002")),
+    ] {
+        let calls = format!("for n in $(seq {EACH}); do {call}\ndone; sleep 1000");
+        testbed.container(1, name, &["--network", "lan"], &calls);
+    }
+    for (port, reason) in [(7000, "refused"), (7001, "timed_out"), (7002, "reset")] {
+        let expect = serde_json::json!({ reason: EACH });
+        eventually(&format!("{reason}, as often as it was so"), PATIENCE, || {
+            let shown = view(&base, "containers")?;
+            let edges = shown["edges"].as_array().into_iter().flatten().filter(|edge| edge["port"] == port);
+            let failures: Vec<&Value> = edges.map(|edge| &edge["failures"]).collect();
+            if failures == [&expect] { Ok(()) } else { Err(format!("{failures:?}")) }
+        });
+    }
+    // In the middle of its work.
+    testbed.container(1, "storm", &["--network", "lan"], &format!("while :; do nc {at} 7000 </dev/null; done"));
+    testbed.exec(1, &["pkill", "-9", "-f", "scope launch"]);
+    eventually("its programs are gone", PATIENCE, || match programs() {
+        0 => Ok(()),
+        more => Err(format!("{more} programs")),
+    });
+}
+
+#[test]
 fn each_way_to_read_sockets_is_enough_for_connections_that_last() {
     let testbed = Testbed::up(2, false);
     let app = testbed.address(1);

@@ -179,6 +179,11 @@ pub fn device_id(network: &NetworkId, host: HostId) -> String {
     format!("overlay-device-down:{}:{host}", network.0)
 }
 
+/// Of the finding that forwarding or neighbour entries of members at a VTEP are missing here.
+pub fn missing_id(network: &NetworkId, host: HostId, vtep: IpAddr) -> String {
+    format!("forwarding-entry-missing:{}:{host}:{vtep}", network.0)
+}
+
 fn named(missing: &BTreeMap<IpAddr, Missing>, overlay: &Overlay) -> String {
     let mut names =
         missing.keys().filter_map(|address| overlay.members.get(address)).map(|member| member.name.as_str());

@@ -72,12 +72,10 @@ pub fn view(snapshot: Arc<Snapshot>, censor: Censor, now_ms: u64) -> Body {
         }
         text.extend_from_slice(b"},\"edges\":[");
         let mut joint: &[u8] = b"";
-        for edges in snapshot.nodes().iter().map(|node| &node.outgoing.written().edges) {
-            if !edges.is_empty() {
-                text.extend_from_slice(joint);
-                text.extend_from_slice(edges);
-                joint = b",";
-            }
+        for node in snapshot.nodes().iter().filter(|node| !node.outgoing.is_empty()) {
+            text.extend_from_slice(joint);
+            node.outgoing.write(&mut text, &node.carried);
+            joint = b",";
             if text.len() >= CHUNK && !send(&mut text) {
                 return;
             }
@@ -119,7 +117,11 @@ mod tests {
             let fragment = Arc::new(Fragment::of(summary));
             let id = Id::new(&id);
             let outgoing = Arc::new(Outgoing::new(id.clone(), Vec::new()));
-            ShownNode { node: NodeSnapshot { slot, id, fragment, measured: Arc::new([]) }, outgoing }
+            ShownNode {
+                node: NodeSnapshot { slot, id, fragment, measured: Arc::new([]) },
+                outgoing,
+                carried: Arc::new([]),
+            }
         };
         Arc::new(Snapshot::new((0..nodes).map(node).collect(), Stats::default()))
     }

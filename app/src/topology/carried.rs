@@ -11,11 +11,11 @@ use shared::id::HostId;
 use shared::report::{FlowKey, FlowMetrics, FlowTotals};
 
 use super::join::Join;
-use super::{Connects, ConnectsKey, Edge, Topology};
+use super::{Connects, Edge, Topology};
 use crate::store::Store;
 
 /// What the conversations of an edge carry; sent is from the client to the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Carried {
     /// Since the edge was first there.
     pub totals: FlowTotals,
@@ -25,7 +25,7 @@ pub struct Carried {
 }
 
 /// What flows have at the moment, summed. Whole numbers, so that taking away what was added leaves nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Now {
     pub sent_bytes_per_s: u64,
     pub received_bytes_per_s: u64,
@@ -52,8 +52,8 @@ pub enum Seat {
 /// A flow as it was put on an edge.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Put {
-    /// By its number too: one that went and came again is another.
-    edge: Option<(ConnectsKey, u64)>,
+    /// With its own number: another may have its place since.
+    edge: Option<(EdgeIndex, u64)>,
     now: Now,
     least_us: u32,
     /// As told last; what comes to it later is new.
@@ -158,15 +158,15 @@ fn seen_from(seat: Seat, metrics: &FlowMetrics) -> (Now, FlowTotals, u32) {
 
 impl Topology {
     /// Puts what these flows carry where it belongs now.
-    pub(super) fn carry(&mut self, store: &Store, join: &Join, touched: HashSet<(HostId, FlowKey)>) {
+    pub(super) fn carry(&mut self, store: &Store, join: &Join, touched: HashSet<(HostId, FlowKey)>, now_ms: u64) {
         for (host, flow) in touched {
             let before = self.carried.put.remove(&(host, flow)).unwrap_or_default();
             let metrics = store.hosts.get(&host).and_then(|state| state.report.metrics.flows.get(&flow));
             let place = metrics.and_then(|_| join.edge_of(host, flow)).and_then(|(key, seat)| {
-                let number = self.connects_at(&key)?.number;
-                Some(((key, number), seat))
+                let edge = *self.connects.get(key)?;
+                Some(((edge, self.connects_at(edge)?.number), key, seat))
             });
-            let (Some(metrics), Some((edge, seat))) = (metrics, place) else {
+            let (Some(metrics), Some((edge, key, seat))) = (metrics, place) else {
                 self.take_off(&before);
                 if metrics.is_some() {
                     // What it carries meanwhile is counted as soon as it is known of what.
@@ -175,12 +175,16 @@ impl Topology {
                 continue;
             };
             let (now, totals, least_us) = seen_from(seat, metrics);
-            let after = Put { edge: Some(edge.clone()), now, least_us, totals };
+            let after = Put { edge: Some(edge), now, least_us, totals };
             if after != before {
                 self.take_off(&before);
-                self.change(&edge, |carried| {
+                let new = totals.since(before.totals);
+                if new.opened > 0 || new.received_bytes > 0 {
+                    self.calls.answered(key, now_ms);
+                }
+                self.change(edge, |carried| {
                     carried.now += now;
-                    carried.totals += totals.since(before.totals);
+                    carried.totals += new;
                     carried.note_least(least_us);
                 });
             }
@@ -189,22 +193,21 @@ impl Topology {
     }
 
     fn take_off(&mut self, put: &Put) {
-        if let Some(edge) = &put.edge {
+        if let Some(edge) = put.edge {
             self.change(edge, |carried| carried.now -= put.now);
         }
     }
 
-    fn connects_at(&self, key: &ConnectsKey) -> Option<&Connects> {
-        match self.graph.edge_weight(*self.connects.get(key)?) {
+    fn connects_at(&self, edge: EdgeIndex) -> Option<&Connects> {
+        match self.graph.edge_weight(edge) {
             Some(Edge::Connects(connects)) => Some(connects),
             _ => None,
         }
     }
 
-    fn change(&mut self, (key, number): &(ConnectsKey, u64), change: impl FnOnce(&mut Carried)) {
-        let Some(edge) = self.connects.get(key).copied() else { return };
+    fn change(&mut self, (edge, number): (EdgeIndex, u64), change: impl FnOnce(&mut Carried)) {
         match self.graph.edge_weight_mut(edge) {
-            Some(Edge::Connects(connects)) if connects.number == *number => change(&mut connects.carried),
+            Some(Edge::Connects(connects)) if connects.number == number => change(&mut connects.carried),
             _ => return,
         }
         self.note_carried(edge);

@@ -10,6 +10,7 @@ pub mod sights;
 use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet};
 use shared::addr::{Protocol, Subnet, Tuple};
@@ -30,7 +31,8 @@ const PARTNER_PATIENCE_MS: u64 = 3_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HalfId {
     Connection(HostId, ConnectionId),
-    Flow(HostId, FlowKey),
+    /// By the number that the join gives it.
+    Flow(HostId, u64),
 }
 
 impl HalfId {
@@ -66,6 +68,8 @@ struct Half {
     role: Role,
     evidence: Evidence,
     nat: Option<Tuple>,
+    /// None of what is one conversation.
+    flow: Option<Arc<FlowKey>>,
     /// Of a flow, as it told of them last.
     failures: Failures,
     opened_ms: u64,
@@ -73,8 +77,25 @@ struct Half {
     /// Where it stands in the index: the key, and whether its own end is the lower one.
     meetings: Vec<(Meeting, bool)>,
     partner: Option<HalfId>,
+    /// It had a partner: where that is gone, so is what they said.
+    was_paired: bool,
+    /// The container that had the far end's address when this was first looked up: who has it later is another.
+    met: Option<(HostId, ContainerId)>,
     /// What it adds to the graph, if it is the one of its pair that counts.
     link: Option<Link>,
+}
+
+impl Half {
+    /// Which flow it is, or is a conversation of.
+    fn flow(&self) -> FlowKey {
+        if let Some(flow) = &self.flow {
+            return **flow;
+        }
+        let Self { namespace, protocol, owner, role, local, remote, .. } = *self;
+        let meant = if role == Role::Server { SocketAddr::new(remote.ip(), local.port()) } else { far_end(self) };
+        let (remote, port) = (meant.ip(), meant.port());
+        FlowKey { namespace, protocol, owner, local: Some(local.ip()), remote, port, role }
+    }
 }
 
 /// One conversation as the graph counts it.
@@ -112,7 +133,10 @@ pub struct Join {
     /// Halves whose link leads outside, by the end that is ours.
     to_outside: HashMap<Entity, HashSet<HalfId>>,
     by_remote: HashMap<IpAddr, HashSet<HalfId>>,
-    by_flow: HashMap<(HostId, FlowKey), HashSet<HalfId>>,
+    /// Most are one conversation's.
+    by_flow: HashMap<(HostId, FlowKey), Vec<HalfId>>,
+    flow_numbers: HashMap<(HostId, FlowKey), u64>,
+    flows_numbered: u64,
     /// Flows whose figures may belong to another edge, or be others, since it was last taken.
     moved: HashSet<(HostId, FlowKey)>,
     /// What flows have failed of since it was last taken.
@@ -186,15 +210,16 @@ impl Join {
             self.close(HalfId::Connection(id, *gone), now_ms);
         }
         for gone in &change.flows.removed {
-            self.close(HalfId::Flow(id, *gone), now_ms);
+            if let Some(number) = self.flow_numbers.get(&(id, *gone)) {
+                self.close(HalfId::Flow(id, *number), now_ms);
+            }
         }
         for (connection, record) in &change.connections.set {
             self.insert_connection(HalfId::Connection(id, *connection), record, now_ms);
             touched.push(HalfId::Connection(id, *connection));
         }
         for (key, flow) in &change.flows.set {
-            self.insert_flow(HalfId::Flow(id, *key), key, flow, now_ms);
-            touched.push(HalfId::Flow(id, *key));
+            touched.push(self.insert_flow(id, key, flow, now_ms));
         }
         touched
     }
@@ -206,6 +231,7 @@ impl Join {
         self.put_in(
             id,
             Half {
+                flow: None,
                 failures: Failures::default(),
                 namespace,
                 protocol,
@@ -219,13 +245,20 @@ impl Join {
                 closed_ms: None,
                 meetings: Vec::new(),
                 partner: None,
+                was_paired: false,
+                met: None,
                 link,
             },
         );
     }
 
     /// A flow has no client's port, so it meets nobody and is resolved by its addresses alone.
-    fn insert_flow(&mut self, id: HalfId, key: &FlowKey, flow: &Flow, now_ms: u64) {
+    fn insert_flow(&mut self, host: HostId, key: &FlowKey, flow: &Flow, now_ms: u64) -> HalfId {
+        let number = *self.flow_numbers.entry((host, *key)).or_insert_with(|| {
+            self.flows_numbered += 1;
+            self.flows_numbered
+        });
+        let id = HalfId::Flow(host, number);
         let Flow { count: _, failures } = flow;
         let unknown = |address: IpAddr| SocketAddr::new(address, 0);
         let any: IpAddr = if key.remote.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
@@ -243,6 +276,7 @@ impl Join {
         self.put_in(
             id,
             Half {
+                flow: Some(Arc::new(*key)),
                 failures: *failures,
                 namespace: key.namespace,
                 protocol: key.protocol,
@@ -256,9 +290,12 @@ impl Join {
                 closed_ms: None,
                 meetings: Vec::new(),
                 partner: None,
+                was_paired: false,
+                met: None,
                 link,
             },
         );
+        id
     }
 
     fn put_in(&mut self, id: HalfId, mut half: Half) {
@@ -272,7 +309,7 @@ impl Join {
         }
         self.by_namespace.entry(host).or_default().entry(half.namespace).or_default().insert(id);
         self.by_remote.entry(far_end(&half).ip()).or_default().insert(id);
-        self.by_flow.entry((host, flow_of(id, &half))).or_default().insert(id);
+        self.by_flow.entry((host, half.flow())).or_default().push(id);
         self.halves.insert(id, half);
     }
 
@@ -298,7 +335,13 @@ impl Join {
             }
         }
         leave(&mut self.by_remote, far_end(&half).ip(), id);
-        leave(&mut self.by_flow, (host, flow_of(id, &half)), id);
+        let flow = (host, half.flow());
+        if let Some(of_flow) = self.by_flow.get_mut(&flow) {
+            of_flow.retain(|other| *other != id);
+            if of_flow.is_empty() {
+                self.by_flow.remove(&flow);
+            }
+        }
         if let Some(partner) = half.partner.and_then(|p| self.halves.get_mut(&p)) {
             partner.partner = None;
         }
@@ -431,16 +474,16 @@ impl Join {
     }
 
     /// The edge that the conversations of a flow are of, and from where they are seen.
-    pub fn edge_of(&self, host: HostId, flow: FlowKey) -> Option<(ConnectsKey, Seat)> {
+    pub fn edge_of(&self, host: HostId, flow: FlowKey) -> Option<(&ConnectsKey, Seat)> {
         let halves = self.by_flow.get(&(host, flow))?.iter().filter_map(|id| Some((id, self.halves.get(id)?)));
         // One that is open knows best.
         let (_, half) = halves.min_by_key(|(id, half)| (half.closed_ms.is_some(), **id))?;
         if let Some(link) = &half.link {
             let seat = if half.role == Role::Server { Seat::Server } else { Seat::Client };
-            return Some((link.key.clone(), seat));
+            return Some((&link.key, seat));
         }
         let partner = half.partner.and_then(|partner| self.halves.get(&partner))?;
-        Some((partner.link.as_ref()?.key.clone(), Seat::OtherEnd))
+        Some((&partner.link.as_ref()?.key, Seat::OtherEnd))
     }
 
     /// Hosts have other figures of these flows.
@@ -476,6 +519,9 @@ impl Join {
             let Some(half) = self.halves.get(&id) else { continue };
             if half.closed_ms == Some(0) {
                 let partner = half.partner;
+                if let Some(flow) = &half.flow {
+                    self.flow_numbers.remove(&(id.host(), **flow));
+                }
                 self.relink(id, None, &mut count);
                 self.take_out(id);
                 if let Some(partner) = partner {
@@ -489,13 +535,17 @@ impl Join {
             {
                 for (a, b) in [(id, partner), (partner, id)] {
                     if let Some(half) = self.halves.get_mut(&a) {
-                        half.partner = Some(b);
+                        (half.partner, half.was_paired) = (Some(b), true);
                     }
                 }
                 done.remove(&partner);
                 todo.push(partner);
             }
-            match self.link_of(store, id, now_ms) {
+            let wanted = match self.is_anothers(id) {
+                true => Wanted::Link(None),
+                false => self.link_of(store, id, now_ms),
+            };
+            match wanted {
                 Wanted::Link(link) => self.relink(id, link, &mut count),
                 // What it was resolved to before still holds while it waits again.
                 Wanted::PartnerUntil(due) => {
@@ -505,14 +555,38 @@ impl Join {
         }
     }
 
+    /// Whether the far end's address is another's by now than who was talked to.
+    fn is_anothers(&mut self, id: HalfId) -> bool {
+        let Some(half) = self.halves.get(&id) else { return false };
+        let is_alone = half.partner.is_none();
+        if is_alone && half.was_paired && half.closed_ms.is_some() {
+            return true;
+        }
+        let far = far_end(half).ip();
+        let scope = self.addresses.scope(id.host(), half.namespace, far);
+        if let Scope::Namespace(..) = scope {
+            return false;
+        }
+        let Some(Holder::Container(host, container)) = self.addresses.holder(&scope, far) else { return false };
+        match &half.met {
+            Some(met) => is_alone && *met != (host, container),
+            None => {
+                if let Some(half) = self.halves.get_mut(&id) {
+                    half.met = Some((host, container));
+                }
+                false
+            }
+        }
+    }
+
     fn relink(&mut self, id: HalfId, wanted: Option<Link>, count: &mut impl FnMut(&ConnectsKey, Step, Evidence)) {
         let Some(half) = self.halves.get_mut(&id) else { return };
         if half.link == wanted {
             return;
         }
-        self.moved.insert((id.host(), flow_of(id, half)));
+        self.moved.insert((id.host(), half.flow()));
         if let Some((other, partner)) = half.partner.and_then(|other| Some((other, self.halves.get(&other)?))) {
-            self.moved.insert((other.host(), flow_of(other, partner)));
+            self.moved.insert((other.host(), partner.flow()));
         }
         let Some(half) = self.halves.get_mut(&id) else { return };
         if let Some(old) = half.link.take() {
@@ -739,18 +813,6 @@ fn far_end(half: &Half) -> SocketAddr {
         (Some(nat), Role::Client | Role::Unknown) => nat.to,
         (Some(nat), Role::Server) => nat.from,
         (None, _) => half.remote,
-    }
-}
-
-fn flow_of(id: HalfId, half: &Half) -> FlowKey {
-    match id {
-        HalfId::Flow(_, key) => key,
-        HalfId::Connection(..) => {
-            let Half { namespace, protocol, owner, role, local, remote, .. } = *half;
-            let meant = if role == Role::Server { SocketAddr::new(remote.ip(), local.port()) } else { far_end(half) };
-            let (remote, port) = (meant.ip(), meant.port());
-            FlowKey { namespace, protocol, owner, local: Some(local.ip()), remote, port, role }
-        }
     }
 }
 

@@ -343,8 +343,10 @@ fn seen(view: &mut View, store: &Store) -> Vec<String> {
         .nodes()
         .iter()
         .map(|node| {
-            let written = node.outgoing.written();
-            let [adjacency, edges] = [&written.adjacency, &written.edges].map(|text| str::from_utf8(text).unwrap());
+            let mut edges = Vec::new();
+            node.outgoing.write(&mut edges, &node.carried);
+            let adjacency = &node.outgoing.written().adjacency;
+            let [adjacency, edges] = [&**adjacency, &*edges].map(|text| str::from_utf8(text).unwrap());
             format!("{} {:?} {adjacency} {edges}", node.id.plain, node.summary())
         })
         .collect();
@@ -492,7 +494,7 @@ fn what_a_process_that_is_gone_sent_counts_on_for_its_container_while_others_go_
         view.take(&app.topology.take_changed(), &app.topology, &app.store);
         view.flush(&app.topology, &app.store, &[]);
         let nodes = view.snapshot(&app.store);
-        let edge = nodes.edges().map(|edge| edge.for_api()).find(|edge| edge.port == 80);
+        let edge = nodes.edges().map(|(edge, carried)| edge.for_api(carried)).find(|edge| edge.port == 80);
         edge.map(|edge| edge.metrics["sent_bytes"])
     };
     assert_eq!(sent(&mut app, &[100, 101], 1_000), Some(200.0));

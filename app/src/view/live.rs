@@ -59,6 +59,8 @@ struct Node {
     edges: HashSet<u32>,
     /// Those shown that start here; none once they changed: put in order when somebody asks.
     outgoing: Option<Arc<Outgoing>>,
+    /// What these carry, in their order; none once that changed, or they did.
+    carried: Option<Arc<[Carried]>>,
     name: Name,
     fragment: Arc<Fragment>,
     /// How many metrics it has.
@@ -218,6 +220,7 @@ impl View {
                         members: BTreeSet::new(),
                         edges: HashSet::default(),
                         outgoing: None,
+                        carried: None,
                         name: Name::default(),
                         fragment: self.nothing.clone(),
                         metrics: 0,
@@ -289,7 +292,7 @@ impl View {
         for end in [edge.key.source, edge.key.target] {
             if let Some(node) = self.nodes.get_mut(end) {
                 node.edges.remove(&slot);
-                node.outgoing = None;
+                (node.outgoing, node.carried) = (None, None);
             }
         }
         self.dirty_edges.remove(&slot);
@@ -411,10 +414,10 @@ impl View {
         for slot in std::mem::take(&mut self.recarried) {
             let Some(edge) = self.edges.get(slot).filter(|edge| edge.shown) else { continue };
             if let Some(source) = self.nodes.get_mut(edge.key.source) {
-                source.outgoing = None;
+                source.carried = None;
             }
             if !told.contains(&slot) {
-                delta.edge_values.push((slot, outgoing::values(&edge.carried)));
+                delta.edge_values.push((slot, outgoing::values(&edge.carried())));
             }
         }
         delta.edge_values.sort_by_key(|(slot, _)| *slot);
@@ -429,11 +432,11 @@ impl View {
     /// After a change of the node's id, which its edges and those that lead to it are written with.
     fn forget_outgoing(&mut self, slot: u32) {
         let Some(node) = self.nodes.get_mut(slot) else { return };
-        node.outgoing = None;
+        (node.outgoing, node.carried) = (None, None);
         let sources: Vec<u32> = node.edges.iter().filter_map(|edge| Some(self.edges.get(*edge)?.key.source)).collect();
         for source in sources {
             if let Some(node) = self.nodes.get_mut(source) {
-                node.outgoing = None;
+                (node.outgoing, node.carried) = (None, None);
             }
         }
     }
@@ -475,14 +478,16 @@ impl View {
             stats.edge_count += u32::from(shown);
             match (edge.shown, shown) {
                 (true, false) => delta.edges_gone.push(slot),
-                (false, true) => delta.edges.push(edge.snapshot(slot).for_stream()),
-                (true, true) if dirty.contains(&slot) => delta.edges.push(edge.snapshot(slot).for_stream()),
+                (false, true) => delta.edges.push(edge.snapshot(slot).for_stream(&edge.carried())),
+                (true, true) if dirty.contains(&slot) => {
+                    delta.edges.push(edge.snapshot(slot).for_stream(&edge.carried()))
+                }
                 _ => {}
             }
             if (edge.shown != shown || dirty.contains(&slot))
                 && let Some(source) = nodes.get_mut(edge.key.source)
             {
-                source.outgoing = None;
+                (source.outgoing, source.carried) = (None, None);
             }
             edge.shown = shown;
         }
@@ -505,10 +510,19 @@ impl View {
         let mut nodes = Vec::with_capacity(self.stats.node_count as usize);
         for (_, slot) in &self.by_id {
             let Some(node) = self.nodes.get(*slot).filter(|node| node.shown) else { continue };
-            let outgoing = node.outgoing.clone().unwrap_or_else(|| Arc::new(self.outgoing(*slot, node)));
+            let (outgoing, carried) = match (&node.outgoing, &node.carried) {
+                (Some(outgoing), Some(carried)) => (outgoing.clone(), carried.clone()),
+                (known, _) => {
+                    let outgoing = known.clone().unwrap_or_else(|| Arc::new(self.outgoing(*slot, node)));
+                    let edges = outgoing.edges().map(|edge| self.edges.get(edge.slot));
+                    let carried: Arc<[Carried]> =
+                        edges.map(|edge| edge.map(Merged::carried).unwrap_or_default()).collect();
+                    (outgoing, carried)
+                }
+            };
             let Some(node) = self.nodes.get_mut(*slot) else { continue };
-            node.outgoing = Some(outgoing.clone());
-            nodes.push(ShownNode { node: node.snapshot(*slot, store), outgoing });
+            (node.outgoing, node.carried) = (Some(outgoing.clone()), Some(carried.clone()));
+            nodes.push(ShownNode { node: node.snapshot(*slot, store), outgoing, carried });
         }
         let snapshot = Arc::new(Snapshot::new(nodes, self.stats));
         self.snapshot = Some(snapshot.clone());
@@ -574,7 +588,7 @@ impl View {
                     })
                     .collect();
                 within.sort();
-                (edge.snapshot(slot).for_api(), within)
+                (edge.snapshot(slot).for_api(&edge.carried()), within)
             })
             .collect();
         found.sort_by(|(a, _), (b, _)| (a.port, &a.protocol, &a.network).cmp(&(b.port, &b.protocol, &b.network)));
@@ -628,6 +642,10 @@ impl Merged {
         Self { key, parts: 0, count: 0, evidence, failures, carried, least_us, shown: false }
     }
 
+    fn carried(&self) -> Carried {
+        Carried { min_rtt_us: self.least_us.keys().next().copied().unwrap_or(0), ..self.carried }
+    }
+
     fn carry(&mut self, part: &Carried) {
         self.carried += *part;
         if part.min_rtt_us > 0 {
@@ -649,9 +667,7 @@ impl Merged {
         let EdgeKey { source, target, medium, port, network } = self.key.clone();
         let evidence = self.evidence.keys().next().copied().unwrap_or(Evidence::Guess);
         let Self { count, failures, .. } = *self;
-        let min_rtt_us = self.least_us.keys().next().copied().unwrap_or(0);
-        let carried = Carried { min_rtt_us, ..self.carried };
-        EdgeSnapshot { slot, source, target, medium, port, network, count, evidence, failures, carried }
+        EdgeSnapshot { slot, source, target, medium, port, network, count, evidence, failures }
     }
 }
 

@@ -2,7 +2,6 @@
 //! them changes. A fleet's edges are half of what a view's readers get, and few of them change from look to look.
 
 use std::hash::BuildHasher;
-use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::quality::FixedState;
@@ -25,44 +24,61 @@ pub struct EdgeSnapshot {
     pub count: u32,
     pub evidence: Evidence,
     pub failures: Failures,
-    pub carried: Carried,
 }
 
-/// What an edge carries, in the order of `shared::view::EDGE_METRICS`; what nobody measured is none.
-fn figures(carried: &Carried) -> [Option<f64>; EDGE_METRICS.len()] {
+/// What an edge carries, in the order of `shared::view::EDGE_METRICS` and in thousandths; what nobody measured is none.
+fn figures(carried: &Carried) -> [Option<u64>; EDGE_METRICS.len()] {
     let Carried { totals, now, min_rtt_us } = carried;
     if !carried.is_told() {
         return [None; _];
     }
-    let mean = |sum: u64, of: u64, unit: f64| (sum > 0 && of > 0).then(|| thousandths(sum as f64 / of as f64 / unit));
+    let whole = |count: u64| Some(count.saturating_mul(1_000));
+    // Of what is told in thousandths of the unit.
+    let mean = |sum: u64, of: u64| (sum > 0 && of > 0).then(|| sum / of);
     [
-        Some(now.sent_bytes_per_s as f64),
-        Some(now.received_bytes_per_s as f64),
-        Some(now.opened_per_s as f64 / 100.0),
-        Some(now.retransmits_per_s as f64 / 100.0),
-        carried.rtt_us().map(|rtt| thousandths(rtt as f64 / 1e3)),
-        (*min_rtt_us > 0).then(|| thousandths(f64::from(*min_rtt_us) / 1e3)),
-        mean(totals.connect_us, totals.opened, 1e3),
-        mean(totals.lived_ms, totals.lived, 1e3),
-        Some(totals.opened as f64),
-        Some(totals.sent_bytes as f64),
-        Some(totals.received_bytes as f64),
-        Some(totals.retransmits as f64),
+        whole(now.sent_bytes_per_s),
+        whole(now.received_bytes_per_s),
+        Some(now.opened_per_s * 10),
+        Some(now.retransmits_per_s * 10),
+        carried.rtt_us(),
+        Some(u64::from(*min_rtt_us)).filter(|least| *least > 0),
+        mean(totals.connect_us, totals.opened),
+        mean(totals.lived_ms, totals.lived),
+        whole(totals.opened),
+        whole(totals.sent_bytes),
+        whole(totals.received_bytes),
+        whole(totals.retransmits),
     ]
-}
-
-fn thousandths(value: f64) -> f64 {
-    (value * 1e3).round() / 1e3
 }
 
 /// What of it a stream's readers follow; none where nobody tells.
 pub fn values(carried: &Carried) -> Vec<Option<f64>> {
-    let figures = figures(carried);
-    if carried.is_told() { figures[..EDGE_METRICS_FOLLOWED].to_vec() } else { Vec::new() }
+    if !carried.is_told() {
+        return Vec::new();
+    }
+    let followed = &figures(carried)[..EDGE_METRICS_FOLLOWED];
+    followed.iter().map(|figure| figure.map(|thousandths| thousandths as f64 / 1e3)).collect()
+}
+
+/// What an edge carries, as a JSON object has it inside its braces.
+fn write_metrics(text: &mut Vec<u8>, carried: &Carried) {
+    let known = EDGE_METRICS.iter().zip(figures(carried)).filter_map(|(metric, value)| Some((metric.id, value?)));
+    let mut digits = itoa::Buffer::new();
+    for (n, (name, value)) in known.enumerate() {
+        text.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(b"\":");
+        text.extend_from_slice(digits.format(value / 1_000).as_bytes());
+        let rest = value % 1_000;
+        if rest > 0 {
+            text.push(b'.');
+            text.extend([rest / 100, rest / 10 % 10, rest % 10].map(|digit| b'0' + digit as u8));
+        }
+    }
 }
 
 impl EdgeSnapshot {
-    pub fn for_stream(&self) -> (u32, StreamEdge) {
+    pub fn for_stream(&self, carried: &Carried) -> (u32, StreamEdge) {
         let edge = StreamEdge {
             source: self.source,
             target: self.target,
@@ -72,7 +88,7 @@ impl EdgeSnapshot {
             count: self.count,
             direction: self.evidence.name().into(),
             failures: self.failures,
-            metrics: values(&self.carried),
+            metrics: values(carried),
         };
         (self.slot, edge)
     }
@@ -80,7 +96,9 @@ impl EdgeSnapshot {
 
 impl EdgeSnapshot {
     /// Without its ends, which it knows by their slots.
-    pub fn for_api(&self) -> Edge {
+    pub fn for_api(&self, carried: &Carried) -> Edge {
+        let known = EDGE_METRICS.iter().zip(figures(carried));
+        let metrics = known.filter_map(|(metric, value)| Some((metric.id.to_owned(), value? as f64 / 1e3)));
         Edge {
             protocol: self.medium.name().into(),
             port: self.port,
@@ -88,13 +106,9 @@ impl EdgeSnapshot {
             count: self.count,
             direction: self.evidence.name().into(),
             failures: self.failures,
-            metrics: self.metrics().map(|(name, value)| (name.to_owned(), value)).collect(),
+            metrics: metrics.collect(),
             ..Edge::default()
         }
-    }
-
-    fn metrics(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        EDGE_METRICS.iter().zip(figures(&self.carried)).filter_map(|(metric, value)| Some((metric.id, value?)))
     }
 }
 
@@ -124,8 +138,10 @@ pub struct Outgoing {
 pub struct Written {
     /// `,"adjacency":[…]`: the nodes that these edges lead to; nothing where there are none.
     pub adjacency: Box<[u8]>,
-    /// As `/api/topology/{id}` lists them, with commas between.
-    pub edges: Box<[u8]>,
+    /// Each as `/api/topology/{id}` lists it, as far as what it carries, one after the other.
+    heads: Box<[u8]>,
+    /// Where each of them ends.
+    ends: Box<[u32]>,
     pub hash: u64,
 }
 
@@ -142,6 +158,27 @@ impl Outgoing {
         self.edges.iter().map(|(_, edge)| edge)
     }
 
+    /// The edges as `/api/topology/{id}` lists them, with commas between; `carried` is what they carry, in their order.
+    pub fn write(&self, text: &mut Vec<u8>, carried: &[Carried]) {
+        let Written { heads, ends, .. } = self.written();
+        let mut start = 0;
+        for (n, end) in ends.iter().enumerate() {
+            if n > 0 {
+                text.push(b',');
+            }
+            text.extend_from_slice(&heads[start..*end as usize]);
+            start = *end as usize;
+            if let Some(carried) = carried.get(n) {
+                write_metrics(text, carried);
+            }
+            text.extend_from_slice(b"}}");
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.edges.is_empty()
+    }
+
     /// The ids of the nodes that these edges lead to, in order, each once.
     pub fn targets(&self) -> impl Iterator<Item = &Id> {
         let mut last = None;
@@ -150,7 +187,9 @@ impl Outgoing {
 
     /// About how long its JSON is, bytes.
     pub fn size_hint(&self) -> usize {
-        self.written.get().map_or(self.edges.len() * 600, |written| written.adjacency.len() + written.edges.len())
+        let written = self.written.get();
+        let known = written.map(|written| written.adjacency.len() + written.heads.len() + self.edges.len() * 200);
+        known.unwrap_or(self.edges.len() * 800)
     }
 
     pub fn written(&self) -> &Written {
@@ -164,20 +203,19 @@ impl Outgoing {
             if !adjacency.is_empty() {
                 adjacency.push(b']');
             }
-            let mut edges = Vec::with_capacity(self.edges.len() * 600);
-            for (n, (target, edge)) in self.edges.iter().enumerate() {
-                if n > 0 {
-                    edges.push(b',');
-                }
-                write(&mut edges, &self.source.escaped, &target.escaped, edge);
+            let mut heads = Vec::with_capacity(self.edges.len() * 600);
+            let mut ends = Vec::with_capacity(self.edges.len());
+            for (target, edge) in &self.edges {
+                write_head(&mut heads, &self.source.escaped, &target.escaped, edge);
+                ends.push(u32::try_from(heads.len()).expect("a node's edges are no 4 GB"));
             }
-            let hash = FixedState::default().hash_one(&*edges);
-            Written { adjacency: adjacency.into(), edges: edges.into(), hash }
+            let hash = FixedState::default().hash_one(&*heads);
+            Written { adjacency: adjacency.into(), heads: heads.into(), ends: ends.into(), hash }
         })
     }
 }
 
-fn write(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
+fn write_head(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
     let network = edge.network.as_ref().map_or_else(|| "null".into(), |key| json(&key.api_id()));
     let (joint, over) = if edge.network.is_some() { ("---", unquoted(&network)) } else { ("", "") };
     let (protocol, port) = (edge.medium.name(), edge.port.to_string());
@@ -216,12 +254,6 @@ fn write(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapshot) {
     ] {
         text.extend_from_slice(piece.as_bytes());
     }
-    for (n, (name, value)) in edge.metrics().enumerate() {
-        let comma = if n == 0 { "" } else { "," };
-        // Writing to memory does not fail, and the figures are numbers.
-        let _ = write!(text, "{comma}\"{name}\":{value}");
-    }
-    text.extend_from_slice(b"}}");
 }
 
 #[cfg(test)]
@@ -242,7 +274,6 @@ mod tests {
             count: 3,
             evidence: Evidence::Listener,
             failures: Failures { refused: u64::from(port == 80), ..Failures::default() },
-            carried: Carried::default(),
         }
     }
 
@@ -250,12 +281,14 @@ mod tests {
     fn what_an_edge_carries_stands_in_it_by_name_and_what_nobody_measured_is_left_out() {
         let totals = FlowTotals { opened: 4, connect_us: 10_000, sent_bytes: 700, ..FlowTotals::default() };
         let now = Now { sent_bytes_per_s: 35, opened_per_s: 25, flows: 1, ..Now::default() };
-        let edge = EdgeSnapshot { carried: Carried { totals, now, min_rtt_us: 0 }, ..edge(1, 22) };
-        let (_, stream) = edge.for_stream();
+        let (carried, edge) = (Carried { totals, now, min_rtt_us: 1_002 }, edge(1, 22));
+        let (_, stream) = edge.for_stream(&carried);
         assert_eq!(stream.metrics, [Some(35.0), Some(0.0), Some(0.25), Some(0.0), None]);
-        let text = Outgoing::new(Id::new("b"), vec![(Id::new("c"), edge.clone())]);
-        let written: Edge = serde_json::from_slice(&text.written().edges).unwrap();
-        assert_eq!(written.metrics, edge.for_api().metrics);
+        let mut text = Vec::new();
+        Outgoing::new(Id::new("b"), vec![(Id::new("c"), edge.clone())]).write(&mut text, &[carried]);
+        let written: Edge = serde_json::from_slice(&text).unwrap();
+        assert_eq!(written.metrics, edge.for_api(&carried).metrics);
+        assert_eq!(written.metrics["min_rtt_ms"], 1.002);
         let of = |name: &str| written.metrics.get(name).copied();
         assert_eq!((of("connect_ms"), of("sent_bytes"), of("rtt_ms")), (Some(2.5), Some(700.0), None));
     }
@@ -265,7 +298,9 @@ mod tests {
         let (a, c) = (Id::new("a\"b"), Id::new("c"));
         let edges = vec![(c, edge(1, 22)), (a.clone(), edge(2, 80)), (a, edge(2, 22))];
         let outgoing = Outgoing::new(Id::new("b"), edges);
-        let text = [b"[", &*outgoing.written().edges, b"]"].concat();
+        let mut text = b"[".to_vec();
+        outgoing.write(&mut text, &[Carried::default(); 3]);
+        text.push(b']');
         let edges: Vec<Edge> = serde_json::from_slice(&text).unwrap();
         let network = NetworkKey::Shared("n\"et".into()).api_id();
         let ids: Vec<&str> = edges.iter().map(|edge| &*edge.id).collect();

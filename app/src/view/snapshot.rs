@@ -11,6 +11,7 @@ use shared::view::{Stats, Summary};
 use super::fragment::Fragment;
 use super::measure::Measured;
 use super::outgoing::{EdgeSnapshot, Id, Outgoing};
+use crate::topology::carried::Carried;
 
 /// A node without its neighbours.
 pub struct NodeSnapshot {
@@ -44,6 +45,8 @@ impl NodeSnapshot {
 pub struct ShownNode {
     pub node: NodeSnapshot,
     pub outgoing: Arc<Outgoing>,
+    /// What these edges carry, in their order.
+    pub carried: Arc<[Carried]>,
 }
 
 impl Deref for ShownNode {
@@ -96,7 +99,7 @@ impl Snapshot {
         *self.tag.get_or_init(|| {
             let mut hasher = FixedState::default().build_hasher();
             for node in &self.nodes {
-                (node.fragment.hash, node.outgoing.written().hash).hash(&mut hasher);
+                (node.fragment.hash, node.outgoing.written().hash, &node.carried).hash(&mut hasher);
                 for measured in node.measured.iter() {
                     measured.value.to_bits().hash(&mut hasher);
                 }
@@ -111,8 +114,8 @@ impl Snapshot {
     }
 
     /// In the order of the ids of their ends.
-    pub fn edges(&self) -> impl Iterator<Item = &EdgeSnapshot> {
-        self.nodes.iter().flat_map(|node| node.outgoing.edges())
+    pub fn edges(&self) -> impl Iterator<Item = (&EdgeSnapshot, &Carried)> {
+        self.nodes.iter().flat_map(|node| node.outgoing.edges().zip(&*node.carried))
     }
 
     /// About how long the JSON of the whole will be, bytes.
@@ -148,12 +151,12 @@ mod tests {
                 count: 1,
                 evidence,
                 failures: Default::default(),
-                carried: Default::default(),
             };
             (Id::new(id), edge)
         };
         let outgoing = Arc::new(Outgoing::new(Id::new(id), targets.iter().enumerate().map(edge).collect()));
-        ShownNode { node, outgoing }
+        let carried = vec![Carried::default(); targets.len()].into();
+        ShownNode { node, outgoing, carried }
     }
 
     #[test]

@@ -96,6 +96,17 @@ impl Watch {
     /// # Errors
     /// Why the kernel has none of it, in words.
     pub fn open(proc_root: &Path) -> Result<Self, String> {
+        let opened = Self::load(proc_root);
+        // The kernel's types, read for a moment, are more than all that the probe keeps.
+        #[cfg(target_env = "gnu")]
+        // SAFETY: it only gives back memory that nobody holds.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+        opened
+    }
+
+    fn load(proc_root: &Path) -> Result<Self, String> {
         let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
         let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number")?;
         let btf = Btf::from_sys_fs().map_err(|error| format!("the kernel has no BTF: {error}"))?;

@@ -143,7 +143,7 @@ pub struct FlowMetrics {
 }
 
 /// Since the flow was first seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FlowTotals {
     /// Conversations whose beginning was seen.

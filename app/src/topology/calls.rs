@@ -1,0 +1,134 @@
+//! Calls from one host to another over networks that span them: which got no answer lately, and whether any did.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use shared::id::HostId;
+
+use super::{ConnectsKey, Entity, NetworkKey};
+
+/// What happened longer ago than this says nothing of now, milliseconds.
+pub const LATELY_MS: u64 = 60_000;
+/// So many of those who were called are named.
+const NAMED: usize = 8;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Course {
+    pub network: NetworkKey,
+    pub from: HostId,
+    pub to: HostId,
+}
+
+/// Of one course, lately.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recent {
+    /// Since the last call that was answered: when, and how many were not.
+    unanswered: VecDeque<(u64, u64)>,
+    /// Who was called, on which port.
+    pub called: BTreeSet<(Entity, u16)>,
+    answered_ms: Option<u64>,
+}
+
+#[derive(Default)]
+pub struct Calls(BTreeMap<Course, Recent>);
+
+impl Course {
+    /// Of an edge between things on two hosts, over a network that spans hosts.
+    pub fn of(key: &ConnectsKey) -> Option<Self> {
+        let host = |end: &Entity| match end {
+            Entity::Host(host) | Entity::Process(host, _) | Entity::Container(host, _) => Some(*host),
+            _ => None,
+        };
+        let network = key.network.clone().filter(|network| matches!(network, NetworkKey::Shared(_)))?;
+        let (from, to) = (host(&key.source)?, host(&key.target)?);
+        (from != to).then_some(Self { network, from, to })
+    }
+}
+
+impl Recent {
+    /// How many calls got no answer since one last did.
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered.iter().map(|(_, count)| count).sum()
+    }
+
+    /// When the first of them was made, as far as it is remembered.
+    pub fn since_ms(&self) -> Option<u64> {
+        self.unanswered.front().map(|(at, _)| *at)
+    }
+
+    pub fn answered_ms(&self) -> Option<u64> {
+        self.answered_ms
+    }
+}
+
+impl Calls {
+    pub fn unanswered(&mut self, key: &ConnectsKey, count: u64, now_ms: u64) {
+        let Some(course) = Course::of(key).filter(|_| count > 0) else { return };
+        let recent = self.0.entry(course).or_default();
+        recent.unanswered.push_back((now_ms, count));
+        if recent.called.len() < NAMED {
+            recent.called.insert((key.target.clone(), key.port));
+        }
+    }
+
+    pub fn answered(&mut self, key: &ConnectsKey, now_ms: u64) {
+        let Some(course) = Course::of(key) else { return };
+        self.0.insert(course, Recent { answered_ms: Some(now_ms), ..Recent::default() });
+    }
+
+    pub fn forget(&mut self, now_ms: u64) {
+        self.0.retain(|_, recent| {
+            while recent.unanswered.front().is_some_and(|(at, _)| at + LATELY_MS < now_ms) {
+                recent.unanswered.pop_front();
+            }
+            recent.answered_ms = recent.answered_ms.filter(|at| at + LATELY_MS >= now_ms);
+            !recent.unanswered.is_empty() || recent.answered_ms.is_some()
+        });
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Course, &Recent)> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::Medium;
+    use shared::addr::Protocol;
+    use uuid::Uuid;
+
+    fn key(from: u128, to: u128) -> ConnectsKey {
+        let host = |n| Entity::Host(HostId(Uuid::from_u128(n)));
+        let network = Some(NetworkKey::Shared("mesh".into()));
+        ConnectsKey {
+            source: host(from),
+            target: host(to),
+            medium: Medium::Transport(Protocol::Tcp),
+            port: 80,
+            network,
+        }
+    }
+
+    #[test]
+    fn an_answer_makes_up_for_all_calls_before_it_and_old_ones_say_nothing() {
+        let mut calls = Calls::default();
+        let count = |calls: &Calls| calls.iter().map(|(_, recent)| recent.unanswered()).collect::<Vec<_>>();
+        calls.unanswered(&key(1, 2), 2, 1_000);
+        calls.unanswered(&key(1, 2), 3, 2_000);
+        calls.unanswered(&key(1, 1), 3, 2_000);
+        calls.unanswered(&ConnectsKey { network: None, ..key(1, 2) }, 3, 2_000);
+        assert_eq!(
+            count(&calls),
+            [5],
+            "within a host, or over no network that spans hosts, nothing is lost between hosts"
+        );
+        calls.forget(1_001 + LATELY_MS);
+        assert_eq!(count(&calls), [3]);
+        calls.answered(&key(1, 2), 70_000);
+        assert_eq!(count(&calls), [0]);
+        calls.unanswered(&key(1, 2), 1, 71_000);
+        assert_eq!(count(&calls), [1]);
+        calls.forget(72_000 + LATELY_MS);
+        assert!(count(&calls).is_empty());
+    }
+}
