@@ -43,6 +43,16 @@ fn told_in_the_card(base: &str) {
             browser.screenshot(name).await;
             browser.close().await;
         }
+        let to = escaped(node(&shown, "server").unwrap()["id"].as_str().unwrap());
+        for (light, width, height, name) in [(true, 1280, 800, "failing-light"), (false, 390, 844, "failing-narrow")] {
+            let browser = Browser::open(width, height, light).await;
+            browser.client.goto(&format!("{base}/#/containers?from={id}&to={to}")).await.unwrap();
+            let told = "return /Refused\\d+/.test(document.querySelector('.edge-card .reasons')?.textContent ?? '')
+                && document.querySelectorAll('.small.bad').length === 1";
+            browser.until("the refusals by reason in the card of the line", told).await;
+            browser.screenshot(name).await;
+            browser.close().await;
+        }
     });
 }
 
