@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use shared::id::ProcessId;
 use shared::report::ProcessMetrics;
 
+use crate::collector::boot_ms;
 use crate::procfs::{self, Stat};
 
 /// A process that is this young may still be becoming what it is: the container runtime forks, enters namespaces and
 /// cgroups, then executes.
 const SETTLED_AFTER_TICKS: u64 = 10;
+/// One that is older when it is met has become what it is, seconds.
+const SETTLED_AFTER_S: f64 = 10.0;
 /// Later changes (setns, a new title) are noticed within this many ticks.
-const REFRESH_EVERY_TICKS: u64 = 30;
+const REFRESH_EVERY_TICKS: u64 = 60;
 /// A process that used no CPU since its last reading is read every so many ticks only.
 const IDLE_EVERY_TICKS: u64 = 3;
 
@@ -29,7 +32,8 @@ pub struct Known {
     pub namespace: Option<u64>,
     pub open_files_limit: Option<u64>,
     pub metrics: ProcessMetrics,
-    first_seen: u64,
+    /// The last tick at which it is still taken for young.
+    settling_until: u64,
     identified: u64,
     sampled: Sample,
     idle: bool,
@@ -99,13 +103,13 @@ impl Scanner {
         tick: u64,
         at_s: f64,
     ) -> Option<(ProcessId, Known)> {
-        if let Some((id, known)) = &known
-            && known.idle
-            && !(tick + u64::from(pid)).is_multiple_of(IDLE_EVERY_TICKS)
-            && tick - known.first_seen > SETTLED_AFTER_TICKS
-        {
-            return Some((*id, known.clone()));
-        }
+        let rests = |known: &Known| {
+            known.idle && !(tick + u64::from(pid)).is_multiple_of(IDLE_EVERY_TICKS) && tick > known.settling_until
+        };
+        let known = match known {
+            Some((id, known)) if rests(&known) => return Some((id, known)),
+            known => known,
+        };
         let directory = procfs::pid_dir(&self.root, pid);
         procfs::read_into(&directory.join("stat"), &mut self.buffer).ok()?;
         let stat = Stat::parse(&self.buffer).filter(Stat::is_alive)?;
@@ -122,20 +126,23 @@ impl Scanner {
                 namespace: None,
                 open_files_limit: None,
                 metrics: ProcessMetrics::default(),
-                first_seen: tick,
+                settling_until: if self.is_old(&stat) { tick } else { tick + SETTLED_AFTER_TICKS },
                 identified: u64::MAX,
                 sampled: Sample { tick, at_s, cpu_ticks: stat.cpu_ticks },
                 idle: false,
             },
         };
-        let settling = tick - process.first_seen <= SETTLED_AFTER_TICKS;
         let first = process.identified == u64::MAX;
-        if first || settling || tick - process.identified >= REFRESH_EVERY_TICKS {
+        if first || tick <= process.settling_until || tick - process.identified >= REFRESH_EVERY_TICKS {
             self.identify(&directory, &stat, &mut process, first);
             process.identified = tick;
         }
         self.sample(&directory, &stat, &mut process, tick, at_s);
         Some((id, process))
+    }
+
+    fn is_old(&self, stat: &Stat) -> bool {
+        boot_ms() as f64 / 1000.0 - stat.start as f64 / self.ticks_per_second > SETTLED_AFTER_S
     }
 
     fn identify(&mut self, directory: &Path, stat: &Stat, process: &mut Known, first: bool) {
