@@ -142,6 +142,8 @@ pub struct Connects {
     pub port: u16,
     pub network: Option<NetworkKey>,
     pub count: u32,
+    /// Those of them that are open now and are told one by one.
+    pub open: u32,
     /// The best of what is known.
     pub evidence: Evidence,
     /// Since the edge was first there.
@@ -551,7 +553,8 @@ impl Topology {
                     let (failures, carried) = (Failures::default(), Carried::default());
                     self.numbered += 1;
                     let number = self.numbered;
-                    let connects = Connects { medium, port, network, count: 0, evidence, failures, carried, number };
+                    let connects =
+                        Connects { medium, port, network, count: 0, open: 0, evidence, failures, carried, number };
                     self.graph.add_edge(source, target, Edge::Connects(connects))
                 });
                 if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {
@@ -559,6 +562,15 @@ impl Topology {
                     connects.evidence = connects.evidence.min(evidence);
                     self.changed.edges.insert(edge);
                 }
+            }
+            join::Step::Open | join::Step::Close => {
+                let Some(&edge) = self.connects.get(key) else { return };
+                let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) else { return };
+                connects.open = match step {
+                    join::Step::Open => connects.open + 1,
+                    _ => connects.open.saturating_sub(1),
+                };
+                self.changed.edges.insert(edge);
             }
             join::Step::Remove => {
                 let Some(&edge) = self.connects.get(key) else { return };

@@ -331,7 +331,10 @@ fn Tip() -> impl IntoView {
                 (strand.failing > 0.0).then(|| format!("{} failing", text::edge_metric("per_s", strand.failing)));
             let opened = strand.opened.filter(|opened| *opened > 0.0);
             let opened = opened.map(|opened| format!(", {} opened", text::edge_metric("per_s", opened)));
-            let open = format!("{} open{}", text::grouped(strand.count as usize), opened.unwrap_or_default());
+            let open = match strand.open {
+                0 => "none open now".to_owned(),
+                open => format!("{} open", text::grouped(open as usize)),
+            } + &opened.unwrap_or_default();
             let lines = [Some(open), traffic, times, again].into_iter().flatten();
             view! {
                 <div class="tip" style=place role="status">

@@ -49,6 +49,21 @@ impl Model {
         found
     }
 
+    /// Bytes a second, both ways together, of a node's connections whose traffic is measured: as `failures_of`.
+    pub fn traffic_of(&self, id: &str, is_incoming: bool) -> BTreeMap<(String, u16), f64> {
+        let mut found: BTreeMap<(String, u16), f64> = BTreeMap::new();
+        let Some(slot) = self.slot_of(id) else { return found };
+        for edge in self.edges.values() {
+            let (own, far) = if is_incoming { (edge.target, edge.source) } else { (edge.source, edge.target) };
+            // In the order of `EDGE_METRICS`.
+            let [Some(sent), Some(received), ..] = edge.metrics[..] else { continue };
+            if let Some(far) = self.nodes.get(&far).filter(|_| own == slot) {
+                *found.entry((far.id.clone(), edge.port)).or_default() += sent + received;
+            }
+        }
+        found
+    }
+
     /// The lines between nodes, by the numbers of their ends.
     pub fn strands(&self, now_ms: u64) -> BTreeMap<(u32, u32), Strand> {
         strand::strands(self.edges.iter(), |edge| self.failing.rate(edge, now_ms))
@@ -219,6 +234,11 @@ mod tests {
         assert_eq!(failed("a", false), [(("b".to_owned(), 80), two)]);
         assert_eq!(failed("b", true), [(("a".to_owned(), 80), two)]);
         assert!(failed("a", true).is_empty() && failed("b", false).is_empty());
+        assert!(model.traffic_of("a", false).is_empty(), "nobody measures it");
+        let metrics = vec![Some(3.0), Some(4.0), None];
+        model.take(StreamDelta { edge_values: vec![(0, metrics)], ..delta(1) }, 0);
+        let carried = |id: &str, is_incoming| model.traffic_of(id, is_incoming).into_iter().collect::<Vec<_>>();
+        assert_eq!(carried("b", true), [(("a".to_owned(), 80), 7.0)]);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use shared::view::StreamEdge;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Strand {
-    /// Conversations that are open.
-    pub count: u32,
+    /// Conversations that are open now.
+    pub open: u32,
     pub ports: BTreeSet<u16>,
     pub protocols: BTreeSet<String>,
     /// Ids in the topology `networks`.
@@ -39,7 +39,7 @@ pub enum By {
 
 impl Strand {
     fn add(&mut self, edge: &StreamEdge, failing: f64) {
-        self.count += edge.count;
+        self.open += edge.open;
         // What links interfaces has no port.
         self.ports.extend(Some(edge.port).filter(|port| *port > 0));
         self.protocols.insert(edge.protocol.clone());
@@ -68,7 +68,7 @@ impl Strand {
         // Each reaches its most at what is a lot: 10 MB/s, 1000 open, 1000/s, 1 s, 100/s.
         let (value, least, most) = match by {
             By::Traffic => (self.sent.unwrap_or(0.0) + self.received.unwrap_or(0.0), 100.0, 1e7),
-            By::Open => (f64::from(self.count) - 1.0, 1.0, 1e3),
+            By::Open => (f64::from(self.open) - 1.0, 1.0, 1e3),
             By::Opened => (self.opened.unwrap_or(0.0), 0.1, 1e3),
             By::RoundTrip => (self.round_trip_ms.unwrap_or(0.0), 0.1, 1e3),
             By::Again => (self.again.unwrap_or(0.0), 0.1, 1e2),
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn edge(port: u16, metrics: &[Option<f64>]) -> StreamEdge {
-        StreamEdge { source: 1, target: 2, port, count: 3, metrics: metrics.to_vec(), ..StreamEdge::default() }
+        StreamEdge { source: 1, target: 2, port, open: 3, metrics: metrics.to_vec(), ..StreamEdge::default() }
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
         ];
         let all = strands(edges.iter().map(|(slot, edge)| (slot, edge)), |slot| f64::from(slot) * 0.5);
         let one = &all[&(1, 2)];
-        assert_eq!((one.count, one.sent, one.received, one.round_trip_ms), (9, Some(120.0), Some(5.0), Some(0.4)));
+        assert_eq!((one.open, one.sent, one.received, one.round_trip_ms), (9, Some(120.0), Some(5.0), Some(0.4)));
         assert_eq!((one.failing, one.ports.len()), (1.5, 3));
     }
 
@@ -151,8 +151,8 @@ mod tests {
         for by in By::ALL {
             let of = |value: f64| {
                 let (sent, round_trip_ms) = (Some(value), Some(value));
-                let count = value as u32 + 1;
-                Strand { count, sent, opened: sent, again: sent, round_trip_ms, ..Strand::default() }.width(by)
+                let open = value as u32 + 1;
+                Strand { open, sent, opened: sent, again: sent, round_trip_ms, ..Strand::default() }.width(by)
             };
             assert_eq!(of(0.0), 1.2, "{by:?}");
             assert!(of(10.0) < of(90.0) && of(90.0) <= 5.0, "{by:?}");

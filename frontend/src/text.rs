@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(failures(&failed), "23 refused, 1 reset");
         let edge = |format: &str, value: f64| edge_metric(format, value).replace('\u{2009}', " ");
         assert_eq!(
-            [edge("ms", 0.042), edge("ms", 0.42), edge("ms", 3.14), edge("ms", 2500.0)],
+            [edge("ms", 0.042), edge("ms", 0.42), edge("ms", 3.12), edge("ms", 2500.0)],
             ["42 µs", "0.42 ms", "3.1 ms", "2.5 s"]
         );
         assert_eq!([edge("s", 0.005), edge("s", 2.25), edge("s", 130.0)], ["5.0 ms", "2.2 s", "2 min"]);

@@ -189,8 +189,10 @@ pub struct Edge {
     pub port: u16,
     /// Node id in the topology `networks`.
     pub network: Option<String>,
-    /// Conversations now open, or open within the window.
+    /// Conversations now open, or open within the window; of short ones, from how many processes to how many.
     pub count: u32,
+    /// Those that are open now.
+    pub open: u32,
     /// How the direction is known; `guess` marks one that may be the other way round.
     pub direction: String,
     /// Since the edge was first there.
@@ -421,6 +423,7 @@ pub struct StreamEdge {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     pub count: u32,
+    pub open: u32,
     pub direction: String,
     #[serde(skip_serializing_if = "Failures::is_none")]
     pub failures: Failures,

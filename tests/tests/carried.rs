@@ -79,6 +79,18 @@ fn told_on_the_page(base: &str) {
             let escape = "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
                 return !document.querySelector('.edge-card') && !location.hash.includes('from=')";
             browser.until("Escape closes it", escape).await;
+            // And from the card of an end, by what goes over it.
+            let end = "const p = new URLSearchParams(location.hash.split('?')[1] ?? ''); const all = [...document.querySelectorAll('canvas.graph')];
+                if (!window.from) { window.from = true; history.back(); return null; }
+                return p.has('from') && all.length === 1";
+            browser.until("back to the line", end).await;
+            let chip = "document.querySelector('.edge-card .chip')?.click();
+                return !document.querySelector('.edge-card') && !!document.querySelector('.card .list .rate')";
+            browser.until("the card of an end", chip).await;
+            let rate = "const rate = document.querySelector('.card:not(.edge-card) .list .rate');
+                if (rate && /B\\/s/.test(rate.textContent)) rate.click();
+                return !!document.querySelector('.edge-card')";
+            browser.until("what goes over it leads to its card", rate).await;
             let lines = "const select = document.querySelector('select[aria-label=\"Thickness of lines\"]');
                 select.value = 'rtt'; select.dispatchEvent(new Event('change', { bubbles: true }));
                 return location.hash.includes('lines=rtt')";
@@ -169,6 +181,9 @@ fn what_is_lost_on_the_way_is_seen_as_sent_again_on_that_edge_and_on_no_other() 
         }
         Ok(())
     });
+    let shown = view(&base, "containers").unwrap();
+    let open: Vec<&Value> = shown["edges"].as_array().unwrap().iter().map(|edge| &edge["open"]).collect();
+    assert_eq!(open, [1, 1]);
     // In the client's namespace, which is the container's: some of what it sends.
     let again = |port: u16| figure(&metrics(&base, port)?, "retransmits");
     let before = [again(7000).unwrap(), again(7001).unwrap()];

@@ -104,6 +104,7 @@ fn report_json(report: &Report) -> Value {
             "containers": metrics.containers,
             "processes": table(&metrics.processes),
             "links": table(&metrics.links),
+            "flows": table(&metrics.flows),
         },
     })
 }

@@ -47,6 +47,9 @@ impl HalfId {
 pub enum Step {
     Add,
     Remove,
+    /// One that was added is open.
+    Open,
+    Close,
 }
 
 /// A conversation under a key that both of its ends know.
@@ -86,6 +89,11 @@ struct Half {
 }
 
 impl Half {
+    /// Of a flow nobody knows how many are at the moment.
+    fn is_open(&self) -> bool {
+        self.flow.is_none() && self.closed_ms.is_none()
+    }
+
     /// Which flow it is, or is a conversation of.
     fn flow(&self) -> FlowKey {
         if let Some(flow) = &self.flow {
@@ -105,6 +113,8 @@ pub struct Link {
     pub evidence: Evidence,
     /// The address that stands for the outside end.
     pub outside: Option<IpAddr>,
+    /// Whether it is one conversation that goes on.
+    pub is_open: bool,
 }
 
 impl Link {
@@ -207,7 +217,9 @@ impl Join {
             return touched;
         }
         for gone in &change.connections.removed {
-            self.close(HalfId::Connection(id, *gone), now_ms);
+            let half = HalfId::Connection(id, *gone);
+            self.close(half, now_ms);
+            touched.push(half);
         }
         for gone in &change.flows.removed {
             if let Some(number) = self.flow_numbers.get(&(id, *gone)) {
@@ -584,12 +596,21 @@ impl Join {
         if half.link == wanted {
             return;
         }
+        if let (Some(old), Some(new)) = (&mut half.link, &wanted)
+            && *old == (Link { is_open: old.is_open, ..new.clone() })
+        {
+            old.is_open = new.is_open;
+            return count(&old.key, if new.is_open { Step::Open } else { Step::Close }, old.evidence);
+        }
         self.moved.insert((id.host(), half.flow()));
         if let Some((other, partner)) = half.partner.and_then(|other| Some((other, self.halves.get(&other)?))) {
             self.moved.insert((other.host(), partner.flow()));
         }
         let Some(half) = self.halves.get_mut(&id) else { return };
         if let Some(old) = half.link.take() {
+            if old.is_open {
+                count(&old.key, Step::Close, old.evidence);
+            }
             count(&old.key, Step::Remove, old.evidence);
             if let Some(end) = old.end_here() {
                 leave(&mut self.to_outside, end.clone(), id);
@@ -597,6 +618,9 @@ impl Join {
         }
         if let Some(new) = wanted {
             count(&new.key, Step::Add, new.evidence);
+            if new.is_open {
+                count(&new.key, Step::Open, new.evidence);
+            }
             if let Some(end) = new.end_here() {
                 self.to_outside.entry(end.clone()).or_default().insert(id);
             }
@@ -679,6 +703,7 @@ impl Join {
             },
             evidence: client.evidence.min(server.evidence),
             outside: None,
+            is_open: client.is_open(),
         })
     }
 
@@ -715,7 +740,7 @@ impl Join {
         let (source, target) = if is_client { (mine, other) } else { (other, mine) };
         let network = self.network(store, host, half);
         let key = ConnectsKey { source, target, medium: Medium::Transport(half.protocol), port, network };
-        Some(Link { key, evidence: half.evidence, outside })
+        Some(Link { key, evidence: half.evidence, outside, is_open: half.is_open() })
     }
 
     /// Whose socket it is: its process, else the container whose namespace it is in, else the host.

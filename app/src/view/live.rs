@@ -92,6 +92,7 @@ struct Merged {
     /// Of so many edges of the topology.
     parts: u32,
     count: u32,
+    open: u32,
     /// How many edges of the topology know the direction how well.
     evidence: BTreeMap<Evidence, u32>,
     failures: Failures,
@@ -107,6 +108,7 @@ struct Merged {
 struct Part {
     slot: u32,
     count: u32,
+    open: u32,
     evidence: Evidence,
     failures: Failures,
     carried: Carried,
@@ -309,18 +311,19 @@ impl View {
             topology::Edge::Connects(connects) => {
                 let (source, target) = topology.graph.edge_endpoints(edge)?;
                 let slot = |node| self.at_place.get(&self.of_node.get(&node)?.0).copied();
-                let topology::Connects { medium, port, network, count, evidence, failures, carried, number: _ } =
+                let topology::Connects { medium, port, network, count, open, evidence, failures, carried, number: _ } =
                     connects.clone();
                 let key = EdgeKey { source: slot(source)?, target: slot(target)?, medium, port, network };
-                Some((key, Part { slot: 0, count, evidence, failures, carried }))
+                Some((key, Part { slot: 0, count, open, evidence, failures, carried }))
             }
             topology::Edge::Runs | topology::Edge::AttachedTo => None,
         });
-        if let Some(Part { slot, count, evidence, failures, carried }) = self.of_edge.remove(&edge)
+        if let Some(Part { slot, count, open, evidence, failures, carried }) = self.of_edge.remove(&edge)
             && let Some(merged) = self.edges.get_mut(slot)
         {
             merged.parts -= 1;
             merged.count -= count;
+            merged.open -= open;
             merged.failures = merged.failures.since(failures);
             merged.forgo(&carried);
             self.structure_changed = true;
@@ -342,6 +345,7 @@ impl View {
             if let Some(merged) = self.edges.get_mut(slot) {
                 merged.parts += 1;
                 merged.count += part.count;
+                merged.open += part.open;
                 merged.failures += part.failures;
                 merged.carry(&part.carried);
                 *merged.evidence.entry(part.evidence).or_default() += 1;
@@ -639,7 +643,7 @@ impl Merged {
     fn new(key: EdgeKey) -> Self {
         let (failures, carried) = (Failures::default(), Carried::default());
         let (evidence, least_us) = (BTreeMap::new(), BTreeMap::new());
-        Self { key, parts: 0, count: 0, evidence, failures, carried, least_us, shown: false }
+        Self { key, parts: 0, count: 0, open: 0, evidence, failures, carried, least_us, shown: false }
     }
 
     fn carried(&self) -> Carried {
@@ -666,8 +670,10 @@ impl Merged {
     fn snapshot(&self, slot: u32) -> EdgeSnapshot {
         let EdgeKey { source, target, medium, port, network } = self.key.clone();
         let evidence = self.evidence.keys().next().copied().unwrap_or(Evidence::Guess);
-        let Self { count, failures, .. } = *self;
-        EdgeSnapshot { slot, source, target, medium, port, network, count, evidence, failures }
+        let Self { count, open, failures, .. } = *self;
+        // What is no conversation is there or is not.
+        let open = if let Medium::Transport(_) = medium { open } else { count };
+        EdgeSnapshot { slot, source, target, medium, port, network, count, open, evidence, failures }
     }
 }
 

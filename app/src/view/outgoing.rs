@@ -22,6 +22,7 @@ pub struct EdgeSnapshot {
     pub port: u16,
     pub network: Option<NetworkKey>,
     pub count: u32,
+    pub open: u32,
     pub evidence: Evidence,
     pub failures: Failures,
 }
@@ -86,6 +87,7 @@ impl EdgeSnapshot {
             port: self.port,
             network: self.network.as_ref().map(NetworkKey::api_id),
             count: self.count,
+            open: self.open,
             direction: self.evidence.name().into(),
             failures: self.failures,
             metrics: values(carried),
@@ -104,6 +106,7 @@ impl EdgeSnapshot {
             port: self.port,
             network: self.network.as_ref().map(NetworkKey::api_id),
             count: self.count,
+            open: self.open,
             direction: self.evidence.name().into(),
             failures: self.failures,
             metrics: metrics.collect(),
@@ -246,6 +249,8 @@ fn write_head(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapsho
         &network,
         ",\"count\":",
         &edge.count.to_string(),
+        ",\"open\":",
+        &edge.open.to_string(),
         ",\"direction\":\"",
         edge.evidence.name(),
         "\"",
@@ -272,6 +277,7 @@ mod tests {
             port,
             network: (port == 80).then(|| NetworkKey::Shared("n\"et".into())),
             count: 3,
+            open: 2,
             evidence: Evidence::Listener,
             failures: Failures { refused: u64::from(port == 80), ..Failures::default() },
         }
@@ -307,6 +313,7 @@ mod tests {
         let over = format!("b---a\"b---tcp:80---{network}");
         assert_eq!(ids, ["b---a\"b---tcp:22", &over, "b---c---tcp:22"]);
         assert_eq!((edges[1].network.as_ref(), edges[1].failures.refused), (Some(&network), 1));
+        assert_eq!((edges[1].count, edges[1].open), (3, 2));
         let adjacency = [b"{\"id\":0", &*outgoing.written().adjacency, b"}"].concat();
         let node: serde_json::Value = serde_json::from_slice(&adjacency).unwrap();
         assert_eq!(node["adjacency"], serde_json::json!(["a\"b", "c"]), "once, however many ports");

@@ -149,6 +149,7 @@ mod tests {
                 port: 80,
                 network: None,
                 count: 1,
+                open: 1,
                 evidence,
                 failures: Default::default(),
             };

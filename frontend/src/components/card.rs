@@ -209,10 +209,10 @@ fn Side(side: Connections) -> impl IntoView {
     let value = |rows: &[Row], id: &str| rows.iter().find(|r| r.id == id).map(|r| r.value.clone()).unwrap_or_default();
     let rows = StoredValue::new(side.connections);
     let own = page.route.with_untracked(|route| route.selected.clone()).unwrap_or_default();
-    let failures = Memo::new(move |_| {
+    let told = Memo::new(move |_| {
         page.structure.track();
         page.values.track();
-        page.model.with_value(|model| model.failures_of(&own, is_incoming))
+        page.model.with_value(|model| (model.failures_of(&own, is_incoming), model.traffic_of(&own, is_incoming)))
     });
     let shown = move || {
         let topology = topology.clone();
@@ -243,15 +243,30 @@ fn Side(side: Connections) -> impl IntoView {
                 move || page.way.with(|shown| shown.as_ref().is_some_and(|s| Way { edges: None, ..s.clone() } == way))
             };
             let pressed = is_shown.clone();
-            let (far, at) = (row.node_id.clone(), port.parse().unwrap_or(0));
-            let failed = move || failures.with(|all| all.get(&(far.clone(), at)).map(text::failures));
-            let failed = move || failed().map(|words| view! { <tr class="failed"><td colspan="4">{words}</td></tr> });
-            let label = if remote.is_empty() { text::shortened(text::base_name(&row.label), 26) } else { remote };
+            let far = (row.node_id.clone(), port.parse().unwrap_or(0));
+            let same = far.clone();
+            let failed = move || told.with(|(failures, _)| failures.get(&far).map(text::failures));
+            let failed = move || failed().map(|words| view! { <tr class="failed"><td colspan="5">{words}</td></tr> });
+            let traffic = move || {
+                let rate = told.with(|(_, traffic)| traffic.get(&same).copied());
+                rate.map_or_else(|| "–".to_owned(), |rate| text::edge_metric("bytes_per_s", rate))
+            };
+            let ends = (way.source.clone(), way.target.clone());
+            let open = move |event: web_sys::MouseEvent| {
+                event.stop_propagation();
+                page.select_edge(Some(ends.clone()));
+            };
+            // Of an address outside there is no line of its own.
+            let carried = remote.is_empty().then(|| view! {
+                <button class="rate" title="All that goes over it" on:click=open>{traffic}</button>
+            });
+            let label = if remote.is_empty() { text::shortened(text::base_name(&row.label), 22) } else { remote };
             view! {
                 <tr on:click=go tabindex="0">
-                    <td><span class="far">{label}</span>" "<span class="minor">{text::shortened(&row.label_minor, 18)}</span></td>
+                    <td><span class="far">{label}</span>" "<span class="minor">{text::shortened(&row.label_minor, 14)}</span></td>
                     <td class="number">{port}</td>
                     <td class="number">{value(&row.metadata, "count")}</td>
+                    <td class="number">{carried}</td>
                     <td class="way">{has_way.then(|| view! {
                         <button
                             title="Its way through the interfaces of both ends"
@@ -262,7 +277,7 @@ fn Side(side: Connections) -> impl IntoView {
                     })}</td>
                 </tr>
                 {failed}
-                {move || is_shown().then(|| view! { <tr class="on-the-way"><td colspan="4"><OnTheWay/></td></tr> })}
+                {move || is_shown().then(|| view! { <tr class="on-the-way"><td colspan="5"><OnTheWay/></td></tr> })}
             }
         }).collect_view()
     };
@@ -270,7 +285,7 @@ fn Side(side: Connections) -> impl IntoView {
         <section>
             <h3>{side.label.clone()}<span class="aside left">{count}</span></h3>
             <table class="list">
-                <thead><tr><th>{heading}</th><th class="number">"Port"</th><th class="number">"Open"</th><th></th></tr></thead>
+                <thead><tr><th>{heading}</th><th class="number">"Port"</th><th class="number">"Count"</th><th class="number">"Traffic"</th><th></th></tr></thead>
                 <tbody>{shown}</tbody>
             </table>
             <More count all/>

@@ -25,7 +25,7 @@ pub fn samples(strand: &Strand) -> [(&'static str, Option<f64>); 6] {
     [
         ("sent", strand.sent),
         ("received", strand.received),
-        ("open", Some(f64::from(strand.count))),
+        ("open", Some(f64::from(strand.open))),
         ("round trip", strand.round_trip_ms),
         ("again", strand.again),
         ("failing", Some(strand.failing)),
@@ -153,7 +153,7 @@ fn Figures(strand: Strand) -> impl IntoView {
     let figures = [
         figure("Sent", "sent", strand.sent.map(of("bytes_per_s"))),
         figure("Received", "received", strand.received.map(of("bytes_per_s"))),
-        figure("Open", "open", Some(text::grouped(strand.count as usize))),
+        figure("Open", "open", Some(text::grouped(strand.open as usize))),
         figure("Round trip", "round trip", strand.round_trip_ms.map(of("ms"))),
         figure("Sent again", "again", strand.again.map(of("per_s"))),
         Figure {
