@@ -102,7 +102,7 @@ pub enum Edge {
     Runs,
     /// From a container to a network.
     AttachedTo,
-    Connects(Connects),
+    Connects(Box<Connects>),
 }
 
 /// What two nodes are connected by.
@@ -555,7 +555,7 @@ impl Topology {
                     let number = self.numbered;
                     let connects =
                         Connects { medium, port, network, count: 0, open: 0, evidence, failures, carried, number };
-                    self.graph.add_edge(source, target, Edge::Connects(connects))
+                    self.graph.add_edge(source, target, Edge::Connects(Box::new(connects)))
                 });
                 if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {
                     connects.count += 1;

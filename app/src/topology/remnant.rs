@@ -38,7 +38,7 @@ impl Topology {
             let network = network.clone();
             let number = self.numbered;
             let remnant = Connects { medium, port, network, count: 0, open: 0, evidence, failures, carried, number };
-            self.graph.add_edge(source, target, Edge::Connects(remnant))
+            self.graph.add_edge(source, target, Edge::Connects(Box::new(remnant)))
         });
         if let Some(Edge::Connects(remnant)) = self.graph.edge_weight_mut(edge) {
             remnant.failures += failures;

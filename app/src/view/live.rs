@@ -183,10 +183,8 @@ impl View {
 
     /// An edge that is as it was but for what it carries.
     fn carry_again(&mut self, edge: EdgeIndex, topology: &Topology) {
-        let Some(topology::Edge::Connects(topology::Connects { carried, .. })) = topology.graph.edge_weight(edge)
-        else {
-            return;
-        };
+        let Some(topology::Edge::Connects(connects)) = topology.graph.edge_weight(edge) else { return };
+        let carried = &connects.carried;
         let Some(part) = self.of_edge.get_mut(&edge).filter(|part| part.carried != *carried) else { return };
         let Some(merged) = self.edges.get_mut(part.slot) else { return };
         merged.forgo(&part.carried);
@@ -312,7 +310,7 @@ impl View {
                 let (source, target) = topology.graph.edge_endpoints(edge)?;
                 let slot = |node| self.at_place.get(&self.of_node.get(&node)?.0).copied();
                 let topology::Connects { medium, port, network, count, open, evidence, failures, carried, number: _ } =
-                    connects.clone();
+                    (**connects).clone();
                 let key = EdgeKey { source: slot(source)?, target: slot(target)?, medium, port, network };
                 Some((key, Part { slot: 0, count, open, evidence, failures, carried }))
             }
