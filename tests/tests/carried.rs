@@ -182,8 +182,9 @@ fn what_is_lost_on_the_way_is_seen_as_sent_again_on_that_edge_and_on_no_other() 
         Ok(())
     });
     let shown = view(&base, "containers").unwrap();
-    let open: Vec<&Value> = shown["edges"].as_array().unwrap().iter().map(|edge| &edge["open"]).collect();
-    assert_eq!(open, [1, 1]);
+    for edge in shown["edges"].as_array().unwrap().iter().filter(|edge| edge["port"] == 7000 || edge["port"] == 7001) {
+        assert_eq!(edge["open"], 1, "{edge}");
+    }
     // In the client's namespace, which is the container's: some of what it sends.
     let again = |port: u16| figure(&metrics(&base, port)?, "retransmits");
     let before = [again(7000).unwrap(), again(7001).unwrap()];
