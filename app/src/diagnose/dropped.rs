@@ -1,7 +1,7 @@
 //! Frames of overlays that are lost between two hosts: nobody answers calls over them, though the control plane of both
 //! is well and knows of the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::addr::is_confined;
 use shared::id::HostId;
@@ -67,11 +67,15 @@ fn between(
         let (Some(from), Some(to)) = (store.hosts.get(&course.from), store.hosts.get(&course.to)) else { continue };
         let network = course.network.id();
         let over = network_name(from, network);
-        let called = recent.called.iter().take(TOLD).map(|(target, port)| {
-            let name = summary::named(target, topology, store).map_or_else(String::new, |parent| parent.label);
-            format!("{name}:{port}")
-        });
-        let called = called.collect::<Vec<_>>().join(", ");
+        let called: BTreeSet<String> = recent
+            .called
+            .iter()
+            .map(|(target, port)| {
+                let name = summary::named(target, topology, store).map(|parent| parent.label);
+                format!("{}:{port}", name.unwrap_or_default())
+            })
+            .collect();
+        let called = called.into_iter().take(TOLD).collect::<Vec<_>>().join(", ");
         let says = format!(
             "{} calls over {over} within {seconds} s, to {called} on {}: none was answered",
             recent.unanswered(),

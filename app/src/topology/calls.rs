@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use shared::id::HostId;
 
 use super::{ConnectsKey, Entity, NetworkKey};
+use crate::store::Store;
 
 /// What happened longer ago than this says nothing of now, milliseconds.
 pub const LATELY_MS: u64 = 60_000;
@@ -61,12 +62,12 @@ impl Recent {
 }
 
 impl Calls {
-    pub fn unanswered(&mut self, key: &ConnectsKey, count: u64, now_ms: u64) {
+    pub fn unanswered(&mut self, store: &Store, key: &ConnectsKey, count: u64, now_ms: u64) {
         let Some(course) = Course::of(key).filter(|_| count > 0) else { return };
         let recent = self.0.entry(course).or_default();
         recent.unanswered.push_back((now_ms, count));
         if recent.called.len() < NAMED {
-            recent.called.insert((key.target.clone(), key.port));
+            recent.called.insert((whole(&key.target, store), key.port));
         }
     }
 
@@ -90,6 +91,14 @@ impl Calls {
     }
 }
 
+/// The container of a process that is in one: processes come and go.
+fn whole(target: &Entity, store: &Store) -> Entity {
+    let Entity::Process(host, process) = target else { return target.clone() };
+    let record = store.hosts.get(host).and_then(|state| state.report.processes.get(process));
+    let container = record.and_then(|record| record.container.clone());
+    container.map_or_else(|| target.clone(), |container| Entity::Container(*host, container))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,12 +120,12 @@ mod tests {
 
     #[test]
     fn an_answer_makes_up_for_all_calls_before_it_and_old_ones_say_nothing() {
-        let mut calls = Calls::default();
+        let (mut calls, store) = (Calls::default(), Store::default());
         let count = |calls: &Calls| calls.iter().map(|(_, recent)| recent.unanswered()).collect::<Vec<_>>();
-        calls.unanswered(&key(1, 2), 2, 1_000);
-        calls.unanswered(&key(1, 2), 3, 2_000);
-        calls.unanswered(&key(1, 1), 3, 2_000);
-        calls.unanswered(&ConnectsKey { network: None, ..key(1, 2) }, 3, 2_000);
+        calls.unanswered(&store, &key(1, 2), 2, 1_000);
+        calls.unanswered(&store, &key(1, 2), 3, 2_000);
+        calls.unanswered(&store, &key(1, 1), 3, 2_000);
+        calls.unanswered(&store, &ConnectsKey { network: None, ..key(1, 2) }, 3, 2_000);
         assert_eq!(
             count(&calls),
             [5],
@@ -126,7 +135,7 @@ mod tests {
         assert_eq!(count(&calls), [3]);
         calls.answered(&key(1, 2), 70_000);
         assert_eq!(count(&calls), [0]);
-        calls.unanswered(&key(1, 2), 1, 71_000);
+        calls.unanswered(&store, &key(1, 2), 1, 71_000);
         assert_eq!(count(&calls), [1]);
         calls.forget(72_000 + LATELY_MS);
         assert!(count(&calls).is_empty());
