@@ -192,8 +192,7 @@ impl Core {
             processes: self.views.keys().any(|variant| variant.kind.is_of_processes()),
             interfaces: self.views.keys().any(|variant| variant.kind == Kind::Interfaces),
             networks: self.views.keys().any(|variant| variant.kind == Kind::Networks),
-            hosts_and_containers: !self.views.is_empty(),
-            edges: !self.views.is_empty(),
+            common: !self.views.is_empty(),
         };
         match order {
             Order::Open(hello, session) => {

@@ -57,6 +57,16 @@ pub enum Entity {
     Outside(Outside),
 }
 
+impl Entity {
+    /// On whose sockets its conversations are; none where that is no host with a probe.
+    pub fn socket_host(&self) -> Option<HostId> {
+        match self {
+            Self::Host(host) | Self::Process(host, _) | Self::Container(host, _) => Some(*host),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outside {
     /// It connects to us.
@@ -154,6 +164,21 @@ pub struct Connects {
 }
 
 impl Connects {
+    /// Without a conversation yet.
+    fn new(key: &ConnectsKey, evidence: Evidence, number: u64) -> Self {
+        Self {
+            medium: key.medium,
+            port: key.port,
+            network: key.network.clone(),
+            count: 0,
+            open: 0,
+            evidence,
+            failures: Failures::default(),
+            carried: Carried::default(),
+            number,
+        }
+    }
+
     pub fn key(&self, source: Entity, target: Entity) -> ConnectsKey {
         ConnectsKey { source, target, medium: self.medium, port: self.port, network: self.network.clone() }
     }
@@ -190,13 +215,13 @@ pub struct Followed {
     pub processes: bool,
     pub interfaces: bool,
     pub networks: bool,
-    pub hosts_and_containers: bool,
-    pub edges: bool,
+    /// Hosts, containers and what edges carry: every view has some of these.
+    pub common: bool,
 }
 
 impl Default for Followed {
     fn default() -> Self {
-        Self { processes: true, interfaces: true, networks: true, hosts_and_containers: true, edges: true }
+        Self { processes: true, interfaces: true, networks: true, common: true }
     }
 }
 
@@ -439,7 +464,7 @@ impl Topology {
 
     fn apply_metrics(&mut self, store: &Store, id: HostId, host_node: NodeIndex, change: &Delta) {
         let metrics = &change.metrics;
-        if self.followed.hosts_and_containers {
+        if self.followed.common {
             if metrics.host.is_some() {
                 self.changed.metrics.insert(host_node);
             }
@@ -549,12 +574,8 @@ impl Topology {
                 let (source, target) = (self.connect_end(&key.source), self.connect_end(&key.target));
                 let (Some(source), Some(target)) = (source, target) else { return };
                 let edge = *self.connects.entry(key.clone()).or_insert_with(|| {
-                    let ConnectsKey { medium, port, network, .. } = key.clone();
-                    let (failures, carried) = (Failures::default(), Carried::default());
                     self.numbered += 1;
-                    let number = self.numbered;
-                    let connects =
-                        Connects { medium, port, network, count: 0, open: 0, evidence, failures, carried, number };
+                    let connects = Connects::new(key, evidence, self.numbered);
                     self.graph.add_edge(source, target, Edge::Connects(Box::new(connects)))
                 });
                 if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {

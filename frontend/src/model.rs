@@ -179,10 +179,6 @@ impl Model {
 pub struct History(BTreeMap<String, Vec<f64>>);
 
 impl History {
-    pub fn start(&mut self, metric: &str, values: Vec<f64>) {
-        self.0.insert(metric.to_owned(), values);
-    }
-
     pub fn push(&mut self, metric: &str, value: f64) {
         let values = self.0.entry(metric.to_owned()).or_default();
         if values.len() == HISTORY {

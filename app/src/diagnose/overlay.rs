@@ -20,6 +20,7 @@ use crate::topology::{Entity, NetworkKey};
 
 /// So many examples are told.
 const TOLD: usize = 5;
+const MISSING: &str = "forwarding-entry-missing";
 
 /// What is wrong with the way to one VTEP.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -105,7 +106,7 @@ pub fn audit(id: HostId, host: &HostState, network: &NetworkId, dead: &Dead) -> 
     let here = host.api_name.as_str();
     let subject = Entity::Network(NetworkKey::new(id, network, record.scope));
     let suspicion = |kind: &'static str, vtep: IpAddr, summary: String| {
-        let id_text = format!("{kind}:{}:{}:{vtep}", network.0, id);
+        let id_text = entries_id(kind, network, id, vtep);
         Suspicion::new(id_text, kind, subject.clone(), summary).on(id)
     };
     let mut found = Vec::new();
@@ -121,7 +122,7 @@ pub fn audit(id: HostId, host: &HostState, network: &NetworkId, dead: &Dead) -> 
             });
             let believed = faults.missing.keys().take(TOLD).map(|address| format!("{address} is at {vtep}"));
             found.push(
-                suspicion("forwarding-entry-missing", vtep, summary)
+                suspicion(MISSING, vtep, summary)
                     .parts(faults.missing.keys().map(ToString::to_string))
                     .says(format!("Docker on {here}"), lines(believed, faults.missing.len()))
                     .says(format!("kernel of {here}"), lines(says, faults.missing.len()))
@@ -181,7 +182,11 @@ pub fn device_id(network: &NetworkId, host: HostId) -> String {
 
 /// Of the finding that forwarding or neighbour entries of members at a VTEP are missing here.
 pub fn missing_id(network: &NetworkId, host: HostId, vtep: IpAddr) -> String {
-    format!("forwarding-entry-missing:{}:{host}:{vtep}", network.0)
+    entries_id(MISSING, network, host, vtep)
+}
+
+fn entries_id(kind: &str, network: &NetworkId, host: HostId, vtep: IpAddr) -> String {
+    format!("{kind}:{}:{host}:{vtep}", network.0)
 }
 
 fn named(missing: &BTreeMap<IpAddr, Missing>, overlay: &Overlay) -> String {

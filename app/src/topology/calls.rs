@@ -35,12 +35,8 @@ pub struct Calls(BTreeMap<Course, Recent>);
 impl Course {
     /// Of an edge between things on two hosts, over a network that spans hosts.
     pub fn of(key: &ConnectsKey) -> Option<Self> {
-        let host = |end: &Entity| match end {
-            Entity::Host(host) | Entity::Process(host, _) | Entity::Container(host, _) => Some(*host),
-            _ => None,
-        };
         let network = key.network.clone().filter(|network| matches!(network, NetworkKey::Shared(_)))?;
-        let (from, to) = (host(&key.source)?, host(&key.target)?);
+        let (from, to) = (key.source.socket_host()?, key.target.socket_host()?);
         (from != to).then_some(Self { network, from, to })
     }
 }
@@ -65,7 +61,11 @@ impl Calls {
     pub fn unanswered(&mut self, store: &Store, key: &ConnectsKey, count: u64, now_ms: u64) {
         let Some(course) = Course::of(key).filter(|_| count > 0) else { return };
         let recent = self.0.entry(course).or_default();
-        recent.unanswered.push_back((now_ms, count));
+        match recent.unanswered.back_mut() {
+            // A second of a storm is one entry.
+            Some((at, so_far)) if *at + 1_000 > now_ms => *so_far += count,
+            _ => recent.unanswered.push_back((now_ms, count)),
+        }
         if recent.called.len() < NAMED {
             recent.called.insert((whole(&key.target, store), key.port));
         }

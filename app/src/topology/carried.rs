@@ -214,7 +214,7 @@ impl Topology {
     }
 
     fn note_carried(&mut self, edge: EdgeIndex) {
-        if self.followed.edges {
+        if self.followed.common {
             self.changed.carried.insert(edge);
         }
     }

@@ -5,6 +5,7 @@
 //! its remote address; where that is of a host that reports too, it first waits a moment for its partner, because
 //! hosts report in any order.
 
+mod flow;
 pub mod sights;
 
 use std::collections::BTreeSet;
@@ -16,9 +17,8 @@ use foldhash::{HashMap, HashSet};
 use shared::addr::{Protocol, Subnet, Tuple};
 use shared::delta::Delta;
 use shared::id::{ConnectionId, ContainerId, HostId, NetNsId, NetworkId, ProcessId};
-use shared::report::{Collector, CollectorState, Connection, Evidence, Failures, Flow, FlowKey, ListenerKey, Role};
+use shared::report::{Collector, CollectorState, Connection, Evidence, Failures, FlowKey, ListenerKey, Role};
 
-use super::carried::Seat;
 use super::residents::Residents;
 use super::scope::{Addresses, Holder, Readdressed, Scope};
 use super::unprobed::Members;
@@ -86,24 +86,6 @@ struct Half {
     met: Option<(HostId, ContainerId)>,
     /// What it adds to the graph, if it is the one of its pair that counts.
     link: Option<Link>,
-}
-
-impl Half {
-    /// Of a flow nobody knows how many are at the moment.
-    fn is_open(&self) -> bool {
-        self.flow.is_none() && self.closed_ms.is_none()
-    }
-
-    /// Which flow it is, or is a conversation of.
-    fn flow(&self) -> FlowKey {
-        if let Some(flow) = &self.flow {
-            return **flow;
-        }
-        let Self { namespace, protocol, owner, role, local, remote, .. } = *self;
-        let meant = if role == Role::Server { SocketAddr::new(remote.ip(), local.port()) } else { far_end(self) };
-        let (remote, port) = (meant.ip(), meant.port());
-        FlowKey { namespace, protocol, owner, local: Some(local.ip()), remote, port, role }
-    }
 }
 
 /// One conversation as the graph counts it.
@@ -262,52 +244,6 @@ impl Join {
                 link,
             },
         );
-    }
-
-    /// A flow has no client's port, so it meets nobody and is resolved by its addresses alone.
-    fn insert_flow(&mut self, host: HostId, key: &FlowKey, flow: &Flow, now_ms: u64) -> HalfId {
-        let number = *self.flow_numbers.entry((host, *key)).or_insert_with(|| {
-            self.flows_numbered += 1;
-            self.flows_numbered
-        });
-        let id = HalfId::Flow(host, number);
-        let Flow { count: _, failures } = flow;
-        let unknown = |address: IpAddr| SocketAddr::new(address, 0);
-        let any: IpAddr = if key.remote.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
-        let here = key.local.unwrap_or(any);
-        let (local, remote) = match key.role {
-            Role::Client | Role::Unknown => (unknown(here), SocketAddr::new(key.remote, key.port)),
-            Role::Server => (SocketAddr::new(here, key.port), unknown(key.remote)),
-        };
-        let before = self.halves.get(&id).map(|half| half.failures).unwrap_or_default();
-        let new = failures.since(before);
-        if new != Failures::default() {
-            self.failed.push((id, new));
-        }
-        let link = self.take_out(id);
-        self.put_in(
-            id,
-            Half {
-                flow: Some(Arc::new(*key)),
-                failures: *failures,
-                namespace: key.namespace,
-                protocol: key.protocol,
-                local,
-                remote,
-                owner: key.owner,
-                role: key.role,
-                evidence: Evidence::Handshake,
-                nat: None,
-                opened_ms: now_ms.saturating_sub(PARTNER_PATIENCE_MS),
-                closed_ms: None,
-                meetings: Vec::new(),
-                partner: None,
-                was_paired: false,
-                met: None,
-                link,
-            },
-        );
-        id
     }
 
     fn put_in(&mut self, id: HalfId, mut half: Half) {
@@ -483,35 +419,6 @@ impl Join {
         let halves = self.by_remote.iter().filter(move |(address, _)| !subnets.is_empty() && within(address));
         let alone = |id: &&HalfId| self.halves.get(*id).is_some_and(|half| half.partner.is_none());
         halves.flat_map(|(_, halves)| halves).filter(alone).copied()
-    }
-
-    /// The edge that the conversations of a flow are of, and from where they are seen.
-    pub fn edge_of(&self, host: HostId, flow: FlowKey) -> Option<(&ConnectsKey, Seat)> {
-        let halves = self.by_flow.get(&(host, flow))?.iter().filter_map(|id| Some((id, self.halves.get(id)?)));
-        // One that is open knows best.
-        let (_, half) = halves.min_by_key(|(id, half)| (half.closed_ms.is_some(), **id))?;
-        if let Some(link) = &half.link {
-            let seat = if half.role == Role::Server { Seat::Server } else { Seat::Client };
-            return Some((&link.key, seat));
-        }
-        let partner = half.partner.and_then(|partner| self.halves.get(&partner))?;
-        Some((&partner.link.as_ref()?.key, Seat::OtherEnd))
-    }
-
-    /// Hosts have other figures of these flows.
-    pub fn measured(&mut self, flows: impl Iterator<Item = (HostId, FlowKey)>) {
-        self.moved.extend(flows);
-    }
-
-    /// Flows whose figures may belong elsewhere, or differ; to be asked after `settle`.
-    pub fn take_moved(&mut self) -> HashSet<(HostId, FlowKey)> {
-        std::mem::take(&mut self.moved)
-    }
-
-    /// What failed lately, by the edges that it is of; to be asked after `settle`.
-    pub fn take_failures(&mut self) -> Vec<(ConnectsKey, Failures)> {
-        let failed = std::mem::take(&mut self.failed).into_iter();
-        failed.filter_map(|(id, failures)| Some((self.halves.get(&id)?.link.as_ref()?.key.clone(), failures))).collect()
     }
 
     /// Makes the links of these halves what they should be, and tells each step to `count`.

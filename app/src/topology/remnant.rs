@@ -4,7 +4,6 @@
 use petgraph::Direction;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
-use shared::report::Failures;
 
 use super::carried::Carried;
 use super::{Connects, ConnectsKey, Edge, Entity, Topology};
@@ -23,7 +22,7 @@ impl Connects {
 impl Topology {
     /// To be called before an edge between these goes.
     pub(super) fn bequeath(&mut self, (source, target): (NodeIndex, NodeIndex), connects: &Connects) {
-        let Connects { medium, port, ref network, evidence, failures, carried, .. } = *connects;
+        let Connects { evidence, failures, carried, .. } = *connects;
         let is_of_process = [source, target].iter().any(|end| matches!(self.graph[*end], Entity::Process(..)));
         self.is_bereft = true;
         if !is_of_process || (failures.is_none() && carried.totals.is_none()) || connects.is_remnant() {
@@ -31,13 +30,9 @@ impl Topology {
         }
         let (Some(source), Some(target)) = (self.keeper_of(source), self.keeper_of(target)) else { return };
         let key = connects.key(self.graph[source].clone(), self.graph[target].clone());
-        let edge = *self.remnants.entry(key).or_insert_with(|| {
+        let edge = *self.remnants.entry(key.clone()).or_insert_with(|| {
             self.numbered += 1;
-            let none = (Failures::default(), Carried::default());
-            let (failures, carried) = none;
-            let network = network.clone();
-            let number = self.numbered;
-            let remnant = Connects { medium, port, network, count: 0, open: 0, evidence, failures, carried, number };
+            let remnant = Connects::new(&key, evidence, self.numbered);
             self.graph.add_edge(source, target, Edge::Connects(Box::new(remnant)))
         });
         if let Some(Edge::Connects(remnant)) = self.graph.edge_weight_mut(edge) {

@@ -86,13 +86,13 @@ impl Flows {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use shared::addr::Protocol;
     use shared::id::NetNsId;
     use shared::report::Role;
 
-    fn key(port: u16) -> FlowKey {
+    pub fn key(port: u16) -> FlowKey {
         let remote = "10.0.0.2".parse().unwrap();
         FlowKey {
             namespace: NetNsId(1),

@@ -133,22 +133,7 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::addr::Protocol;
-    use shared::id::NetNsId;
-    use shared::report::Role;
-
-    fn key(port: u16) -> FlowKey {
-        let remote = "10.0.0.2".parse().unwrap();
-        FlowKey {
-            namespace: NetNsId(1),
-            protocol: Protocol::Tcp,
-            owner: None,
-            local: None,
-            remote,
-            port,
-            role: Role::Client,
-        }
-    }
+    use crate::socket::flow::tests::key;
 
     fn carried(sent_bytes: u64, received_bytes: u64, rtt_us: u32) -> Carried {
         Carried { sent_bytes, received_bytes, rtt_us, min_rtt_us: rtt_us / 2, retransmits: 0 }

@@ -2,7 +2,6 @@
 //! where a host translates addresses, as for a published port or for what leaves a bridge.
 
 use shared::addr::Tuple;
-use shared::id::HostId;
 use shared::report::Role;
 
 use super::{Half, HalfId, Join};
@@ -36,7 +35,7 @@ impl Join {
     /// The conversations of one edge, each by its sights from client to server; a place that sees what the one before it
     /// sees has none of its own. Short ones, of which no host keeps the ports, are left out.
     pub fn conversations(&self, key: &ConnectsKey) -> Vec<Vec<Sight>> {
-        let hosts: Vec<_> = [&key.source, &key.target].into_iter().filter_map(host_of).collect();
+        let hosts: Vec<_> = [&key.source, &key.target].into_iter().filter_map(Entity::socket_host).collect();
         let mine = hosts.iter().enumerate().filter(|(n, host)| !hosts[..*n].contains(host));
         let halves = mine.flat_map(|(_, host)| self.of_host(*host));
         let mut all: Vec<Vec<Sight>> = halves.filter_map(|id| self.sights(id, key)).collect();
@@ -67,13 +66,5 @@ impl Join {
         let mut sights: Vec<Sight> = sights.into_iter().flatten().collect();
         sights.dedup_by_key(|sight| sight.tuple);
         Some(sights)
-    }
-}
-
-/// On whose sockets the conversations of an end are; none where it is on no host with a probe.
-fn host_of(end: &Entity) -> Option<HostId> {
-    match end {
-        Entity::Host(host) | Entity::Process(host, _) | Entity::Container(host, _) => Some(*host),
-        _ => None,
     }
 }
