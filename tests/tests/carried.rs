@@ -122,7 +122,9 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
     // Through NAT, from another host.
     let answer = format!("nc -l -p 7000 -e sh -c 'cat >/dev/null; head -c {RECEIVED} /dev/zero'");
     testbed.container(1, "server", &["-p", "8088:7000"], &format!("{answer}; sleep 1000"));
-    let ask = format!("sleep 2; head -c {SENT} /dev/zero | nc {app} 8088 >/dev/null; sleep 1000");
+    // Again where nobody listens yet: then nothing was sent.
+    let once = format!("head -c {SENT} /dev/zero | nc {app} 8088 | wc -c");
+    let ask = format!("sleep 2; until [ \"$({once})\" -eq {RECEIVED} ]; do sleep 1; done; sleep 1000");
     testbed.container(2, "client", &[], &ask);
     eventually("all that was sent", PATIENCE, || {
         let metrics = metrics(&base, 7000)?;
