@@ -190,6 +190,9 @@ impl Join {
                 touched.extend(namespaces.filter_map(|namespace| mine.get(&namespace)).flatten());
             }
         }
+        // The link of a pair names both ends, and is with the client's half.
+        let partners: Vec<HalfId> = touched.iter().filter_map(|id| self.halves.get(id)?.partner).collect();
+        touched.extend(partners);
         touched.into_iter().collect()
     }
 

@@ -9,8 +9,8 @@ use shared::delta;
 use shared::id::{ConnectionId, HostId, InstanceId, NetNsId, ProcessId};
 use shared::report::{
     Connection, Container, ContainerState, Endpoint, Engine, Evidence, FlowMetrics, FlowTotals, Forwarding, Link,
-    LinkKey, Namespace, Network, NetworkScope, Overlay, OverlayMember, Paths, Process, Role, Route, RouteKind, Service,
-    ServiceMode, SwarmMember, SwarmNode, Task, Vxlan,
+    LinkKey, Namespace, Network, NetworkScope, Overlay, OverlayMember, Paths, PortMapping, Process, Role, Route,
+    RouteKind, Service, ServiceMode, SwarmMember, SwarmNode, Task, Vxlan,
 };
 use shared::wire::{Hello, Stamp};
 use uuid::Uuid;
@@ -503,6 +503,90 @@ fn what_a_process_that_is_gone_sent_counts_on_for_its_container_while_others_go_
     assert_eq!(sent(&mut app, &[], 30_000), Some(300.0), "for the window");
     assert_eq!(sent(&mut app, &[], 60_000), None);
     assert_eq!(sent(&mut app, &[103], 70_000), Some(100.0), "another edge");
+}
+
+/// Who has a half, on either host.
+const TALKER: ProcessId = ProcessId { pid: 77, start: 1 };
+
+/// Through the NAT of both hosts: the client's half on the second, the server's on the first.
+fn halves() -> [(u8, Connection); 2] {
+    let at = |address: &str| address.parse().unwrap();
+    let nat = Some(Tuple { from: at("10.77.0.11:40000"), to: at("10.77.0.10:8088") });
+    let half = |local: &str, remote: &str, role| Connection {
+        namespace: NetNsId(2),
+        protocol: Protocol::Tcp,
+        local: at(local),
+        remote: at(remote),
+        owner: Some(TALKER),
+        role,
+        evidence: Evidence::Handshake,
+        nat,
+    };
+    let server = half("172.18.0.2:7000", "10.77.0.11:40000", Role::Server);
+    [(1, half("172.18.0.2:40000", "10.77.0.10:8088", Role::Client)), (0, server)]
+}
+
+#[test]
+fn a_conversation_that_was_short_stays_for_the_window_however_hosts_tell_of_it() {
+    // Each letter a report: capitals open, small ones close; C of the client's half, S of the server's; p and q are the
+    // ends of the processes that have them.
+    let orders = [
+        "CcSs", "SsCc", "CScs", "CSsc", "SCcs", "SCsc", // In one host's words, or in another order.
+        "Cc", "C.c", "CSc.s", "CSs.c", "C.Ss.c", "S.Cc.s", "CScspq", "CScsqp", "CSpcsq", "CScp.sq", "Ccp", "CSqpcs",
+    ];
+    for order in orders {
+        let idle = Plan { containers: [Some(true), None, None], connections: BTreeSet::new(), ..quiet() };
+        let mut plain = [0, 1].map(|n| report(n, &idle, &[idle.clone(), idle.clone()]));
+        let published = (Some((std::net::IpAddr::from([0, 0, 0, 0]), 8088)), 7000);
+        let server = plain[0].containers.values_mut().next().unwrap();
+        server.ports.push(PortMapping { protocol: Protocol::Tcp, published: published.0, container_port: published.1 });
+        for (n, report) in plain.iter_mut().enumerate() {
+            let container = Some(format!("container-{n}-0").as_str().into());
+            report.processes.insert(TALKER, Process { namespace: Some(NetNsId(2)), container, ..Process::default() });
+            // Both hosts have each other in their network.
+            report.host.local_networks[0] = format!("10.77.0.1{n}/24").parse().unwrap();
+        }
+        let mut app = App::new();
+        let mut now = 1_000;
+        for n in [0, 1] {
+            app.report(n, plain[usize::from(n)].clone(), now);
+        }
+        let open = [("system", "all"), ("unconnected", "show")];
+        let mut view = View::new(Variant::new(Kind::Containers, open, &[]), &app.topology, &app.store, &[]);
+        let mut edges = |app: &mut App| {
+            view.take(&app.topology.take_changed(), &app.topology, &app.store);
+            view.flush(&app.topology, &app.store, &[]);
+            view.snapshot(&app.store).edges().map(|(edge, carried)| edge.for_api(carried).port).collect::<Vec<_>>()
+        };
+        for step in order.chars() {
+            now += 300;
+            if step == '.' {
+                now += 2_000;
+            } else if let 'p' | 'q' = step {
+                let n = u8::from(step == 'p');
+                plain[usize::from(n)].processes.remove(&TALKER);
+                app.report(n, plain[usize::from(n)].clone(), now);
+            } else {
+                let (n, half) = halves()[usize::from(step.eq_ignore_ascii_case(&'s'))].clone();
+                let report = &mut plain[usize::from(n)];
+                report.connections.clear();
+                if step.is_uppercase() {
+                    report.connections.insert(ConnectionId(1), half);
+                }
+                app.report(n, plain[usize::from(n)].clone(), now);
+            }
+            app.settle(now);
+        }
+        for wait in [0, 4_000, WINDOW_MS - 8_000] {
+            now += wait;
+            app.settle(now);
+            assert_eq!(edges(&mut app), [7000], "{order}, {wait} ms later");
+        }
+        now += WINDOW_MS;
+        app.settle(now);
+        app.settle(now);
+        assert_eq!(edges(&mut app), [] as [u16; 0], "{order}");
+    }
 }
 
 /// Two containers of which the first calls the other.

@@ -27,7 +27,14 @@ pub struct Tracker {
 
 impl Tracker {
     pub fn open(now: Instant) -> Self {
-        Self { conntrack: Conntrack::open(), untranslated: HashMap::new(), second: now, asked: 0 }
+        // Asked once for what is not there: whether we may ask at all is said before there is anything to ask for.
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let nothing = Tuple { from: nowhere, to: nowhere };
+        let conntrack = Conntrack::open().and_then(|mut conntrack| {
+            conntrack.find(Protocol::Tcp, nothing)?;
+            Ok(conntrack)
+        });
+        Self { conntrack, untranslated: HashMap::new(), second: now, asked: 0 }
     }
 
     /// To be called as time passes.
