@@ -1,55 +1,17 @@
 // TCP sockets of all network namespaces as they change their state, and all sockets with who has them.
-//
-// Read through CO-RE: only the fields named here are used, and where they are is found when the program is loaded.
-// No kernel headers are needed, to compile it or to run it.
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-typedef int s32;
+#include "kernel.h"
 
-#define SEC(name) __attribute__((section(name), used))
-#define __uint(name, value) int(*name)[value]
-#define __type(name, value) typeof(value) *name
-#define KERNELS __attribute__((preserve_access_index))
-
-static long (*map_update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
-static void *(*map_lookup)(void *map, const void *key) = (void *)1;
 static long (*map_delete)(void *map, const void *key) = (void *)3;
-static long (*read_kernel)(void *into, u32 size, const void *from) = (void *)113;
-static u64 (*boot_ns)(void) = (void *)125;
-static void *(*current_task)(void) = (void *)158;
 static u64 (*cookie_of)(void *sk) = (void *)46;
+static u64 (*boot_ns)(void) = (void *)125;
 static void *(*reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*submit)(void *record, u64 flags) = (void *)132;
 static struct socket *(*socket_of)(void *file) = (void *)162;
 static long (*write)(void *seq, const void *data, u32 size) = (void *)127;
 
-enum { BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_RINGBUF = 27 };
-enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6, IPPROTO_UDP = 17 };
 enum { ESTABLISHED = 1, SYN_SENT = 2, CLOSE = 7, LISTEN = 10 };
 
-struct ns_common { u32 inum; } KERNELS;
-struct net { struct ns_common ns; } KERNELS;
-typedef struct { struct net *net; } possible_net_t;
-struct in6_addr { u8 bytes[16]; };
-struct sock_common {
-	u32 skc_daddr;
-	u32 skc_rcv_saddr;
-	u16 skc_dport;
-	u16 skc_family;
-	volatile unsigned char skc_state;
-	possible_net_t skc_net;
-	struct in6_addr skc_v6_daddr;
-	struct in6_addr skc_v6_rcv_saddr;
-} KERNELS;
-struct sock {
-	struct sock_common __sk_common;
-	u16 sk_protocol;
-	s32 sk_err;
-} KERNELS;
-struct inet_sock { u16 inet_sport; } KERNELS;
 struct minmax_sample { u32 t; u32 v; };
 struct minmax { struct minmax_sample s[3]; } KERNELS;
 struct tcp_sock {
@@ -59,14 +21,6 @@ struct tcp_sock {
 	u32 total_retrans;
 	struct minmax rtt_min;
 } KERNELS;
-struct pid_namespace { struct ns_common ns; } KERNELS;
-struct upid { s32 nr; struct pid_namespace *ns; } KERNELS;
-struct pid { u32 level; struct upid numbers[1]; } KERNELS;
-struct task_struct { struct pid *thread_pid; struct task_struct *group_leader; } KERNELS;
-
-struct inode { unsigned long i_ino; } KERNELS;
-struct file { struct inode *f_inode; } KERNELS;
-struct socket { struct sock *sk; } KERNELS;
 struct seq_file;
 struct bpf_iter_meta { struct seq_file *seq; } KERNELS;
 struct bpf_iter__task_file {
@@ -75,9 +29,6 @@ struct bpf_iter__task_file {
 	u32 fd;
 	struct file *file;
 } KERNELS;
-
-// The inode of the probe's pid namespace; filled in when the program is loaded.
-const volatile u32 own_pid_namespace = 0;
 
 // Who began to connect, and when; kept until the connection is made or fails.
 struct birth { u64 at_ns; u32 pid; u32 pad; };
@@ -129,14 +80,6 @@ struct event {
 	struct carried carried;
 };
 
-// The port that a socket has or had: one that is closed has given back the one in skc_num.
-static u16 port_of(struct sock *sk)
-{
-	u16 port = 0;
-	read_kernel(&port, sizeof(port), &((struct inet_sock *)sk)->inet_sport);
-	return __builtin_bswap16(port);
-}
-
 // Of v4 the first four bytes; the others are zero already.
 static void addresses(struct sock *sk, u8 *local, u8 *remote)
 {
@@ -158,25 +101,6 @@ static void carried_by(struct sock *sk, struct carried *carried)
 	read_kernel(&carried->retransmits, sizeof(carried->retransmits), &tcp->total_retrans);
 	read_kernel(&carried->rtt_us_8, sizeof(carried->rtt_us_8), &tcp->srtt_us);
 	read_kernel(&carried->min_rtt_us, sizeof(carried->min_rtt_us), &tcp->rtt_min.s[0].v);
-}
-
-// A process as the probe's pid namespace numbers it; 0 where it is not in there.
-static u32 own_pid(struct task_struct *task)
-{
-	struct pid *pid = task->group_leader->thread_pid;
-	u32 level = pid->level;
-	for (u32 i = 0; i < 8; i++) {
-		struct upid *at = &pid->numbers[0];
-		struct upid one = {};
-		u32 inum = 0;
-		if (i > level)
-			break;
-		read_kernel(&one, sizeof(one), (void *)at + i * sizeof(one));
-		read_kernel(&inum, sizeof(inum), &one.ns->ns.inum);
-		if (inum == own_pid_namespace)
-			return one.nr;
-	}
-	return 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")

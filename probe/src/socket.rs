@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod conntrack;
+pub mod datagram;
 pub mod flow;
 pub mod owner;
 pub mod proc_net;

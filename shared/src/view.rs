@@ -217,7 +217,7 @@ const fn edge_metric(id: &'static str, label: &'static str, format: &'static str
 
 /// What edges carry. Sent is from the client to the server; rates are those of the last seconds, totals and means those
 /// since the edge was first there.
-pub const EDGE_METRICS: [EdgeMetric; 12] = [
+pub const EDGE_METRICS: [EdgeMetric; 14] = [
     edge_metric("sent_bytes_per_s", "Sent", "bytes_per_s"),
     edge_metric("received_bytes_per_s", "Received", "bytes_per_s"),
     edge_metric("opened_per_s", "Opened", "per_s"),
@@ -230,6 +230,8 @@ pub const EDGE_METRICS: [EdgeMetric; 12] = [
     edge_metric("sent_bytes", "Sent in all", "bytes"),
     edge_metric("received_bytes", "Received in all", "bytes"),
     edge_metric("retransmits", "Sent again in all", "count"),
+    edge_metric("sent_packets", "Datagrams sent", "count"),
+    edge_metric("received_packets", "Datagrams received", "count"),
 ];
 
 /// So many of them, the first, stand in streams; the others are asked for.

@@ -146,8 +146,15 @@ fn seen_from(seat: Seat, metrics: &FlowMetrics) -> (Now, FlowTotals, u32) {
         Seat::Server => {
             let (sent, received) = (now.received_bytes_per_s, now.sent_bytes_per_s);
             let now = Now { sent_bytes_per_s: sent, received_bytes_per_s: received, ..now };
-            let FlowTotals { sent_bytes, received_bytes, .. } = totals;
-            (now, FlowTotals { sent_bytes: received_bytes, received_bytes: sent_bytes, ..totals }, metrics.min_rtt_us)
+            let FlowTotals { sent_bytes, received_bytes, sent_packets, received_packets, .. } = totals;
+            let totals = FlowTotals {
+                sent_bytes: received_bytes,
+                received_bytes: sent_bytes,
+                sent_packets: received_packets,
+                received_packets: sent_packets,
+                ..totals
+            };
+            (now, totals, metrics.min_rtt_us)
         }
         Seat::OtherEnd => {
             let now = Now { retransmits_per_s: now.retransmits_per_s, ..Now::default() };

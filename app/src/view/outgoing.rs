@@ -34,21 +34,26 @@ fn figures(carried: &Carried) -> [Option<u64>; EDGE_METRICS.len()] {
         return [None; _];
     }
     let whole = |count: u64| Some(count.saturating_mul(1_000));
+    // Nobody opens datagrams, or sends them again.
+    let are_datagrams = totals.sent_packets + totals.received_packets > 0;
+    let of_streams = |thousandths: u64| (!are_datagrams).then_some(thousandths);
     // Of what is told in thousandths of the unit.
     let mean = |sum: u64, of: u64| (sum > 0 && of > 0).then(|| sum / of);
     [
         whole(now.sent_bytes_per_s),
         whole(now.received_bytes_per_s),
-        Some(now.opened_per_s * 10),
-        Some(now.retransmits_per_s * 10),
+        of_streams(now.opened_per_s * 10),
+        of_streams(now.retransmits_per_s * 10),
         carried.rtt_us(),
         Some(u64::from(*min_rtt_us)).filter(|least| *least > 0),
         mean(totals.connect_us, totals.opened),
         mean(totals.lived_ms, totals.lived),
-        whole(totals.opened),
+        of_streams(totals.opened * 1_000),
         whole(totals.sent_bytes),
         whole(totals.received_bytes),
-        whole(totals.retransmits),
+        of_streams(totals.retransmits * 1_000),
+        whole(totals.sent_packets).filter(|_| are_datagrams),
+        whole(totals.received_packets).filter(|_| are_datagrams),
     ]
 }
 

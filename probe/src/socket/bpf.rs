@@ -11,6 +11,7 @@ use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf, Ebpf, EbpfLoader};
 use shared::addr::{Protocol, canonical};
 
+use super::datagram::Datagrams;
 use super::sock_diag::state;
 use super::traffic::Carried;
 use super::{Socket, State};
@@ -92,41 +93,56 @@ pub struct Watch {
     lost_before: u64,
 }
 
-impl Watch {
-    /// # Errors
-    /// Why the kernel has none of it, in words.
-    pub fn open(proc_root: &Path) -> Result<Self, String> {
-        let opened = Self::load(proc_root);
-        // The kernel's types, read for a moment, are more than all that the probe keeps.
-        #[cfg(target_env = "gnu")]
-        // SAFETY: it only gives back memory that nobody holds.
-        unsafe {
-            libc::malloc_trim(0);
-        }
-        opened
-    }
+/// What there is of the kernel's own programs, each by itself, or why it is not there, in words.
+pub struct Opened {
+    pub watch: Result<Watch, String>,
+    pub datagrams: Result<Datagrams, String>,
+}
 
-    fn load(proc_root: &Path) -> Result<Self, String> {
-        let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
-        let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number")?;
-        let btf = Btf::from_sys_fs().map_err(|error| format!("the kernel has no BTF: {error}"))?;
-        let refused = |error: &dyn std::error::Error| {
-            let why = whole(error);
-            let is_barred = ["not permitted", "denied"].iter().any(|word| why.contains(word));
-            let advice = if is_barred { "; run the probe as root or with CAP_BPF and CAP_PERFMON" } else { "" };
-            format!("the kernel refuses it: {why}{advice}")
-        };
+/// `ephemeral` is the host's range of ports for those who call.
+pub fn open(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Opened {
+    let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
+    let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number".to_owned());
+    let btf = Btf::from_sys_fs().map_err(|error| format!("the kernel has no BTF: {error}"));
+    let opened = match own.and_then(|own| Ok((own, btf?))) {
+        Ok((own, btf)) => Opened { watch: Watch::load(own, &btf), datagrams: Datagrams::load(own, ephemeral, &btf) },
+        Err(why) => Opened { watch: Err(why.clone()), datagrams: Err(why) },
+    };
+    // The kernel's types, read for a moment, are more than all that the probe keeps.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it only gives back memory that nobody holds.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    opened
+}
+
+/// Attaches a program to a tracepoint, for as long as the programs are there.
+pub(super) fn trace(programs: &mut Ebpf, name: &str, tracepoint: &str, btf: &Btf) -> Result<(), String> {
+    let found: &mut BtfTracePoint = program(programs, name)?.try_into().map_err(|error| refused(&error))?;
+    found.load(tracepoint, btf).map_err(|error| refused(&error))?;
+    found.attach().map_err(|error| refused(&error))?;
+    Ok(())
+}
+
+/// Why the kernel does not take a program.
+pub(super) fn refused(error: &dyn std::error::Error) -> String {
+    let why = whole(error);
+    let is_barred = ["not permitted", "denied"].iter().any(|word| why.contains(word));
+    let advice = if is_barred { "; run the probe as root or with CAP_BPF and CAP_PERFMON" } else { "" };
+    format!("the kernel refuses it: {why}{advice}")
+}
+
+impl Watch {
+    fn load(own_pid_namespace: u32, btf: &Btf) -> Result<Self, String> {
         let mut programs = EbpfLoader::new()
-            .btf(Some(&btf))
-            .override_global("own_pid_namespace", &own, true)
+            .btf(Some(btf))
+            .override_global("own_pid_namespace", &own_pid_namespace, true)
             .load(OBJECT)
             .map_err(|error| refused(&error))?;
         let held: &mut Iter = program(&mut programs, HELD)?.try_into().map_err(|error| refused(&error))?;
-        held.load("task_file", &btf).map_err(|error| refused(&error))?;
-        let changes: &mut BtfTracePoint =
-            program(&mut programs, CHANGES)?.try_into().map_err(|error| refused(&error))?;
-        changes.load(TRACEPOINT, &btf).map_err(|error| refused(&error))?;
-        changes.attach().map_err(|error| refused(&error))?;
+        held.load("task_file", btf).map_err(|error| refused(&error))?;
+        trace(&mut programs, CHANGES, TRACEPOINT, btf)?;
         let events = map(&mut programs, "events")?.try_into().map_err(|error| refused(&error))?;
         let lost = map(&mut programs, "lost")?.try_into().map_err(|error| refused(&error))?;
         Ok(Self { programs, events, lost, lost_before: 0 })
@@ -180,7 +196,7 @@ fn program<'a>(programs: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::progra
     programs.program_mut(name).ok_or_else(|| format!("the object lacks {name}"))
 }
 
-fn map(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, String> {
+pub(super) fn map(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, String> {
     programs.take_map(name).ok_or_else(|| format!("the object lacks {name}"))
 }
 
@@ -277,7 +293,7 @@ mod tests {
 
     /// Of the kernel that the tests run on; it needs root, as the end-to-end tests do.
     fn watch() -> Watch {
-        Watch::open(Path::new("/proc")).expect("a kernel with BTF, and root")
+        open(Path::new("/proc"), None).watch.expect("a kernel with BTF, and root")
     }
 
     fn until(watch: &mut Watch, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {

@@ -34,6 +34,14 @@ pub enum Outcome {
 }
 
 impl Flows {
+    /// Datagrams go on; nobody knows how many conversations that is, so it counts as one.
+    pub fn keep(&mut self, key: FlowKey, now_ms: u64) {
+        match self.held.get_mut(&key) {
+            Some(held) => held.last_ms = now_ms,
+            None => self.note(key, Outcome::Well, now_ms),
+        }
+    }
+
     pub fn note(&mut self, key: FlowKey, outcome: Outcome, now_ms: u64) {
         if self.held.len() >= FLOWS_MAX && !self.held.contains_key(&key) {
             self.dropped += 1;

@@ -10,7 +10,8 @@ use shared::addr::Protocol;
 use shared::id::{NetNsId, ProcessId};
 use shared::report::{Collector, CollectorState, CollectorStatus};
 
-use super::bpf::{Event, Held, Watch};
+use super::bpf::{self, Event, Held, Opened, Watch};
+use super::datagram::{Datagrams, Sent};
 use super::owner::Owners;
 use super::table::{Dump, Extent, Table};
 use super::tracker::Tracker;
@@ -30,6 +31,8 @@ const ADDRESSES_EVERY_PASSES_WITH_EVENTS: u32 = 4;
 /// has a connection that was accepted, and UDP.
 const PACE: Pace = Pace { rest: 40, least: Duration::from_millis(250) };
 const PACE_WITH_EVENTS: Pace = Pace { rest: 150, least: Duration::from_secs(2) };
+/// The kernel sums up what UDP sends.
+const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(500) };
 /// A namespace gets its addresses after it is made, and not every change of them is told.
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
@@ -59,8 +62,12 @@ pub struct Reader {
     owners: Owners,
     table: Table,
     events: Result<Watch, String>,
+    datagrams: Result<Datagrams, String>,
     /// Events of namespaces that are not known yet.
     unknown: Vec<(Instant, Event)>,
+    /// Datagrams of sockets of which it is not known yet whose they are.
+    ownerless: Vec<(Instant, Sent)>,
+    next_datagrams: Instant,
     lost: u64,
     tracker: Tracker,
     ephemeral: Option<(u16, u16)>,
@@ -87,13 +94,20 @@ impl Reader {
             _ => None,
         };
         let now = Instant::now();
+        let Opened { watch, datagrams } = match with {
+            With::Ebpf => bpf::open(&proc_root, ephemeral),
+            With::Netlink | With::Proc => Opened { watch: Err(String::new()), datagrams: Err(String::new()) },
+        };
         Self {
             with,
             owners: Owners::new(proc_root.clone()),
             table: Table::default(),
-            events: if with == With::Ebpf { Watch::open(&proc_root) } else { Err(String::new()) },
+            events: watch,
+            datagrams,
             proc_root,
             unknown: Vec::new(),
+            ownerless: Vec::new(),
+            next_datagrams: now,
             lost: 0,
             tracker: Tracker::open(now),
             ephemeral,
@@ -113,6 +127,9 @@ impl Reader {
     pub fn read(&mut self, namespaces: &mut Namespaces, scanner: &Scanner, outlet: &mut Outlet) -> Result<(), Closed> {
         self.follow(namespaces, scanner);
         let now = Instant::now();
+        if now >= self.next_datagrams {
+            self.follow_datagrams(namespaces, scanner);
+        }
         // The first sight of a namespace shows what it has had before.
         let is_due = now >= self.next_dump || (self.events.is_ok() && namespaces.changed);
         if is_due {
@@ -156,7 +173,7 @@ impl Reader {
         tracker.renew(now);
         let mut take = |event: &Event| {
             let Some(namespace) = namespaces.id(event.namespace) else { return false };
-            let track = |namespace, here| tracker.find_sparingly(namespace, here, now);
+            let track = |namespace, here| tracker.find_sparingly(Protocol::Tcp, namespace, here, now);
             table.take(event, namespace, |pid| scanner.of_pid(pid), track, now_ms);
             true
         };
@@ -171,6 +188,39 @@ impl Reader {
             self.lost += lost;
             self.next_whole = self.next_whole.min(now + AFTER_LOSS);
         }
+    }
+
+    /// Takes in what was sent by UDP since the last time.
+    fn follow_datagrams(&mut self, namespaces: &Namespaces, scanner: &Scanner) {
+        let (now, now_ms) = (Instant::now(), self.now_ms());
+        let Self { datagrams: Ok(datagrams), table, tracker, ownerless, ephemeral, .. } = self else { return };
+        let news = match datagrams.news() {
+            Ok(news) => news,
+            Err(error) => {
+                self.datagrams = Err(format!("what UDP sends cannot be read: {error}"));
+                return;
+            }
+        };
+        let took = now.elapsed();
+        let waiting = std::mem::take(ownerless).into_iter().chain(news.into_iter().map(|sent| (now, sent)));
+        for (since, sent) in waiting {
+            let is_last = now.duration_since(since) >= UNKNOWN_FOR || ownerless.len() >= UNKNOWN_MAX;
+            let Some(namespace) = namespaces.id(sent.namespace) else {
+                if !is_last {
+                    ownerless.push((since, sent));
+                }
+                continue;
+            };
+            let of_pid = |pid| {
+                let process = scanner.of_pid(pid)?;
+                (scanner.processes.get(&process)?.namespace == Some(sent.namespace)).then_some(process)
+            };
+            let mut track = |here| tracker.find_sparingly(Protocol::Udp, namespace, here, now);
+            let rest = table.take_datagrams(&sent, namespace, of_pid, &mut track, (*ephemeral, is_last, now_ms));
+            ownerless.extend(rest.map(|sent| (since, *sent)));
+        }
+        let Pace { rest, least } = PACE_OF_DATAGRAMS;
+        self.next_datagrams = now + (took * rest).clamp(least, PACE_MAX);
     }
 
     fn dump_all(&mut self, namespaces: &mut Namespaces, scanner: &Scanner) {
@@ -280,18 +330,21 @@ impl Reader {
         let Self { lost, .. } = self;
         let kinds = self.table.flows.dropped + self.table.traffic.dropped;
         let dropped = lost + kinds;
-        let status = match &self.events {
-            Ok(_) if dropped == 0 => ok("every TCP connection is told by the kernel".into()),
-            Ok(_) => degraded(format!(
+        let status = match (&self.events, &self.datagrams) {
+            (Ok(_), Err(error)) => {
+                degraded(format!("every TCP connection is told by the kernel, but not UDP: {error}"))
+            }
+            (Ok(_), _) if dropped == 0 => ok("every TCP connection is told by the kernel, and what UDP sends".into()),
+            (Ok(_), _) => degraded(format!(
                 "every TCP connection is told by the kernel, but {lost} changes came too fast, and {kinds} connections \
                  were of more kinds than are kept apart"
             )),
-            Err(_) if self.with != With::Ebpf => CollectorStatus {
+            (Err(_), _) if self.with != With::Ebpf => CollectorStatus {
                 state: CollectorState::Off,
                 message: "turned off by --sockets: connections that last less than a moment are missed".into(),
                 ..CollectorStatus::default()
             },
-            Err(error) => failed(format!("connections that last less than a moment are missed: {error}")),
+            (Err(error), _) => failed(format!("connections that last less than a moment are missed: {error}")),
         };
         CollectorStatus { dropped, ..status }
     }

@@ -10,6 +10,7 @@ use shared::report::{Connection, Evidence, FlowKey, Listener, ListenerKey, Role}
 
 use super::bpf::{Change, Event};
 use super::conntrack::Entry;
+use super::datagram::Sent;
 use super::flow::{Flows, Outcome};
 use super::traffic::{Carried, Traffic};
 use super::{Listeners, Socket, State, direction};
@@ -196,7 +197,7 @@ impl Table {
                 self.open(cookie, connection(of_pid(pid), Role::Client), (now_ms, waited_us));
             }
             Change::Accepted => {
-                let owner = self.listener(namespace, local);
+                let owner = self.listener(namespace, Protocol::Tcp, local);
                 self.open(cookie, connection(owner, Role::Server), (now_ms, 0));
             }
             Change::Closed { error } => {
@@ -230,6 +231,47 @@ impl Table {
                 listener.owner = listener.owner.or_else(|| of_pid(pid));
             }
         }
+    }
+
+    /// Takes in what one end sent to another by UDP; `of_pid` names a process of the namespace. Gives it back where its
+    /// owner is not known, unless this is the `last` time that it is asked for.
+    pub fn take_datagrams<'a>(
+        &mut self,
+        sent: &'a Sent,
+        namespace: NetNsId,
+        of_pid: impl Fn(u32) -> Option<ProcessId>,
+        track: &mut impl FnMut(Tuple) -> Option<Entry>,
+        (ephemeral, is_last, now_ms): (Option<(u16, u16)>, bool, u64),
+    ) -> Option<&'a Sent> {
+        let Sent { local, remote, .. } = *sent;
+        let protocol = Protocol::Udp;
+        let connected = self.held.get(&Key { namespace, protocol, local, remote }).filter(|held| held.is_told);
+        let is_told = connected.is_some();
+        // Who has the socket: the process that ran while a datagram left may be another's.
+        let owner = match connected {
+            Some(held) => held.connection.owner,
+            None => self.listener(namespace, protocol, local).or_else(|| of_pid(sent.pid)),
+        };
+        if owner.is_none() && !is_last {
+            return Some(sent);
+        }
+        let flow = match connected {
+            Some(held) => held.connection.flow(),
+            None => {
+                let here = Tuple { from: local, to: remote };
+                let entry = if is_confined(here) { None } else { track(here) };
+                let original = entry.map(|entry| entry.original);
+                let (role, evidence) = direction(protocol, here, &Listeners::default(), original, ephemeral);
+                let nat = entry.and_then(|entry| entry.beyond(here));
+                Connection { namespace, protocol, local, remote, owner, role, evidence, nat }.flow()
+            }
+        };
+        if !is_told {
+            self.flows.keep(flow, now_ms);
+        }
+        let Sent { packets, bytes, received_packets, received_bytes, .. } = *sent;
+        self.traffic.datagrams(flow, (packets, bytes), (received_packets, received_bytes), now_ms);
+        None
     }
 
     fn open(&mut self, cookie: u64, connection: Connection, began: (u64, u32)) {
@@ -281,12 +323,12 @@ impl Table {
         Some(held)
     }
 
-    /// Who listens where something was accepted.
-    fn listener(&self, namespace: NetNsId, at: SocketAddr) -> Option<ProcessId> {
+    /// Who listens where something was accepted, or has the socket that is bound there.
+    fn listener(&self, namespace: NetNsId, protocol: Protocol, at: SocketAddr) -> Option<ProcessId> {
         let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
         [at.ip()].into_iter().chain(any).find_map(|ip| {
             let address = SocketAddr::new(ip, at.port());
-            self.listeners.get(&ListenerKey { namespace, protocol: Protocol::Tcp, address })?.owner
+            self.listeners.get(&ListenerKey { namespace, protocol, address })?.owner
         })
     }
 

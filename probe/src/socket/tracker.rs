@@ -12,7 +12,7 @@ use shared::report::CollectorStatus;
 use super::conntrack::{Conntrack, Entry};
 use crate::collector::{failed, ok};
 
-/// So many short connections a second are asked about.
+/// So many short connections and new pairs of who exchanges datagrams a second are asked about.
 const SHORT_PER_SECOND: u32 = 200;
 /// What goes to a destination that is not translated is taken not to be for so long.
 const UNTRANSLATED_FOR: Duration = Duration::from_secs(10);
@@ -20,7 +20,7 @@ const UNTRANSLATED_MAX: usize = 8_192;
 
 pub struct Tracker {
     conntrack: io::Result<Conntrack>,
-    untranslated: HashMap<(NetNsId, SocketAddr), Instant>,
+    untranslated: HashMap<(Protocol, NetNsId, SocketAddr), Instant>,
     second: Instant,
     asked: u32,
 }
@@ -56,14 +56,20 @@ impl Tracker {
         }
     }
 
-    /// Of a TCP connection that is over.
-    pub fn find_sparingly(&mut self, namespace: NetNsId, here: Tuple, now: Instant) -> Option<Entry> {
-        let destination = (namespace, here.to);
+    /// Of a TCP connection that is over, or of datagrams.
+    pub fn find_sparingly(
+        &mut self,
+        protocol: Protocol,
+        namespace: NetNsId,
+        here: Tuple,
+        now: Instant,
+    ) -> Option<Entry> {
+        let destination = (protocol, namespace, here.to);
         if self.asked >= SHORT_PER_SECOND || self.untranslated.contains_key(&destination) {
             return None;
         }
         self.asked += 1;
-        let entry = self.find(Protocol::Tcp, here);
+        let entry = self.find(protocol, here);
         let is_translated = entry.is_some_and(|entry| entry.beyond(here).is_some());
         if !is_translated && self.untranslated.len() < UNTRANSLATED_MAX {
             self.untranslated.insert(destination, now);

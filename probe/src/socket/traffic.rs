@@ -79,6 +79,19 @@ impl Traffic {
         }
     }
 
+    /// What was sent and received since the last time: datagrams, and their payload.
+    pub fn datagrams(&mut self, key: FlowKey, sent: (u64, u64), received: (u64, u64), now_ms: u64) {
+        let Some(sum) = self.of(key, now_ms) else { return };
+        let new = FlowTotals {
+            sent_packets: sent.0,
+            sent_bytes: sent.1,
+            received_packets: received.0,
+            received_bytes: received.1,
+            ..FlowTotals::default()
+        };
+        sum.totals += new;
+    }
+
     /// A conversation whose beginning was seen is over.
     pub fn lived(&mut self, key: FlowKey, lived_ms: u64, now_ms: u64) {
         let Some(sum) = self.of(key, now_ms) else { return };

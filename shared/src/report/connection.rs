@@ -165,6 +165,11 @@ pub struct FlowTotals {
     /// Segments that this end sent once more.
     #[serde(skip_serializing_if = "is_zero")]
     pub retransmits: u64,
+    /// Datagrams; none of TCP.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sent_packets: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub received_packets: u64,
 }
 
 impl FlowTotals {
@@ -174,32 +179,35 @@ impl FlowTotals {
 
     /// What came to it since; all of it where it was counted anew.
     pub fn since(self, before: Self) -> Self {
-        let Self { opened, connect_us, lived, lived_ms, sent_bytes, received_bytes, retransmits } = self;
-        let all = || {
-            Some(Self {
-                opened: opened.checked_sub(before.opened)?,
-                connect_us: connect_us.checked_sub(before.connect_us)?,
-                lived: lived.checked_sub(before.lived)?,
-                lived_ms: lived_ms.checked_sub(before.lived_ms)?,
-                sent_bytes: sent_bytes.checked_sub(before.sent_bytes)?,
-                received_bytes: received_bytes.checked_sub(before.received_bytes)?,
-                retransmits: retransmits.checked_sub(before.retransmits)?,
-            })
-        };
-        all().unwrap_or(self)
+        let mut new = Self::default();
+        for ((new, now), before) in new.counts().into_iter().zip({ self }.counts()).zip({ before }.counts()) {
+            let Some(count) = now.checked_sub(*before) else { return self };
+            *new = count;
+        }
+        new
+    }
+
+    fn counts(&mut self) -> [&mut u64; 9] {
+        let Self {
+            opened,
+            connect_us,
+            lived,
+            lived_ms,
+            sent_bytes,
+            received_bytes,
+            retransmits,
+            sent_packets,
+            received_packets,
+        } = self;
+        [opened, connect_us, lived, lived_ms, sent_bytes, received_bytes, retransmits, sent_packets, received_packets]
     }
 }
 
 impl std::ops::AddAssign for FlowTotals {
-    fn add_assign(&mut self, other: Self) {
-        let Self { opened, connect_us, lived, lived_ms, sent_bytes, received_bytes, retransmits } = other;
-        self.opened += opened;
-        self.connect_us += connect_us;
-        self.lived += lived;
-        self.lived_ms += lived_ms;
-        self.sent_bytes += sent_bytes;
-        self.received_bytes += received_bytes;
-        self.retransmits += retransmits;
+    fn add_assign(&mut self, mut other: Self) {
+        for (mine, theirs) in self.counts().into_iter().zip(other.counts()) {
+            *mine += *theirs;
+        }
     }
 }
 

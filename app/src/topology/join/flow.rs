@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use foldhash::HashSet;
+use shared::addr::Protocol;
 use shared::id::HostId;
 use shared::report::{Evidence, Failures, Flow, FlowKey, Role};
 
@@ -51,6 +52,8 @@ impl Join {
         if new != Failures::default() {
             self.failed.push((id, new));
         }
+        // Of datagrams there is no handshake to be seen.
+        let evidence = if key.protocol == Protocol::Tcp { Evidence::Handshake } else { Evidence::PortRange };
         let link = self.take_out(id);
         self.put_in(
             id,
@@ -63,7 +66,7 @@ impl Join {
                 remote,
                 owner: key.owner,
                 role: key.role,
-                evidence: Evidence::Handshake,
+                evidence,
                 nat: None,
                 opened_ms: now_ms.saturating_sub(PARTNER_PATIENCE_MS),
                 closed_ms: None,

@@ -1,0 +1,199 @@
+// UDP of all network namespaces, summed in the kernel by who talks to whom: a datagram costs no event.
+//
+// A socket that is not connected has no other end to read, so its datagrams are looked at as they are handed to a
+// device. What comes back is counted for the socket that asked: who answers is who was asked last.
+
+#include "kernel.h"
+
+enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd, MSG_PEEK = 2 };
+
+struct sk_buff {
+	struct sock *sk;
+	unsigned char *head;
+	u16 network_header;
+	u16 protocol;
+} KERNELS;
+
+// The host's range of ports for those who call; filled in when the program is loaded.
+const volatile u16 ephemeral_low = 32768;
+const volatile u16 ephemeral_high = 60999;
+
+// One end of a conversation, as its own namespace sees it. A port of the ephemeral range is 0 where the other is not:
+// all of a client's sockets are one then.
+struct talk {
+	u32 namespace;
+	u16 local_port;
+	u16 remote_port;
+	u8 local[16];
+	u8 remote[16];
+	u16 family;
+	u16 pad[3];
+};
+
+struct sum {
+	u64 sent_packets;
+	u64 sent_bytes;
+	u64 received_packets;
+	u64 received_bytes;
+	// The socket that sent last, who used it, and its ports.
+	u64 inode;
+	u32 pid;
+	u16 local_port;
+	u16 remote_port;
+};
+
+// What is more than that pushes out what was silent for the longest time.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct talk);
+	__type(value, struct sum);
+} sums SEC(".maps");
+
+// Of sockets of clients, by where the kernel has them: whom they asked last.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, u64);
+	__type(value, struct talk);
+} asked SEC(".maps");
+
+// The datagram that is on its way through one device after another.
+struct passing { u64 skb; u64 sk; };
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct passing);
+} passing SEC(".maps");
+
+static int is_ephemeral(u16 port)
+{
+	return port >= ephemeral_low && port <= ephemeral_high;
+}
+
+SEC("tp_btf/net_dev_queue")
+int leaves(u64 *context)
+{
+	struct sk_buff *skb = (void *)context[0];
+	struct sock *sk = skb->sk;
+	struct talk talk = {};
+	struct passing *now;
+	struct socket *socket;
+	struct file *file;
+	struct sum *sum;
+	unsigned char *header;
+	u8 start[20];
+	u16 udp[4], protocol, local, remote;
+	u64 inode;
+	u32 zero = 0;
+
+	if (!sk || sk->sk_protocol != IPPROTO_UDP)
+		return 0;
+	protocol = __builtin_bswap16(skb->protocol);
+	header = skb->head + skb->network_header;
+	if (protocol == ETH_P_IP) {
+		talk.family = AF_INET;
+		if (read_kernel(start, 20, header))
+			return 0;
+		// Of one that is cut in pieces the first has the ports.
+		if (start[9] != IPPROTO_UDP || (start[6] & 0x1f) || start[7])
+			return 0;
+		__builtin_memcpy(talk.local, start + 12, 4);
+		__builtin_memcpy(talk.remote, start + 16, 4);
+		header += (start[0] & 0xf) * 4;
+	} else if (protocol == ETH_P_IPV6) {
+		talk.family = AF_INET6;
+		if (read_kernel(start, 8, header) || start[6] != IPPROTO_UDP)
+			return 0;
+		read_kernel(talk.local, 16, header + 8);
+		read_kernel(talk.remote, 16, header + 24);
+		header += 40;
+	} else {
+		return 0;
+	}
+	if (read_kernel(udp, 8, header))
+		return 0;
+	local = __builtin_bswap16(udp[0]);
+	remote = __builtin_bswap16(udp[1]);
+	// What a tunnel wraps around a datagram is not of its socket.
+	if (local != port_of(sk))
+		return 0;
+	// The kernel's own have no file.
+	socket = sk->sk_socket;
+	if (!socket)
+		return 0;
+	file = socket->file;
+	if (!file)
+		return 0;
+	now = map_lookup(&passing, &zero);
+	if (!now || (now->skb == (u64)skb && now->sk == (u64)sk))
+		return 0;
+	now->skb = (u64)skb;
+	now->sk = (u64)sk;
+	talk.namespace = sk->__sk_common.skc_net.net->ns.inum;
+	talk.local_port = is_ephemeral(local) && !is_ephemeral(remote) ? 0 : local;
+	talk.remote_port = is_ephemeral(remote) && !is_ephemeral(local) ? 0 : remote;
+	sum = map_lookup(&sums, &talk);
+	if (!sum) {
+		struct sum none = {};
+		map_update(&sums, &talk, &none, 1);
+		sum = map_lookup(&sums, &talk);
+		if (!sum)
+			return 0;
+	}
+	__sync_fetch_and_add(&sum->sent_packets, 1);
+	__sync_fetch_and_add(&sum->sent_bytes, __builtin_bswap16(udp[2]) - 8);
+	inode = file->f_inode->i_ino;
+	if (sum->inode != inode) {
+		sum->inode = inode;
+		sum->pid = own_pid(current_task());
+	}
+	sum->local_port = local;
+	sum->remote_port = remote;
+	if (is_ephemeral(local)) {
+		u64 which = (u64)sk;
+		map_update(&asked, &which, &talk, 0);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int is_sent(u64 *context)
+{
+	struct sock *sk = (void *)context[0];
+	struct passing *now;
+	u32 zero = 0;
+
+	if (sk->sk_protocol != IPPROTO_UDP)
+		return 0;
+	now = map_lookup(&passing, &zero);
+	if (now)
+		now->skb = 0;
+	return 0;
+}
+
+SEC("tp_btf/sock_recv_length")
+int is_received(u64 *context)
+{
+	struct sock *sk = (void *)context[0];
+	s32 length = context[1], flags = context[2];
+	struct talk *talk, key;
+	struct sum *sum;
+	u64 which = (u64)sk;
+
+	if (sk->sk_protocol != IPPROTO_UDP || length <= 0 || (flags & MSG_PEEK))
+		return 0;
+	talk = map_lookup(&asked, &which);
+	if (!talk)
+		return 0;
+	key = *talk;
+	sum = map_lookup(&sums, &key);
+	if (!sum)
+		return 0;
+	__sync_fetch_and_add(&sum->received_packets, 1);
+	__sync_fetch_and_add(&sum->received_bytes, length);
+	return 0;
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,207 @@
+//! UDP of all namespaces, summed by the kernel by who talks to whom (`probe/bpf/datagrams.bpf.c`). It needs BTF; what came
+//! back to who asked is told by 6.3 and later.
+
+use std::collections::HashMap as Sums;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use aya::maps::{HashMap, MapData, MapError};
+use aya::{Btf, Ebpf, EbpfLoader, Pod};
+use shared::addr::canonical;
+
+use super::bpf::{map, refused, trace};
+
+/// Compiled by `scripts/bpf.sh`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/datagrams.bpf.o");
+/// The kernel keeps no more.
+const TALKS_MAX: usize = 8_192;
+/// What was silent for so many readings is forgotten.
+const SILENT_READINGS: u32 = 10;
+const AF_INET: u16 = 2;
+
+/// `struct talk` of the program.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Talk {
+    namespace: u32,
+    /// 0 for any of the ephemeral range.
+    local_port: u16,
+    remote_port: u16,
+    local: [u8; 16],
+    remote: [u8; 16],
+    family: u16,
+    pad: [u16; 3],
+}
+
+/// `struct sum` of the program.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Sum {
+    sent_packets: u64,
+    sent_bytes: u64,
+    received_packets: u64,
+    received_bytes: u64,
+    inode: u64,
+    pid: u32,
+    local_port: u16,
+    remote_port: u16,
+}
+
+// SAFETY: integers without a gap between them.
+unsafe impl Pod for Talk {}
+// SAFETY: as above.
+unsafe impl Pod for Sum {}
+
+/// What one end sent to another since the last reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The inode of the network namespace.
+    pub namespace: u64,
+    /// With the ports of the last datagram, where there were several.
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    /// Of the socket that sent last.
+    pub inode: u64,
+    /// Who used it, 0 where that is nobody of the probe's own pid namespace.
+    pub pid: u32,
+    pub packets: u64,
+    pub bytes: u64,
+    /// Answers, as far as they came to who asked last; none where the kernel does not tell.
+    pub received_packets: u64,
+    pub received_bytes: u64,
+}
+
+/// The programs, which are detached when this is dropped or its process ends.
+pub struct Datagrams {
+    _programs: Ebpf,
+    sums: HashMap<MapData, Talk, Sum>,
+    /// As they were at the last reading, and for how many they did not change.
+    before: Sums<Talk, (Sum, u32)>,
+}
+
+impl Datagrams {
+    pub(super) fn load(own_pid_namespace: u32, ephemeral: Option<(u16, u16)>, btf: &Btf) -> Result<Self, String> {
+        let mut loader = EbpfLoader::new();
+        loader.btf(Some(btf)).override_global("own_pid_namespace", &own_pid_namespace, true);
+        if let Some((low, high)) = &ephemeral {
+            loader.override_global("ephemeral_low", low, true).override_global("ephemeral_high", high, true);
+        }
+        let mut programs = loader.load(OBJECT).map_err(|error| refused(&error))?;
+        trace(&mut programs, "leaves", "net_dev_queue", btf)?;
+        // Older kernels lack these: then a datagram may count for each device that it passes, and no answers do.
+        for (program, tracepoint) in [("is_sent", "sock_send_length"), ("is_received", "sock_recv_length")] {
+            if let Err(error) = trace(&mut programs, program, tracepoint, btf) {
+                tracing::info!(tracepoint, error, "what UDP sends is counted by guess");
+            }
+        }
+        let sums = map(&mut programs, "sums")?.try_into().map_err(|error| refused(&error))?;
+        Ok(Self { _programs: programs, sums, before: Sums::new() })
+    }
+
+    /// # Errors
+    /// Where the kernel's sums cannot be read.
+    pub fn news(&mut self) -> io::Result<Vec<Sent>> {
+        let Self { sums, before, .. } = self;
+        let (mut news, mut silent) = (Vec::new(), Vec::new());
+        // What changes meanwhile may come twice.
+        for found in sums.iter().take(2 * TALKS_MAX) {
+            let (talk, sum) = match found {
+                Ok(found) => found,
+                Err(MapError::KeyNotFound) => continue,
+                Err(error) => return Err(io::Error::other(error)),
+            };
+            let (old, readings) = before.entry(talk).or_default();
+            let new = since(sum, *old);
+            if new == (0, 0, 0, 0) {
+                *readings += 1;
+                if *readings >= SILENT_READINGS {
+                    silent.push(talk);
+                }
+                continue;
+            }
+            (*old, *readings) = (sum, 0);
+            news.extend(sent(&talk, &sum, new));
+        }
+        for talk in silent {
+            before.remove(&talk);
+            // Whoever wakes up at this moment is seen at the next datagram.
+            let _ = sums.remove(&talk);
+        }
+        // Of what others pushed out.
+        if before.len() > TALKS_MAX {
+            before.clear();
+        }
+        Ok(news)
+    }
+}
+
+/// What came since; all of it where the kernel began anew.
+fn since(now: Sum, before: Sum) -> (u64, u64, u64, u64) {
+    let before = if now.sent_packets < before.sent_packets { Sum::default() } else { before };
+    (
+        now.sent_packets - before.sent_packets,
+        now.sent_bytes.saturating_sub(before.sent_bytes),
+        now.received_packets.saturating_sub(before.received_packets),
+        now.received_bytes.saturating_sub(before.received_bytes),
+    )
+}
+
+fn sent(talk: &Talk, sum: &Sum, new: (u64, u64, u64, u64)) -> Option<Sent> {
+    let address = |bytes: &[u8; 16]| -> IpAddr {
+        match bytes.first_chunk::<4>() {
+            Some(v4) if talk.family == AF_INET => IpAddr::from(*v4),
+            _ => canonical(IpAddr::from(*bytes)),
+        }
+    };
+    let (local, remote) = (address(&talk.local), address(&talk.remote));
+    // What goes to many is nobody's conversation.
+    let is_to_many = remote.is_multicast() || matches!(remote, IpAddr::V4(v4) if v4.is_broadcast());
+    let (packets, bytes, received_packets, received_bytes) = new;
+    (!is_to_many).then(|| Sent {
+        namespace: talk.namespace.into(),
+        local: SocketAddr::new(local, sum.local_port),
+        remote: SocketAddr::new(remote, sum.remote_port),
+        inode: sum.inode,
+        pid: sum.pid,
+        packets,
+        bytes,
+        received_packets,
+        received_bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::bpf::open;
+    use std::net::UdpSocket;
+    use std::path::Path;
+
+    #[test]
+    fn datagrams_are_summed_by_who_sends_them_to_whom() {
+        let mut datagrams = open(Path::new("/proc"), None).datagrams.expect("a kernel with BTF, and root");
+        let server = UdpSocket::bind("127.0.0.1:7").or_else(|_| UdpSocket::bind("127.0.0.1:1007")).unwrap();
+        let there = server.local_addr().unwrap();
+        let clients = [0, 1].map(|_| UdpSocket::bind("0.0.0.0:0").unwrap());
+        for client in &clients {
+            for _ in 0..3 {
+                client.send_to(&[1; 100], there).unwrap();
+                let (length, from) = server.recv_from(&mut [0; 200]).unwrap();
+                server.send_to(&[2; 500], from).unwrap();
+                assert_eq!((length, client.recv(&mut [0; 600]).unwrap()), (100, 500));
+            }
+        }
+        let news = datagrams.news().unwrap();
+        let of = |wanted: &dyn Fn(&&Sent) -> bool| {
+            let found: Vec<&Sent> = news.iter().filter(wanted).collect();
+            assert_eq!(found.len(), 1, "{news:?}");
+            *found[0]
+        };
+        let asked = of(&|sent| sent.remote == there);
+        assert_eq!((asked.packets, asked.bytes, asked.pid), (6, 600, std::process::id()));
+        assert_eq!((asked.received_packets, asked.received_bytes), (6, 3_000));
+        let answered = of(&|sent| sent.local == there);
+        assert_eq!((answered.packets, answered.bytes, answered.received_packets), (6, 3_000, 0));
+        assert!(datagrams.news().unwrap().iter().all(|sent| sent.remote != there), "nothing since");
+    }
+}
