@@ -67,12 +67,14 @@ impl Entity {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outside {
     /// It connects to us.
     Inbound,
     /// We connect to it.
     Outbound,
+    /// We connect to it, and asked for it by this name.
+    Named(Arc<str>),
 }
 
 /// A network by identity: a swarm's or a cluster store's is one on all its hosts, another is its host's own.

@@ -53,6 +53,10 @@ pub fn failed(message: String) -> CollectorStatus {
     CollectorStatus { state: CollectorState::Failed, message, ..CollectorStatus::default() }
 }
 
+pub fn off(message: &str) -> CollectorStatus {
+    CollectorStatus { state: CollectorState::Off, message: message.into(), ..CollectorStatus::default() }
+}
+
 /// Milliseconds since the host was booted, the time that it slept among them.
 pub fn boot_ms() -> u64 {
     let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

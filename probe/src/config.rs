@@ -36,6 +36,8 @@ pub struct Config {
     pub store_access: crate::cluster_store::Access,
     /// Interfaces, routes, neighbours and forwarding entries of all network namespaces.
     pub read_links: bool,
+    /// The names that are asked for, from answers of DNS as they pass.
+    pub read_names: bool,
     /// What sockets are read with.
     pub sockets: crate::socket::With,
     /// The Weave router's API; none for no router.

@@ -9,13 +9,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use shared::id::ProcessId;
-use shared::report::{Collector, CollectorState, CollectorStatus, Process, ProcessMetrics};
+use shared::report::{Collector, CollectorStatus, Process, ProcessMetrics};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
 use crate::cgroup::meter::Meter;
-use crate::collector::{Closed, Outlet, degraded, failed, ok};
+use crate::collector::{Closed, Outlet, degraded, failed, off, ok};
 use crate::docker::Watched;
 use crate::netns::Namespaces;
 use crate::process::Scanner;
@@ -74,7 +74,7 @@ impl Kernel {
             host: host::Reader::new(&config),
             scanner: Scanner::new(config.proc_root.clone(), config.omit_command_arguments),
             namespaces: Namespaces::new(config.proc_root.clone()),
-            sockets: socket::Reader::new(config.proc_root.clone(), config.sockets),
+            sockets: socket::Reader::new(config.proc_root.clone(), config.sockets, config.read_names),
             links: config.read_links.then(link::Reader::open),
             meter: Meter::new(config.proc_root.clone()),
             config,
@@ -85,12 +85,8 @@ impl Kernel {
         let mut next_scan = Instant::now();
         let mut next_links = Instant::now();
         let mut links_rest_until = Instant::now();
-        if self.links.is_none() {
-            let message = "turned off by --no-links".to_owned();
-            let status = CollectorStatus { state: CollectorState::Off, message, ..CollectorStatus::default() };
-            if self.outlet.status(Collector::Link, status).is_err() {
-                return;
-            }
+        if self.links.is_none() && self.outlet.status(Collector::Link, off("turned off by --no-links")).is_err() {
+            return;
         }
         while !stop.is_cancelled() {
             let now = Instant::now();

@@ -3,6 +3,7 @@
 pub mod bpf;
 pub mod conntrack;
 pub mod datagram;
+pub mod dns;
 pub mod flow;
 pub mod owner;
 pub mod proc_net;

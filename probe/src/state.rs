@@ -1,6 +1,7 @@
 //! The single owner of the host's report: takes what the collectors read, and publishes the whole as an immutable value.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use shared::Report;
@@ -30,6 +31,8 @@ pub enum Reading {
     Namespaces(BTreeMap<NetNsId, Namespace>, BTreeMap<ListenerKey, Listener>),
     /// What changed of them.
     Connections(Changes<ConnectionId, Connection>, Changes<FlowKey, Flow>),
+    /// What changed of the names of addresses.
+    Names(Changes<IpAddr, Vec<String>>),
     /// What changed of them.
     FlowMetrics(Changes<FlowKey, FlowMetrics>),
     Links(BTreeMap<LinkKey, Link>, BTreeMap<NetNsId, Paths>),
@@ -94,6 +97,7 @@ fn take(report: &mut Report, told: &mut Told, reading: Reading) {
             connections.apply(&mut report.connections);
             flows.apply(&mut report.flows);
         }
+        Reading::Names(changes) => changes.apply(&mut report.names),
         Reading::FlowMetrics(changes) => changes.apply(&mut report.metrics.flows),
         Reading::Links(links, paths) => {
             (report.links, report.paths) = (links, paths);

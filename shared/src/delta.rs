@@ -1,6 +1,7 @@
 //! What changed between two reports of one host: `apply(&between(a, b), a) == b`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,8 @@ pub struct Delta {
     pub connections: Changes<ConnectionId, Connection>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub flows: Changes<FlowKey, Flow>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub names: Changes<IpAddr, Vec<String>>,
     #[serde(skip_serializing_if = "MetricsDelta::is_empty")]
     pub metrics: MetricsDelta,
 }
@@ -168,6 +171,7 @@ impl Delta {
             listeners,
             connections,
             flows,
+            names,
             metrics: _,
         } = self;
         host.is_none()
@@ -189,6 +193,7 @@ impl Delta {
             && listeners.is_empty()
             && connections.is_empty()
             && flows.is_empty()
+            && names.is_empty()
     }
 }
 
@@ -217,6 +222,7 @@ pub fn between(old: &Report, new: &Report) -> Delta {
         listeners: Changes::between(&old.listeners, &new.listeners),
         connections: Changes::between(&old.connections, &new.connections),
         flows: Changes::between(&old.flows, &new.flows),
+        names: Changes::between(&old.names, &new.names),
         metrics: MetricsDelta {
             host: if old.metrics.host == new.metrics.host { None } else { new.metrics.host },
             containers: Changes::between(&old.metrics.containers, &new.metrics.containers),
@@ -249,6 +255,7 @@ pub fn apply(delta: &Delta, report: &mut Report) {
         listeners,
         connections,
         flows,
+        names,
         metrics,
     } = delta;
     if let Some(host) = host {
@@ -272,6 +279,7 @@ pub fn apply(delta: &Delta, report: &mut Report) {
     listeners.apply(&mut report.listeners);
     connections.apply(&mut report.connections);
     flows.apply(&mut report.flows);
+    names.apply(&mut report.names);
     let MetricsDelta { host, containers, processes, links, flows: flow_metrics, read_ms } = metrics;
     let Metrics {
         host: host_now,

@@ -16,6 +16,7 @@ pub mod swarm;
 pub mod weave;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,8 @@ pub struct Report {
     pub listeners: BTreeMap<ListenerKey, Listener>,
     pub connections: BTreeMap<ConnectionId, Connection>,
     pub flows: BTreeMap<FlowKey, Flow>,
+    /// Of addresses that the host's processes talk to: the names that were asked for before, the first one first.
+    pub names: BTreeMap<IpAddr, Vec<String>>,
     pub metrics: Metrics,
 }
 

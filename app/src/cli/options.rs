@@ -65,6 +65,9 @@ pub struct Options {
     /// Do not read interfaces, routes and forwarding entries of network namespaces; no findings on them then
     #[arg(long, env = "SCOPE_NO_LINKS")]
     pub no_links: bool,
+    /// Do not listen for answers of DNS; addresses outside are shown without names then
+    #[arg(long, env = "SCOPE_NO_DNS")]
+    pub no_dns: bool,
     /// What connections are read with at best; what the kernel does not offer is read with the next
     #[arg(long, value_enum, value_name = "WITH", default_value_t, env = "SCOPE_SOCKETS")]
     pub sockets: Sockets,
@@ -239,6 +242,7 @@ impl Options {
             cluster_store: self.cluster_store.clone(),
             store_access: self.store_access()?,
             read_links: !self.no_links,
+            read_names: !self.no_dns,
             sockets: match self.sockets {
                 Sockets::Ebpf => With::Ebpf,
                 Sockets::Netlink => With::Netlink,

@@ -77,6 +77,7 @@ fn report_json(report: &Report) -> Value {
         listeners,
         connections,
         flows,
+        names,
         metrics,
     } = report;
     json!({
@@ -99,6 +100,7 @@ fn report_json(report: &Report) -> Value {
         "listeners": table(listeners),
         "connections": table(connections),
         "flows": table(flows),
+        "names": names,
         "metrics": {
             "host": metrics.host,
             "containers": metrics.containers,

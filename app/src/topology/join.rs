@@ -27,6 +27,8 @@ use crate::store::{Liveness, Store};
 
 /// How long a half waits for a partner that should come.
 const PARTNER_PATIENCE_MS: u64 = 3_000;
+/// More names outside at a time are not kept apart: who crawls the world would fill every view.
+const NAMED_MAX: usize = 200;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HalfId {
@@ -100,6 +102,14 @@ pub struct Link {
 }
 
 impl Link {
+    /// Of a link that leads to a name.
+    fn name(&self) -> Option<&Arc<str>> {
+        match &self.key.target {
+            Entity::Outside(Outside::Named(name)) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Of a link that leads outside, the end that is ours.
     fn end_here(&self) -> Option<&Entity> {
         self.outside?;
@@ -125,6 +135,8 @@ pub struct Join {
     /// Halves whose link leads outside, by the end that is ours.
     to_outside: HashMap<Entity, HashSet<HalfId>>,
     by_remote: HashMap<IpAddr, HashSet<HalfId>>,
+    /// Names outside that links lead to, with how many do.
+    named: HashMap<Arc<str>, usize>,
     /// Most are one conversation's.
     by_flow: HashMap<(HostId, FlowKey), Vec<HalfId>>,
     flow_numbers: HashMap<(HostId, FlowKey), u64>,
@@ -167,6 +179,10 @@ impl Join {
         let processes = change.processes.set.iter().map(|(p, _)| p).chain(&change.processes.removed);
         for process in processes {
             touched.extend(self.by_owner.get(&(id, *process)).into_iter().flatten());
+        }
+        for address in change.names.set.iter().map(|(address, _)| address).chain(&change.names.removed) {
+            let there = self.by_remote.get(address).into_iter().flatten();
+            touched.extend(there.filter(|half| half.host() == id));
         }
         if readdressed {
             self.residents.renew(store, id);
@@ -518,6 +534,14 @@ impl Join {
         }
         let Some(half) = self.halves.get_mut(&id) else { return };
         if let Some(old) = half.link.take() {
+            if let Some(name) = old.name()
+                && let Some(links) = self.named.get_mut(name)
+            {
+                *links -= 1;
+                if *links == 0 {
+                    self.named.remove(name);
+                }
+            }
             if old.is_open {
                 count(&old.key, Step::Close, old.evidence);
             }
@@ -527,6 +551,9 @@ impl Join {
             }
         }
         if let Some(new) = wanted {
+            if let Some(name) = new.name() {
+                *self.named.entry(name.clone()).or_default() += 1;
+            }
             count(&new.key, Step::Add, new.evidence);
             if new.is_open {
                 count(&new.key, Step::Open, new.evidence);
@@ -643,7 +670,7 @@ impl Join {
             (_, Some(Holder::Host(there))) => (Entity::Host(there), None),
             (_, None) if self.addresses.is_local(far.ip()) => return None,
             (_, None) => {
-                let outside = if is_client { Outside::Outbound } else { Outside::Inbound };
+                let outside = if is_client { self.beyond(store, host, far.ip()) } else { Outside::Inbound };
                 (Entity::Outside(outside), Some(far.ip()))
             }
         };
@@ -651,6 +678,17 @@ impl Join {
         let network = self.network(store, host, half);
         let key = ConnectsKey { source, target, medium: Medium::Transport(half.protocol), port, network };
         Some(Link { key, evidence: half.evidence, outside, is_open: half.is_open() })
+    }
+
+    /// What an address outside is known as.
+    fn beyond(&self, store: &Store, host: HostId, address: IpAddr) -> Outside {
+        let names = store.hosts.get(&host).and_then(|state| state.report.names.get(&address));
+        match names.and_then(|names| names.first()) {
+            Some(name) if self.named.len() < NAMED_MAX || self.named.contains_key(&**name) => {
+                Outside::Named(name.as_str().into())
+            }
+            _ => Outside::Outbound,
+        }
     }
 
     /// Whose socket it is: its process, else the container whose namespace it is in, else the host.

@@ -34,6 +34,8 @@ struct Plan {
     connections: BTreeSet<(u8, u8, bool)>,
     /// Connections to the world.
     outside: BTreeSet<u8>,
+    /// By which name it was asked for, if by any.
+    asked: Option<bool>,
     /// Which of the swarm's tasks the host lists as a manager, by host and container, and whether they run; none where
     /// it is a worker.
     manages: Option<BTreeSet<(u8, u8, bool)>>,
@@ -65,7 +67,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         proptest::collection::btree_set(0u8..3, 0..2),
         proptest::collection::btree_set((0u8..3, any::<bool>()), 0..4),
         proptest::collection::btree_set(any::<bool>(), 0..3),
-        (proptest::option::of(0u8..4), any::<bool>()),
+        (proptest::option::of(0u8..4), any::<bool>(), proptest::option::of(any::<bool>())),
     )
         .prop_map(
             |(
@@ -78,8 +80,9 @@ fn plan() -> impl Strategy<Value = Plan> {
                 calls_unprobed,
                 wired,
                 tunnels,
-                (busy, is_reachable),
+                (busy, is_reachable, asked),
             )| Plan {
+                asked,
                 containers,
                 connections,
                 outside,
@@ -231,6 +234,10 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
     for &c in plan.outside.iter().filter(|c| alive(plan, **c)) {
         let local = (address(n, c, false), 50_000 + u16::from(c)).into();
         put(c, local, "203.0.113.9:443".parse().unwrap(), Role::Client, None);
+    }
+    if let Some(is_other) = plan.asked {
+        let name = if is_other { "other.example" } else { "outside.example" };
+        report.names.insert([203, 0, 113, 9].into(), vec![name.into()]);
     }
     for connection in report.connections.values().filter(|_| plan.busy.is_some()) {
         let rate = u32::from(connection.local.port() % 7) + u32::from(plan.busy.unwrap_or_default());
@@ -595,6 +602,7 @@ fn quiet() -> Plan {
         containers: [Some(true), Some(true), None],
         connections: [(0, 1, false)].into(),
         outside: BTreeSet::new(),
+        asked: None,
         manages: None,
         is_member: false,
         heard: None,

@@ -332,7 +332,10 @@ fn connections(
                 metadata.insert(0, Row { data_type: "ip".into(), ..row });
             }
             let (label, label_minor) = match outside {
-                Some(remote) if !is_outside => (remote.to_string(), far.label_minor.to_string()),
+                Some(remote) if !is_outside => match view.name_outside(node) {
+                    Some(name) => (name.to_owned(), remote.to_string()),
+                    None => (remote.to_string(), far.label_minor.to_string()),
+                },
                 _ => (far.label.to_string(), far.label_minor.to_string()),
             };
             let remote = outside.map(|ip| format!("-{ip}")).unwrap_or_default();

@@ -21,7 +21,7 @@ use super::summary;
 use crate::config::LabelFilter;
 use crate::store::Store;
 use crate::topology::carried::Carried;
-use crate::topology::{self, Changed, ConnectsKey, Entity, Medium, NetworkKey, Topology};
+use crate::topology::{self, Changed, ConnectsKey, Entity, Medium, NetworkKey, Outside, Topology};
 
 pub struct View {
     pub variant: Variant,
@@ -600,6 +600,14 @@ impl View {
     /// Whether a node is the world outside.
     pub fn is_outside(&self, slot: u32) -> bool {
         matches!(self.nodes.get(slot).map(|n| &n.place), Some(Place::Single(Entity::Outside(_))))
+    }
+
+    /// The name that a node of the world outside stands for.
+    pub fn name_outside(&self, slot: u32) -> Option<&str> {
+        match &self.nodes.get(slot)?.place {
+            Place::Single(Entity::Outside(Outside::Named(name))) => Some(name),
+            _ => None,
+        }
     }
 
     pub fn neighbours(&self, slot: u32) -> Vec<String> {

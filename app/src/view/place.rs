@@ -159,6 +159,7 @@ pub fn api_id(kind: Kind, place: &Place, store: &Store) -> Option<String> {
         Place::Single(Entity::Unprobed(one)) => format!("{}@{};<unprobed_container>", one.name, one.vtep),
         Place::Single(Entity::Outside(Outside::Inbound)) => "in-theinternet".into(),
         Place::Single(Entity::Outside(Outside::Outbound)) => "out-theinternet".into(),
+        Place::Single(Entity::Outside(Outside::Named(name))) => format!("service-{name}"),
         Place::Group(group) if kind == Kind::ContainersByImage => format!("{group};<container_image>"),
         Place::Group(group) if kind == Kind::ContainersByStack => format!("{group};<stack>"),
         Place::Group(group) => group.clone(),

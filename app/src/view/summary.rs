@@ -56,7 +56,7 @@ pub fn render(
         Place::Single(Entity::Unprobed(one)) => unprobed_summary(store, topology, one),
         Place::Single(Entity::Daemon(host, daemon)) => daemons::daemon_summary(store, topology, *host, *daemon)?,
         Place::Single(Entity::WeavePeer(id)) => weave::peer_summary(store, topology, id)?,
-        Place::Single(Entity::Outside(outside)) => outside_summary(*outside),
+        Place::Single(Entity::Outside(outside)) => outside_summary(outside),
         Place::Group(name) => group_summary(kind, name, members, topology, store),
         Place::Uncontained(host) => {
             pseudo_summary(store.hosts.get(host)?, ("Uncontained", "square", "process"), members.len())
@@ -307,15 +307,16 @@ fn network_summary(store: &Store, topology: &Topology, key: &NetworkKey) -> Summ
     }
 }
 
-fn outside_summary(outside: Outside) -> Summary {
-    let (id, minor) = match outside {
-        Outside::Inbound => ("in-theinternet", "Inbound connections"),
-        Outside::Outbound => ("out-theinternet", "Outbound connections"),
+fn outside_summary(outside: &Outside) -> Summary {
+    let (label, minor, rank) = match outside {
+        Outside::Inbound => ("The Internet", "Inbound connections", "in-theinternet"),
+        Outside::Outbound => ("The Internet", "Outbound connections", "out-theinternet"),
+        Outside::Named(name) => (&**name, "The Internet", &**name),
     };
     Summary {
-        label: "The Internet".into(),
+        label: label.into(),
         label_minor: minor.into(),
-        rank: id.into(),
+        rank: rank.into(),
         shape: "cloud".into(),
         pseudo: true,
         kind: "outside".into(),

@@ -84,6 +84,10 @@ impl Flows {
         news
     }
 
+    pub fn keys(&self) -> impl Iterator<Item = FlowKey> {
+        self.held.keys().copied()
+    }
+
     pub fn len(&self) -> usize {
         self.held.len()
     }

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use shared::addr::Protocol;
 use shared::id::{NetNsId, ProcessId};
-use shared::report::{Collector, CollectorState, CollectorStatus};
+use shared::report::{Collector, CollectorStatus, Role};
 
 use super::bpf::{self, Event, Held, Opened, Watch};
 use super::datagram::{Datagrams, Sent};
+use super::dns::Names;
 use super::owner::Owners;
 use super::table::{Dump, Extent, Table};
 use super::tracker::Tracker;
 use super::{Socket, With, proc_net, sock_diag};
-use crate::collector::{Closed, Outlet, degraded, failed, ok};
+use crate::collector::{Closed, Outlet, degraded, failed, off, ok};
 use crate::link::address;
 use crate::netns::{Namespaces, is_gone};
 use crate::process::Scanner;
@@ -46,6 +47,8 @@ const PACE_MAX: Duration = Duration::from_secs(5);
 const SEND_INTERVAL: Duration = Duration::from_millis(100);
 /// What connections carry is summed up at most so often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_secs(2);
+/// How often it is looked whether names are still of use.
+const NAMES_INTERVAL: Duration = Duration::from_secs(30);
 /// Processes and namespaces are read once a second: of those that are new, what happened is kept for so long.
 const UNKNOWN_FOR: Duration = Duration::from_millis(2_500);
 const UNKNOWN_MAX: usize = 4_096;
@@ -68,6 +71,8 @@ pub struct Reader {
     /// Datagrams of sockets of which it is not known yet whose they are.
     ownerless: Vec<(Instant, Sent)>,
     next_datagrams: Instant,
+    names: Names,
+    next_forgetting: Instant,
     lost: u64,
     tracker: Tracker,
     ephemeral: Option<(u16, u16)>,
@@ -86,7 +91,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(proc_root: PathBuf, with: With) -> Self {
+    pub fn new(proc_root: PathBuf, with: With, with_names: bool) -> Self {
         let range = std::fs::read_to_string(proc_root.join("sys/net/ipv4/ip_local_port_range")).unwrap_or_default();
         let mut ends = range.split_ascii_whitespace().map(str::parse);
         let ephemeral = match (ends.next(), ends.next()) {
@@ -108,6 +113,8 @@ impl Reader {
             unknown: Vec::new(),
             ownerless: Vec::new(),
             next_datagrams: now,
+            names: Names::open(with_names),
+            next_forgetting: now + NAMES_INTERVAL,
             lost: 0,
             tracker: Tracker::open(now),
             ephemeral,
@@ -127,8 +134,13 @@ impl Reader {
     pub fn read(&mut self, namespaces: &mut Namespaces, scanner: &Scanner, outlet: &mut Outlet) -> Result<(), Closed> {
         self.follow(namespaces, scanner);
         let now = Instant::now();
+        self.names.follow(now);
         if now >= self.next_datagrams {
             self.follow_datagrams(namespaces, scanner);
+        }
+        if now >= self.next_forgetting {
+            self.next_forgetting = now + NAMES_INTERVAL;
+            self.names.forget_unused(&self.table.called(), now);
         }
         // The first sight of a namespace shows what it has had before.
         let is_due = now >= self.next_dump || (self.events.is_ok() && namespaces.changed);
@@ -144,6 +156,8 @@ impl Reader {
             self.next_dump = now + (took * rest).clamp(least, PACE_MAX);
             outlet.status(Collector::Conntrack, self.tracker.status())?;
             outlet.status(Collector::Ebpf, self.events_status())?;
+            let unwanted = || off("turned off by --no-dns: addresses outside have no names");
+            outlet.status(Collector::Dns, self.names.status().unwrap_or_else(unwanted))?;
             outlet.status(Collector::Socket, self.status(self.passes.len(), scanner.hidden))?;
         }
         if is_due || now >= self.next_send {
@@ -313,12 +327,22 @@ impl Reader {
     }
 
     fn send(&mut self, namespaces: &mut Namespaces, outlet: &mut Outlet) -> Result<(), Closed> {
-        let Self { table, tracker, .. } = self;
+        let Self { table, tracker, names, .. } = self;
         let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here));
         let flows = table.flows.news();
+        let now = Instant::now();
+        let called = connections.set.iter().map(|(_, connection)| connection.flow());
+        for flow in called.chain(flows.set.iter().map(|(flow, _)| *flow)).filter(|flow| flow.role != Role::Server) {
+            names.use_of(flow.remote, now);
+        }
+        let named = names.news();
         if self.has_news || namespaces.changed {
             (namespaces.changed, self.has_news) = (false, false);
             outlet.send(Reading::Namespaces(namespaces.records(), self.table.listeners.clone()))?;
+        }
+        // A name goes before the conversation that it is known by.
+        if !named.is_empty() {
+            outlet.send(Reading::Names(named))?;
         }
         if !connections.is_empty() || !flows.is_empty() {
             outlet.send(Reading::Connections(connections, flows))?;
@@ -339,11 +363,9 @@ impl Reader {
                 "every TCP connection is told by the kernel, but {lost} changes came too fast, and {kinds} connections \
                  were of more kinds than are kept apart"
             )),
-            (Err(_), _) if self.with != With::Ebpf => CollectorStatus {
-                state: CollectorState::Off,
-                message: "turned off by --sockets: connections that last less than a moment are missed".into(),
-                ..CollectorStatus::default()
-            },
+            (Err(_), _) if self.with != With::Ebpf => {
+                off("turned off by --sockets: connections that last less than a moment are missed")
+            }
             (Err(error), _) => failed(format!("connections that last less than a moment are missed: {error}")),
         };
         CollectorStatus { dropped, ..status }

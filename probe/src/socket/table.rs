@@ -385,6 +385,12 @@ impl Table {
         changed
     }
 
+    /// The addresses that somebody here calls.
+    pub fn called(&self) -> HashSet<IpAddr> {
+        let flows = self.held.values().map(|held| held.connection.flow()).chain(self.flows.keys());
+        flows.filter(|flow| flow.role != Role::Server).map(|flow| flow.remote).collect()
+    }
+
     pub fn len(&self) -> usize {
         self.held.len()
     }
