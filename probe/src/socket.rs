@@ -10,6 +10,7 @@ pub mod proc_net;
 mod reader;
 pub mod sock_diag;
 pub mod table;
+pub mod tracked;
 mod tracker;
 pub mod traffic;
 

@@ -61,6 +61,7 @@ impl FromStr for Subnet {
 pub enum Protocol {
     Tcp,
     Udp,
+    Sctp,
     #[serde(other)]
     Unknown,
 }
@@ -70,6 +71,7 @@ impl Protocol {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Sctp => "sctp",
             Self::Unknown => "unknown",
         }
     }

@@ -191,6 +191,18 @@ impl Testbed {
         format!("{}.1", self.net)
     }
 
+    /// Puts an address beyond the hosts' own networks on their switch, and their way there; the calling thread, which is
+    /// on the switch, may listen at it.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn open_the_world(&self, hosts: usize, address: &str) {
+        succeed(Command::new("ip").args(["address", "add", &format!("{address}/32"), "dev", "lo"]));
+        for host in 1..=hosts {
+            self.shell(host, &format!("ip route add {address} via {}", self.switch()));
+        }
+    }
+
     /// `stop` or `start` the cluster store.
     pub fn store(&self, action: &str) {
         let mut command = self.script();

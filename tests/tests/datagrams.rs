@@ -1,5 +1,6 @@
 //! What is sent by UDP, connected or not: on its edge, in datagrams and bytes, whoever of the two tells of it.
 
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use scope_tests::api::{collector, container_edges, edges, view};
@@ -99,4 +100,39 @@ fn datagrams_are_counted_on_the_edge_of_who_asked_whom() {
     // What sends no more is still there for the window, and who runs it is known.
     let processes = edges(&view(&base, "processes").unwrap());
     assert!(processes.contains("python3 -> python3:7100"), "{processes:?}");
+}
+
+#[test]
+fn what_comes_from_hosts_without_a_probe_and_what_the_kernel_does_not_tell_itself_is_known_by_conntrack() {
+    const OUTSIDE: &str = "203.0.113.9";
+    let testbed = Testbed::up(2, false);
+    let app = testbed.address(1);
+    testbed.open_the_world(2, OUTSIDE);
+    testbed.launch(1, &[]);
+    testbed.launch(2, &["--sockets", "netlink", &app]);
+    let base = testbed.url(1);
+    eventually("conntrack is read on both", PATIENCE, || {
+        let found = [collector(&base, "h1", "conntrack")?, collector(&base, "h2", "conntrack")?];
+        if found.iter().all(|one| one["state"] == "ok") { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    // Nobody answers: of who is told by nobody else.
+    let sink = python(
+        "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind((\"\", 7201))\n\
+         while True: s.recv(2000)",
+    );
+    testbed.container(1, "sink", &["-p", "8201:7201/udp", MACHINE[0], MACHINE[1]], &sink);
+    let speaker = UdpSocket::bind((OUTSIDE, 0)).unwrap();
+    // A host that reads sockets by netlink knows of UDP what its conntrack lists.
+    testbed.container(2, "teller", &MACHINE, &tell(OUTSIDE, 7300));
+    testbed.container(1, "published", &["-p", "8200:7200/udp", MACHINE[0], MACHINE[1]], &serve(7200));
+    testbed.container(2, "asker", &MACHINE, &ask(&app, 8200, 100_000, false));
+    eventually("each pair is an edge", PATIENCE, || {
+        let _ = speaker.send_to(&[0; 100], (&*app, 8201));
+        let found = container_edges(&base)?;
+        let wanted = ["The Internet -> sink:7201", "teller -> The Internet:7300", "asker -> published:7200"];
+        match wanted.iter().find(|edge| !found.contains(**edge)) {
+            None if found.len() == wanted.len() => Ok(()),
+            _ => Err(format!("{found:?}, wanted {wanted:?}")),
+        }
+    });
 }

@@ -1,7 +1,6 @@
 //! Addresses outside have the names by which they were asked for.
 
 use std::net::{TcpListener, UdpSocket};
-use std::process::Command;
 use std::time::Duration;
 
 use scope_tests::api::{collector, container_edges, escaped, get, node, view};
@@ -36,9 +35,7 @@ fn answer_questions(socket: &UdpSocket) {
 fn an_address_outside_has_the_name_that_was_asked_for_on_the_host_that_asked() {
     let testbed = Testbed::up(2, false);
     let app = testbed.address(1);
-    // Beyond the hosts' own networks: this thread is on their switch.
-    let added = Command::new("ip").args(["address", "add", &format!("{OUTSIDE}/32"), "dev", "lo"]).status();
-    assert!(added.is_ok_and(|status| status.success()));
+    testbed.open_the_world(2, OUTSIDE);
     let dns = UdpSocket::bind((testbed.switch(), 53)).unwrap();
     std::thread::spawn(move || answer_questions(&dns));
     let server = TcpListener::bind((OUTSIDE, 443)).unwrap();
@@ -64,6 +61,8 @@ fn an_address_outside_has_the_name_that_was_asked_for_on_the_host_that_asked() {
     let shown = view(&base, "containers").unwrap();
     let named = node(&shown, "api.example.com").expect("a node of that name");
     assert_eq!((&named["id"], &named["shape"]), (&"service-api.example.com".into(), &"cloud".into()));
+    let mut edges = shown["edges"].as_array().into_iter().flatten().filter(|edge| edge["port"] == 443);
+    assert!(edges.all(|edge| edge["failures"].is_null()), "{shown}");
     let of = |id: &str| get(&format!("{base}/api/topology/containers/{}", escaped(id))).unwrap()["node"].clone();
     let calls = of(node(&shown, "asks").unwrap()["id"].as_str().unwrap());
     let rows = calls["connections"].to_string();

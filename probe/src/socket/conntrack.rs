@@ -1,16 +1,28 @@
 //! What the host's NAT makes of a connection, asked of conntrack for one connection at a time: a host has many more
-//! entries than sockets. Format: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
+//! entries than sockets; and which conversations there are of what has no connections. Format: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use shared::addr::{Protocol, Tuple};
 
-use crate::netlink::{self, Attributes, Family, attribute, ip};
+use crate::netlink::{self, Attributes, Family, NLM_F_DUMP, attribute, ip};
 
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
 const IPCTNL_MSG_CT_GET: u16 = (1 << 8) | 1;
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
+const CTA_TIMEOUT: u16 = 7;
+const CTA_COUNTERS_ORIG: u16 = 9;
+const CTA_COUNTERS_REPLY: u16 = 10;
+const CTA_COUNTERS_PACKETS: u16 = 1;
+const CTA_COUNTERS_BYTES: u16 = 2;
+const CTA_FILTER: u16 = 25;
+const CTA_FILTER_ORIG_FLAGS: u16 = 1;
+const CTA_FILTER_REPLY_FLAGS: u16 = 2;
+/// The number of the protocol is to be that of the tuple.
+const FILTER_PROTO_NUM: u32 = 1 << 3;
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_TUPLE_PROTO: u16 = 2;
 const CTA_PROTO_NUM: u16 = 1;
@@ -28,6 +40,18 @@ pub struct Conntrack {
 pub struct Entry {
     pub original: Tuple,
     pub reply: Tuple,
+}
+
+/// One that is listed with all that are of its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    pub protocol: Protocol,
+    pub entry: Entry,
+    /// Seconds until it is forgotten where nothing passes; each packet sets that anew.
+    pub timeout_s: u32,
+    /// Packets and bytes, IP headers among them, of the original direction and of the reply; none where the kernel does
+    /// not count them (`net.netfilter.nf_conntrack_acct`).
+    pub counted: Option<[(u64, u64); 2]>,
 }
 
 impl Entry {
@@ -53,7 +77,8 @@ impl Conntrack {
     /// The entry that one end of which is `here`; none where the connection is not tracked.
     pub fn find(&mut self, protocol: Protocol, here: Tuple) -> io::Result<Option<Entry>> {
         let mut entry = None;
-        match self.link.request(IPCTNL_MSG_CT_GET, 0, &request(protocol, here), |_, payload| entry = parse(payload)) {
+        let each = |_, payload: &[u8]| entry = parse(payload).map(|tracked| tracked.entry);
+        match self.link.request(IPCTNL_MSG_CT_GET, 0, &request(protocol, here), each) {
             Ok(()) => Ok(entry),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(error),
@@ -61,9 +86,43 @@ impl Conntrack {
     }
 }
 
+impl Conntrack {
+    /// All entries of a protocol. Kernels before 5.8 list all others too, which are left out here.
+    pub fn all(&mut self, protocol: Protocol) -> io::Result<Vec<Tracked>> {
+        let mut found = Vec::new();
+        for family in [AF_INET, AF_INET6] {
+            self.link.request(IPCTNL_MSG_CT_GET, NLM_F_DUMP, &dump_request(family, protocol), |_, payload| {
+                found.extend(parse(payload).filter(|tracked| tracked.protocol == protocol));
+            })?;
+        }
+        Ok(found)
+    }
+}
+
+/// `struct nfgenmsg`, then what entries are to be like; the kernel wants a family with that.
+fn dump_request(family: u8, protocol: Protocol) -> Vec<u8> {
+    let mut bytes = vec![family, 0, 0, 0];
+    attribute(&mut bytes, CTA_TUPLE_ORIG | NESTED, |b| {
+        attribute(b, CTA_TUPLE_PROTO | NESTED, |b| attribute(b, CTA_PROTO_NUM, |b| b.push(number(protocol))));
+    });
+    attribute(&mut bytes, CTA_FILTER | NESTED, |b| {
+        attribute(b, CTA_FILTER_ORIG_FLAGS, |b| b.extend(FILTER_PROTO_NUM.to_ne_bytes()));
+        attribute(b, CTA_FILTER_REPLY_FLAGS, |b| b.extend(0u32.to_ne_bytes()));
+    });
+    bytes
+}
+
+fn number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp | Protocol::Unknown => 6,
+        Protocol::Udp => 17,
+        Protocol::Sctp => 132,
+    }
+}
+
 /// `struct nfgenmsg` (family, version, resource id), then the tuple to look for in either direction.
 fn request(protocol: Protocol, tuple: Tuple) -> Vec<u8> {
-    let family = if tuple.from.is_ipv4() { 2 } else { 10 };
+    let family = if tuple.from.is_ipv4() { AF_INET } else { AF_INET6 };
     let mut bytes = vec![family, 0, 0, 0];
     attribute(&mut bytes, CTA_TUPLE_ORIG | NESTED, |b| {
         attribute(b, CTA_TUPLE_IP | NESTED, |b| {
@@ -77,8 +136,7 @@ fn request(protocol: Protocol, tuple: Tuple) -> Vec<u8> {
             }
         });
         attribute(b, CTA_TUPLE_PROTO | NESTED, |b| {
-            let number = if protocol == Protocol::Udp { 17 } else { 6 };
-            attribute(b, CTA_PROTO_NUM, |b| b.push(number));
+            attribute(b, CTA_PROTO_NUM, |b| b.push(number(protocol)));
             attribute(b, CTA_PROTO_SRC_PORT, |b| b.extend(tuple.from.port().to_be_bytes()));
             attribute(b, CTA_PROTO_DST_PORT, |b| b.extend(tuple.to.port().to_be_bytes()));
         });
@@ -86,33 +144,57 @@ fn request(protocol: Protocol, tuple: Tuple) -> Vec<u8> {
     bytes
 }
 
-fn parse(payload: &[u8]) -> Option<Entry> {
-    let (mut original, mut reply) = (None, None);
+fn parse(payload: &[u8]) -> Option<Tracked> {
+    let (mut original, mut reply, mut timeout_s, mut counted) = (None, None, 0, [None; 2]);
     for (kind, value) in Attributes(payload.get(4..)?) {
         match kind {
             CTA_TUPLE_ORIG => original = tuple(value),
-            CTA_TUPLE_REPLY => reply = tuple(value),
+            CTA_TUPLE_REPLY => reply = tuple(value).map(|(_, reply)| reply),
+            CTA_TIMEOUT => timeout_s = value.first_chunk().map(|b| u32::from_be_bytes(*b))?,
+            CTA_COUNTERS_ORIG => counted[0] = counters(value),
+            CTA_COUNTERS_REPLY => counted[1] = counters(value),
             _ => {}
         }
     }
-    Some(Entry { original: original?, reply: reply? })
+    let (protocol, original) = original?;
+    let counted = counted[0].zip(counted[1]).map(|(original, reply)| [original, reply]);
+    Some(Tracked { protocol, entry: Entry { original, reply: reply? }, timeout_s, counted })
 }
 
-fn tuple(bytes: &[u8]) -> Option<Tuple> {
+fn counters(bytes: &[u8]) -> Option<(u64, u64)> {
+    let mut counts = [None; 2];
+    for (kind, value) in Attributes(bytes) {
+        let count = || value.first_chunk().map(|b| u64::from_be_bytes(*b));
+        match kind {
+            CTA_COUNTERS_PACKETS => counts[0] = count(),
+            CTA_COUNTERS_BYTES => counts[1] = count(),
+            _ => {}
+        }
+    }
+    counts[0].zip(counts[1])
+}
+
+fn tuple(bytes: &[u8]) -> Option<(Protocol, Tuple)> {
     let (mut source, mut destination, mut source_port, mut destination_port) = (None, None, None, None);
+    let mut protocol = Protocol::Unknown;
     for (kind, value) in Attributes(bytes) {
         for (inner, value) in Attributes(value) {
             let port = || value.first_chunk().map(|b| u16::from_be_bytes(*b));
             match (kind, inner) {
                 (CTA_TUPLE_IP, 1 | 3) => source = ip(value),
                 (CTA_TUPLE_IP, 2 | 4) => destination = ip(value),
+                (CTA_TUPLE_PROTO, CTA_PROTO_NUM) => {
+                    let mut known = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp].into_iter();
+                    protocol = known.find(|p| value == [number(*p)]).unwrap_or(Protocol::Unknown);
+                }
                 (CTA_TUPLE_PROTO, CTA_PROTO_SRC_PORT) => source_port = port(),
                 (CTA_TUPLE_PROTO, CTA_PROTO_DST_PORT) => destination_port = port(),
                 _ => {}
             }
         }
     }
-    Some(Tuple { from: SocketAddr::new(source?, source_port?), to: SocketAddr::new(destination?, destination_port?) })
+    let from = SocketAddr::new(source?, source_port?);
+    Some((protocol, Tuple { from, to: SocketAddr::new(destination?, destination_port?) }))
 }
 
 #[cfg(test)]
@@ -143,11 +225,14 @@ mod tests {
         };
         let payloads = recorded::payloads(record);
         let whole = Entry { original: tuple("original"), reply: tuple("reply") };
-        assert_eq!(payloads.iter().map(|payload| parse(payload)).collect::<Vec<_>>(), [Some(whole)]);
+        assert_eq!(
+            payloads.iter().map(|payload| parse(payload).map(|tracked| tracked.entry)).collect::<Vec<_>>(),
+            [Some(whole)]
+        );
         assert_eq!(whole.beyond(whole.original), Some(whole.reply.reversed()), "the client sees the server behind it");
         assert_eq!(whole.beyond(whole.reply), Some(whole.original));
         for length in 0..payloads[0].len() {
-            assert!(parse(&payloads[0][..length]).is_none_or(|entry| entry == whole));
+            assert!(parse(&payloads[0][..length]).is_none_or(|tracked| tracked.entry == whole));
         }
     }
 
@@ -155,7 +240,8 @@ mod tests {
     fn a_published_port_shows_both_sides_of_the_translation() {
         let original = pair("10.77.0.12:40000", "10.77.0.11:8080");
         let reply = pair("172.18.0.2:80", "10.77.0.12:40000");
-        let entry = parse(&answer(original, reply)).unwrap();
+        let Tracked { entry, protocol, counted, .. } = parse(&answer(original, reply)).unwrap();
+        assert_eq!((protocol, counted), (Protocol::Tcp, None));
         assert_eq!(entry, Entry { original, reply });
         assert_eq!(entry.beyond(original), Some(pair("10.77.0.12:40000", "172.18.0.2:80")));
         assert_eq!(entry.beyond(reply), Some(original));
@@ -164,7 +250,7 @@ mod tests {
     #[test]
     fn a_connection_that_is_not_translated_has_no_other_side() {
         let original = pair("[fd00::2]:40000", "[fd00::3]:80");
-        let entry = parse(&answer(original, original.reversed())).unwrap();
+        let entry = parse(&answer(original, original.reversed())).unwrap().entry;
         assert_eq!(entry.beyond(original), None);
         assert_eq!(entry.beyond(original.reversed()), None);
     }
@@ -174,9 +260,29 @@ mod tests {
         let original = pair("10.0.0.1:1", "10.0.0.2:2");
         let bytes = answer(original, original.reversed());
         for length in 0..bytes.len() {
-            if let Some(entry) = parse(&bytes[..length]) {
-                assert_eq!(entry.original, original);
+            if let Some(tracked) = parse(&bytes[..length]) {
+                assert_eq!(tracked.entry.original, original);
             }
         }
+    }
+
+    /// Made by hand, as this project's kernels have no SCTP.
+    #[test]
+    fn an_entry_of_sctp_is_read_with_what_is_counted_and_how_long_it_lasts() {
+        let original = pair("10.77.0.12:40000", "10.77.0.11:3868");
+        let mut bytes = request(Protocol::Sctp, original);
+        let mut other = request(Protocol::Sctp, original.reversed()).split_off(4);
+        other[2..4].copy_from_slice(&(CTA_TUPLE_REPLY | NESTED).to_ne_bytes());
+        bytes.extend(other);
+        attribute(&mut bytes, CTA_TIMEOUT, |b| b.extend(210u32.to_be_bytes()));
+        for (kind, packets, size) in [(CTA_COUNTERS_ORIG, 7u64, 700u64), (CTA_COUNTERS_REPLY, 5, 9_000)] {
+            attribute(&mut bytes, kind | NESTED, |b| {
+                attribute(b, CTA_COUNTERS_PACKETS, |b| b.extend(packets.to_be_bytes()));
+                attribute(b, CTA_COUNTERS_BYTES, |b| b.extend(size.to_be_bytes()));
+            });
+        }
+        let tracked = parse(&bytes).unwrap();
+        assert_eq!((tracked.protocol, tracked.timeout_s), (Protocol::Sctp, 210));
+        assert_eq!((tracked.entry.original, tracked.counted), (original, Some([(7, 700), (5, 9_000)])));
     }
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use shared::addr::Protocol;
 use shared::delta::Changes;
 use shared::report::{Failures, Flow, FlowKey};
 
 /// More flows at a time are not kept apart; what they had is counted as dropped.
 const FLOWS_MAX: usize = 4_096;
-/// What had no conversation for so long is none any more.
+/// What had no conversation for so long is none any more; of what is looked at now and then, twice as long.
 const IDLE_MS: u64 = 3_000;
 
 struct Held {
@@ -64,7 +65,8 @@ impl Flows {
     pub fn expire(&mut self, now_ms: u64) {
         let Self { held, changed, .. } = self;
         held.retain(|key, held| {
-            let is_in_use = now_ms.saturating_sub(held.last_ms) < IDLE_MS;
+            let patience = if key.protocol == Protocol::Tcp { IDLE_MS } else { 2 * IDLE_MS };
+            let is_in_use = now_ms.saturating_sub(held.last_ms) < patience;
             if !is_in_use {
                 changed.insert(*key, None);
             }
@@ -100,7 +102,6 @@ impl Flows {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use shared::addr::Protocol;
     use shared::id::NetNsId;
     use shared::report::Role;
 

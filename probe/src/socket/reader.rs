@@ -6,9 +6,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use shared::addr::Protocol;
+use shared::addr::{Protocol, is_confined};
 use shared::id::{NetNsId, ProcessId};
 use shared::report::{Collector, CollectorStatus, Role};
+use std::net::IpAddr;
 
 use super::bpf::{self, Event, Held, Opened, Watch};
 use super::datagram::{Datagrams, Sent};
@@ -34,6 +35,8 @@ const PACE: Pace = Pace { rest: 40, least: Duration::from_millis(250) };
 const PACE_WITH_EVENTS: Pace = Pace { rest: 150, least: Duration::from_secs(2) };
 /// The kernel sums up what UDP sends.
 const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(500) };
+/// A host may have many conversations that conntrack remembers.
+const PACE_OF_TRACKED: Pace = Pace { rest: 150, least: Duration::from_millis(2_500) };
 /// A namespace gets its addresses after it is made, and not every change of them is told.
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
@@ -72,6 +75,7 @@ pub struct Reader {
     ownerless: Vec<(Instant, Sent)>,
     next_datagrams: Instant,
     names: Names,
+    next_tracked: Instant,
     next_forgetting: Instant,
     lost: u64,
     tracker: Tracker,
@@ -114,6 +118,7 @@ impl Reader {
             ownerless: Vec::new(),
             next_datagrams: now,
             names: Names::open(with_names),
+            next_tracked: now,
             next_forgetting: now + NAMES_INTERVAL,
             lost: 0,
             tracker: Tracker::open(now),
@@ -137,6 +142,9 @@ impl Reader {
         self.names.follow(now);
         if now >= self.next_datagrams {
             self.follow_datagrams(namespaces, scanner);
+        }
+        if now >= self.next_tracked {
+            self.follow_tracked(namespaces);
         }
         if now >= self.next_forgetting {
             self.next_forgetting = now + NAMES_INTERVAL;
@@ -235,6 +243,27 @@ impl Reader {
         }
         let Pace { rest, least } = PACE_OF_DATAGRAMS;
         self.next_datagrams = now + (took * rest).clamp(least, PACE_MAX);
+    }
+
+    /// Takes in what conntrack lists: what comes from hosts without a probe, and where the kernel tells no more than that,
+    /// all that the host passes on.
+    fn follow_tracked(&mut self, namespaces: &Namespaces) {
+        let (now, now_ms) = (Instant::now(), self.now_ms());
+        let mut homes: HashMap<IpAddr, Option<(NetNsId, bool)>> = HashMap::new();
+        for (inode, met) in namespaces.all() {
+            let home = Some((met.id, namespaces.is_host(inode)));
+            for address in met.addresses.iter().map(|subnet| subnet.address).filter(|a| !is_confined(*a)) {
+                // An address that several have says nothing.
+                homes.entry(address).and_modify(|known| *known = None).or_insert(home);
+            }
+        }
+        let news = self.tracker.datagrams(now);
+        let of = |address| homes.get(&address).copied().flatten();
+        for news in &news {
+            self.table.take_tracked(news, of, self.datagrams.is_ok(), now_ms);
+        }
+        let Pace { rest, least } = PACE_OF_TRACKED;
+        self.next_tracked = now + (now.elapsed() * rest).max(least);
     }
 
     fn dump_all(&mut self, namespaces: &mut Namespaces, scanner: &Scanner) {

@@ -12,6 +12,7 @@ use super::bpf::{Change, Event};
 use super::conntrack::Entry;
 use super::datagram::Sent;
 use super::flow::{Flows, Outcome};
+use super::tracked::News;
 use super::traffic::{Carried, Traffic};
 use super::{Listeners, Socket, State, direction};
 
@@ -272,6 +273,42 @@ impl Table {
         let Sent { packets, bytes, received_packets, received_bytes, .. } = *sent;
         self.traffic.datagrams(flow, (packets, bytes), (received_packets, received_bytes), now_ms);
         None
+    }
+
+    /// Takes in a conversation that conntrack lists. `of` names the namespace that has an address, and whether that is
+    /// the host's; `tells_clients` whether what is sent here is told by the kernel itself.
+    pub fn take_tracked(
+        &mut self,
+        news: &News,
+        of: impl Fn(IpAddr) -> Option<(NetNsId, bool)>,
+        tells_clients: bool,
+        now_ms: u64,
+    ) {
+        let News { protocol, entry, original, reply } = *news;
+        let is_told = tells_clients && protocol == Protocol::Udp;
+        let ends = [(entry.original, Role::Client), (entry.reply, Role::Server)];
+        for (here, role) in ends.into_iter().filter(|(_, role)| *role == Role::Server || !is_told) {
+            let Some((namespace, is_host)) = of(here.from.ip()) else { continue };
+            let owner = self.listener(namespace, protocol, here.from);
+            // Tunnels are the kernel's, and what they carry is seen inside.
+            if protocol == Protocol::Udp && owner.is_none() && (role == Role::Server || is_host) {
+                continue;
+            }
+            let nat = if role == Role::Client { entry.beyond(here) } else { None };
+            let (local, remote) = (here.from, here.to);
+            let evidence = Evidence::Conntrack;
+            let flow = Connection { namespace, protocol, local, remote, owner, role, evidence, nat }.flow();
+            let is_connected = self.held.contains_key(&Key { namespace, protocol, local, remote });
+            if !is_connected {
+                self.flows.keep(flow, now_ms);
+            }
+            // What a server sends is told by itself then.
+            let sent = if is_told { (0, 0) } else { reply };
+            match role {
+                Role::Server => self.traffic.datagrams(flow, sent, original, now_ms),
+                Role::Client | Role::Unknown => self.traffic.datagrams(flow, original, reply, now_ms),
+            }
+        }
     }
 
     fn open(&mut self, cookie: u64, connection: Connection, began: (u64, u32)) {

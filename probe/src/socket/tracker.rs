@@ -10,16 +10,21 @@ use shared::id::NetNsId;
 use shared::report::CollectorStatus;
 
 use super::conntrack::{Conntrack, Entry};
-use crate::collector::{failed, ok};
+use super::tracked::{Conversations, News};
+use crate::collector::{failed, off, ok};
 
 /// So many short connections and new pairs of who exchanges datagrams a second are asked about.
 const SHORT_PER_SECOND: u32 = 200;
 /// What goes to a destination that is not translated is taken not to be for so long.
 const UNTRANSLATED_FOR: Duration = Duration::from_secs(10);
 const UNTRANSLATED_MAX: usize = 8_192;
+/// Where conntrack does not answer, it may later: its module is loaded by whoever needs it.
+const RETRY: Duration = Duration::from_secs(30);
 
 pub struct Tracker {
     conntrack: io::Result<Conntrack>,
+    next_try: Instant,
+    conversations: Conversations,
     untranslated: HashMap<(Protocol, NetNsId, SocketAddr), Instant>,
     second: Instant,
     asked: u32,
@@ -27,14 +32,14 @@ pub struct Tracker {
 
 impl Tracker {
     pub fn open(now: Instant) -> Self {
-        // Asked once for what is not there: whether we may ask at all is said before there is anything to ask for.
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let nothing = Tuple { from: nowhere, to: nowhere };
-        let conntrack = Conntrack::open().and_then(|mut conntrack| {
-            conntrack.find(Protocol::Tcp, nothing)?;
-            Ok(conntrack)
-        });
-        Self { conntrack, untranslated: HashMap::new(), second: now, asked: 0 }
+        Self {
+            conntrack: open(),
+            next_try: now + RETRY,
+            untranslated: HashMap::new(),
+            second: now,
+            asked: 0,
+            conversations: Conversations::default(),
+        }
     }
 
     /// To be called as time passes.
@@ -42,6 +47,9 @@ impl Tracker {
         if now.duration_since(self.second) >= Duration::from_secs(1) {
             (self.second, self.asked) = (now, 0);
             self.untranslated.retain(|_, since| now.duration_since(*since) < UNTRANSLATED_FOR);
+        }
+        if self.conntrack.is_err() && now >= self.next_try {
+            (self.conntrack, self.next_try) = (open(), now + RETRY);
         }
     }
 
@@ -77,12 +85,40 @@ impl Tracker {
         entry
     }
 
+    /// Conversations by UDP and SCTP in which anything passed since the last time.
+    pub fn datagrams(&mut self, now: Instant) -> Vec<News> {
+        let Ok(conntrack) = &mut self.conntrack else { return Vec::new() };
+        let mut all = Vec::new();
+        for protocol in [Protocol::Udp, Protocol::Sctp] {
+            match conntrack.all(protocol) {
+                Ok(found) => all.extend(found),
+                Err(error) => {
+                    self.conntrack = Err(error);
+                    return Vec::new();
+                }
+            }
+        }
+        self.conversations.news(all, now)
+    }
+
     pub fn status(&self) -> CollectorStatus {
         match &self.conntrack {
-            Ok(_) => ok("asked for each new connection".into()),
+            Ok(_) => ok("asked for each new connection, and for what UDP and SCTP exchange".into()),
+            // Nothing of the kernel's answers to such questions.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPROTONOSUPPORT)) => {
+                off("the kernel follows no connections: nothing is translated on this host")
+            }
             Err(error) => failed(format!(
                 "{error}: connections through NAT are not followed; run the probe as root or with CAP_NET_ADMIN"
             )),
         }
     }
+}
+
+/// Asked once for what is not there: whether we may ask at all is said before there is anything to ask for.
+fn open() -> io::Result<Conntrack> {
+    let mut conntrack = Conntrack::open()?;
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    conntrack.find(Protocol::Tcp, Tuple { from: nowhere, to: nowhere })?;
+    Ok(conntrack)
 }
