@@ -38,6 +38,14 @@ impl Store {
     }
 }
 
+/// Options of a container that is to have `python`.
+pub const MACHINE: [&str; 2] = ["-v", "/:/machine:ro"];
+
+/// A program of Python, as a line of shell in a container of the test image, which has no Python itself.
+pub fn python(program: &str) -> String {
+    format!("chroot /machine python3 -u -c '{program}'")
+}
+
 impl Testbed {
     /// # Panics
     /// Where it does not come up: these tests need root and Docker Engine's binaries, and are not skipped without.

@@ -5,15 +5,10 @@ use std::time::Duration;
 
 use scope_tests::api::{collector, container_edges, edges, view};
 use scope_tests::eventually;
-use scope_tests::testbed::Testbed;
+use scope_tests::testbed::{MACHINE, Testbed, python};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A line of Python in a container of the test image, which has none itself.
-fn python(program: &str) -> String {
-    format!("chroot /machine python3 -u -c '{program}'")
-}
 
 /// Answers each datagram with 500 bytes.
 fn serve(port: u16) -> String {
@@ -40,8 +35,6 @@ fn tell(host: &str, port: u16) -> String {
          while True:\n    s.sendto(bytes(100), (\"{host}\", {port}))\n    time.sleep(0.2)"
     ))
 }
-
-const MACHINE: [&str; 2] = ["-v", "/:/machine:ro"];
 
 fn address(testbed: &Testbed, host: usize, container: &str) -> String {
     let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";

@@ -630,12 +630,16 @@ impl Join {
 
     fn link_between(&self, store: &Store, client: (HalfId, &Half), server: (HalfId, &Half)) -> Option<Link> {
         let ((client_id, client), (server_id, server)) = (client, server);
+        if is_relay(store, client_id.host(), client) {
+            return None;
+        }
+        let (target, port) = self.server_end(store, server_id.host(), server)?;
         Some(Link {
             key: ConnectsKey {
                 source: self.end(store, client_id.host(), client)?,
-                target: self.end(store, server_id.host(), server)?,
+                target,
                 medium: Medium::Transport(client.protocol),
-                port: server.local.port(),
+                port,
                 network: self.network(store, client_id.host(), client),
             },
             evidence: client.evidence.min(server.evidence),
@@ -653,8 +657,14 @@ impl Join {
         (scope, holder): (Scope, Option<Holder>),
     ) -> Option<Link> {
         let is_client = half.role != Role::Server;
+        if is_client && is_relay(store, host, half) {
+            return None;
+        }
         let far = far_end(half);
-        let mut port = if is_client { half.remote.port() } else { half.local.port() };
+        let (mine, mut port) = match is_client {
+            true => (mine, half.remote.port()),
+            false => self.server_end(store, host, half)?,
+        };
         let (other, outside) = match (&scope, holder) {
             (Scope::Namespace(..), _) => (self.listener(store, host, half.namespace, half.protocol, far)?, None),
             (_, Some(Holder::Container(host, container))) if is_client => {
@@ -678,6 +688,14 @@ impl Join {
         let network = self.network(store, host, half);
         let key = ConnectsKey { source, target, medium: Medium::Transport(half.protocol), port, network };
         Some(Link { key, evidence: half.evidence, outside, is_open: half.is_open() })
+    }
+
+    /// Who serves a half, and at which port: behind Docker's proxy, the container that it passes everything on to.
+    fn server_end(&self, store: &Store, host: HostId, half: &Half) -> Option<(Entity, u16)> {
+        if is_relay(store, host, half) {
+            return Some(self.on_host(store, host, half.protocol, half.local));
+        }
+        Some((self.end(store, host, half)?, half.local.port()))
     }
 
     /// What an address outside is known as.
@@ -771,6 +789,14 @@ impl Join {
         let id = endpoint.network.as_ref()?;
         Some(NetworkKey::new(host, id, report.networks.get(id)?.scope))
     }
+}
+
+/// Whether a half is one of Docker's proxy, which passes on what comes to a published port where NAT does not: calls from
+/// the host itself and from containers of the same network. Who calls means the container.
+fn is_relay(store: &Store, host: HostId, half: &Half) -> bool {
+    let processes = store.hosts.get(&host).map(|state| &state.report.processes);
+    let owner = half.owner.and_then(|owner| processes?.get(&owner));
+    owner.is_some_and(|process| process.name.rsplit('/').next() == Some("docker-proxy"))
 }
 
 /// Whether a host tells of conversations that last a moment.
