@@ -5,7 +5,7 @@ use std::time::Duration;
 use scope_tests::api::{collector, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
-use scope_tests::testbed::Testbed;
+use scope_tests::testbed::{MACHINE, Testbed, python};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,11 +107,18 @@ fn until_all_tell(base: &str, hosts: &[&str]) {
     });
 }
 
+fn address(testbed: &Testbed, container: &str) -> String {
+    let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    testbed.docker(1, &["inspect", "-f", address, container]).trim().to_owned()
+}
+
 #[test]
 fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once() {
     const SENT: u64 = 100 << 20;
     const RECEIVED: u64 = 50 << 20;
     const CALLS: u64 = 2_000;
+    const FAST: u64 = 10_000;
+    const THREADS: u64 = 10;
     let testbed = Testbed::up(2, false);
     let app = testbed.address(1);
     testbed.launch(1, &["--window", "30s"]);
@@ -137,9 +144,7 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
     });
     // Short ones, each of a process of its own: all are counted, and none is a failure.
     testbed.container(1, "many", &["--network", "lan"], "nc -ll -p 7001 -e true");
-    let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-    let many = testbed.docker(1, &["inspect", "-f", address, "many"]);
-    let call = format!("nc {} 7001 </dev/null", many.trim());
+    let call = format!("nc {} 7001 </dev/null", address(&testbed, "many"));
     let calls = format!("sleep 2; for n in $(seq {CALLS}); do {call}; done; touch /done; sleep 1000");
     testbed.container(1, "caller", &["--network", "lan"], &calls);
     let is_done = || testbed.docker(1, &["exec", "caller", "sh", "-c", "ls /done 2>/dev/null || true"]);
@@ -147,16 +152,35 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
         true => Ok(()),
         false => Err("calling".into()),
     });
-    eventually("every call is counted", PATIENCE, || {
-        let metrics = metrics(&base, 7001)?;
-        let opened = figure(&metrics, "opened")?;
-        assert!(opened <= CALLS as f64, "none is counted twice: {metrics}");
-        if opened == CALLS as f64 && figure(&metrics, "connect_ms")? < 100.0 {
-            Ok(())
-        } else {
-            Err(metrics.to_string())
-        }
-    });
+    // And of one process, each for five milliseconds.
+    let accepts = python(
+        "import socket, threading\ns = socket.create_server((\"\", 7002), backlog=500)\ndef serve():\n    \
+         while True:\n        c, _ = s.accept()\n        c.recv(1)\n        c.close()\n\
+         [threading.Thread(target=serve).start() for n in range(THREADS)]"
+            .replace("THREADS", &THREADS.to_string())
+            .as_str(),
+    );
+    testbed.container(1, "fast", &["--network", "lan", MACHINE[0], MACHINE[1]], &accepts);
+    let dials = python(&format!(
+        "import socket, threading, time\ntime.sleep(2)\ndef call():\n    for n in range({}):\n        \
+         c = socket.create_connection((\"{}\", 7002))\n        time.sleep(0.005)\n        c.close()\n\
+         [threading.Thread(target=call).start() for n in range({THREADS})]",
+        FAST / THREADS,
+        address(&testbed, "fast")
+    ));
+    testbed.container(1, "fast-caller", &["--network", "lan", MACHINE[0], MACHINE[1]], &format!("{dials}; sleep 1000"));
+    for (port, calls) in [(7001, CALLS), (7002, FAST)] {
+        eventually("every call is counted", Duration::from_secs(60), || {
+            let metrics = metrics(&base, port)?;
+            let opened = figure(&metrics, "opened")?;
+            assert!(opened <= calls as f64, "none is counted twice: {metrics}");
+            if opened == calls as f64 && figure(&metrics, "connect_ms")? < 100.0 {
+                Ok(())
+            } else {
+                Err(metrics.to_string())
+            }
+        });
+    }
     let shown = view(&base, "containers").unwrap();
     let failed: Vec<&Value> = shown["edges"].as_array().unwrap().iter().filter(|e| !e["failures"].is_null()).collect();
     assert!(failed.is_empty(), "{failed:?}");

@@ -20,7 +20,7 @@ use crate::procfs;
 
 /// Compiled from `probe/bpf/sockets.bpf.c` by `scripts/bpf.sh`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/sockets.bpf.o");
-const CHANGES: &str = "state_changed";
+const CHANGES: [&str; 2] = ["state_changed", "state_changed_meanwhile"];
 const TRACEPOINT: &str = "inet_sock_set_state";
 const HELD: &str = "sockets_held";
 /// So many are taken at a time: as many as the ring has room for.
@@ -30,6 +30,9 @@ const EVENT_BYTES: usize = 96;
 const HELD_BYTES: usize = 96;
 /// Where `struct carried` begins in both.
 const CARRIED_AT: usize = 64;
+
+/// How the verifier's account of a program ends.
+const VERDICT: &str = "processed";
 
 const AF_INET: u16 = 2;
 const IPPROTO_UDP: u8 = 17;
@@ -91,7 +94,12 @@ pub struct Watch {
     events: RingBuf<MapData>,
     lost: PerCpuArray<MapData, u64>,
     lost_before: u64,
+    latest: Latest,
 }
+
+/// The events that came last, of which one may come again.
+#[derive(Default)]
+struct Latest([(u64, [u8; 2]); 8], usize);
 
 /// What there is of the kernel's own programs, each by itself, or why it is not there, in words.
 pub struct Opened {
@@ -128,7 +136,8 @@ pub(super) fn trace(programs: &mut Ebpf, name: &str, tracepoint: &str, btf: &Btf
 /// Why the kernel does not take a program.
 pub(super) fn refused(error: &dyn std::error::Error) -> String {
     let why = whole(error);
-    let is_barred = ["not permitted", "denied"].iter().any(|word| why.contains(word));
+    // Who has no right to ask gets no account of the program.
+    let is_barred = ["not permitted", "denied"].iter().any(|word| why.contains(word)) && !why.contains(VERDICT);
     let advice = if is_barred { "; run the probe as root or with CAP_BPF and CAP_PERFMON" } else { "" };
     format!("the kernel refuses it: {why}{advice}")
 }
@@ -142,10 +151,12 @@ impl Watch {
             .map_err(|error| refused(&error))?;
         let held: &mut Iter = program(&mut programs, HELD)?.try_into().map_err(|error| refused(&error))?;
         held.load("task_file", btf).map_err(|error| refused(&error))?;
-        trace(&mut programs, CHANGES, TRACEPOINT, btf)?;
+        for changes in CHANGES {
+            trace(&mut programs, changes, TRACEPOINT, btf)?;
+        }
         let events = map(&mut programs, "events")?.try_into().map_err(|error| refused(&error))?;
         let lost = map(&mut programs, "lost")?.try_into().map_err(|error| refused(&error))?;
-        Ok(Self { programs, events, lost, lost_before: 0 })
+        Ok(Self { programs, events, lost, lost_before: 0, latest: Latest::default() })
     }
 
     /// All sockets that processes of the probe's own pid namespace have open now, those of one process after another.
@@ -181,7 +192,9 @@ impl Watch {
     pub fn drain(&mut self, mut take: impl FnMut(Event)) -> u64 {
         for _ in 0..EVENTS_MAX {
             let Some(record) = self.events.next() else { break };
-            if let Some(event) = parse(&record) {
+            if let Some(event) = parse(&record)
+                && self.latest.is_new(event.cookie, [record[28], record[29]])
+            {
                 take(event);
             }
         }
@@ -189,6 +202,18 @@ impl Watch {
         let new = lost.saturating_sub(self.lost_before);
         self.lost_before = lost;
         new
+    }
+}
+
+impl Latest {
+    fn is_new(&mut self, cookie: u64, states: [u8; 2]) -> bool {
+        let Self(latest, next) = self;
+        if latest.contains(&(cookie, states)) {
+            return false;
+        }
+        latest[*next] = (cookie, states);
+        *next = (*next + 1) % latest.len();
+        true
     }
 }
 
@@ -205,7 +230,17 @@ fn whole(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut words: Vec<String> = causes.map(ToString::to_string).collect();
     words.dedup();
-    words.join(": ").lines().next().unwrap_or_default().to_owned()
+    let text = words.join(": ");
+    // What the verifier objects to stands at the end of its account, before how long that took.
+    let account = [VERDICT, "verification time", "stack depth"];
+    let is_of_account = |line: &str| account.iter().any(|begin| line.starts_with(begin));
+    match text.lines().any(|line| line.starts_with(VERDICT)) {
+        true => {
+            let objection = text.lines().take_while(|line| !is_of_account(line)).last().unwrap_or_default();
+            format!("{VERDICT} and found wrong: {objection}")
+        }
+        false => text.lines().next().unwrap_or_default().to_owned(),
+    }
 }
 
 /// `struct event` of the program.
@@ -374,6 +409,14 @@ mod tests {
         };
         assert_eq!(of(&client), Some((State::Open, std::process::id())));
         assert_eq!(of(&server), Some((State::Listening, std::process::id())));
+    }
+
+    #[test]
+    fn what_is_told_twice_is_taken_once() {
+        let mut latest = Latest::default();
+        assert!(latest.is_new(1, [SYN_SENT, ESTABLISHED]) && latest.is_new(1, [ESTABLISHED, CLOSE]));
+        assert!(latest.is_new(2, [SYN_SENT, ESTABLISHED]));
+        assert!(!latest.is_new(1, [ESTABLISHED, CLOSE]));
     }
 
     #[test]

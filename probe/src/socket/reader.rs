@@ -200,11 +200,16 @@ impl Reader {
             true
         };
         unknown.retain(|(since, event)| now.duration_since(*since) < UNKNOWN_FOR && !take(event));
+        let mut homeless = 0;
         let lost = events.drain(|event| {
-            if !take(&event) && unknown.len() < UNKNOWN_MAX {
-                unknown.push((now, event));
+            if !take(&event) {
+                if unknown.len() < UNKNOWN_MAX {
+                    unknown.push((now, event));
+                } else {
+                    homeless += 1;
+                }
             }
-        });
+        }) + homeless;
         table.flows.expire(now_ms);
         if lost > 0 {
             self.lost += lost;

@@ -36,8 +36,10 @@ struct Held {
     inode: u64,
     cookie: u64,
     dump: u64,
-    /// Somebody was told of it. Until then its translation is not asked for.
+    /// Somebody was told of it.
     is_told: bool,
+    /// It is known what NAT makes of it: of those that nobody is told of yet that is not asked for.
+    is_tracked: bool,
     /// When it began, and how long whoever called waited for it, microseconds; none where that was not seen.
     began: Option<(u64, u32)>,
     /// Its beginning is in the figures of its flow.
@@ -49,7 +51,7 @@ struct Held {
 impl Held {
     /// Whether it is known of which flow it is: a process that has just begun is known a moment later.
     fn is_settled(&self, now_ms: u64) -> bool {
-        self.is_told
+        self.is_tracked
             && (self.connection.owner.is_some() || self.began.is_none_or(|(at, _)| now_ms >= at + OWNERLESS_AFTER_MS))
     }
 
@@ -153,7 +155,7 @@ impl Table {
                 let flow = connection.flow();
                 let carried = socket.carried.unwrap_or_default();
                 let held = self.insert(key, connection, (socket.inode, socket.cookie));
-                (held.is_told, held.carried) = (true, carried);
+                (held.is_tracked, held.carried) = (true, carried);
                 if socket.carried.is_some() {
                     // What it carried before it was seen is nobody's.
                     self.traffic.carried(flow, carried, carried, now_ms);
@@ -210,7 +212,7 @@ impl Table {
                     // Who breaks off what they have themselves means to.
                     _ => Outcome::Well,
                 };
-                let flow = if held.is_told { held.connection.flow() } else { flow_of(&held.connection, &mut track) };
+                let flow = if held.is_tracked { held.connection.flow() } else { flow_of(&held.connection, &mut track) };
                 if !held.is_told || outcome != Outcome::Well {
                     self.flows.note(flow, outcome, now_ms);
                 }
@@ -342,8 +344,18 @@ impl Table {
         }
         self.changed.insert(id, Some(key));
         let (dump, carried) = (self.dump, Carried::default());
-        let held =
-            Held { id, inode, cookie, dump, is_told: false, began: None, is_counted: false, carried, connection };
+        let held = Held {
+            id,
+            inode,
+            cookie,
+            dump,
+            is_told: false,
+            is_tracked: false,
+            began: None,
+            is_counted: false,
+            carried,
+            connection,
+        };
         self.held.entry(key).insert_entry(held).into_mut()
     }
 
@@ -386,11 +398,11 @@ impl Table {
                 continue;
             };
             let Some(held) = self.held.get_mut(&key) else { continue };
-            if !held.is_told {
+            held.is_told = true;
+            if !std::mem::replace(&mut held.is_tracked, true) {
                 let here = Tuple { from: key.local, to: key.remote };
                 let entry = if is_confined(here) { None } else { track(key.namespace, here) };
                 held.connection.nat = entry.and_then(|entry| entry.beyond(here));
-                held.is_told = true;
             }
             news.set.push((id, held.connection.clone()));
         }
