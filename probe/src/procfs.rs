@@ -4,11 +4,23 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Reads a file of /proc into `buffer`, which is reused from call to call.
+/// Reads a file of /proc into `buffer`, which is reused from call to call. Such a file gives all that there is room for, so
+/// one that gives less is at its end: no size is asked for, nor for more.
 pub fn read_into(path: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.clear();
-    fs::File::open(path)?.read_to_end(buffer)?;
-    Ok(())
+    const ROOM: usize = 4096;
+    let mut file = fs::File::open(path)?;
+    buffer.resize(ROOM.max(buffer.capacity()), 0);
+    let mut filled = 0;
+    loop {
+        let room = buffer.len() - filled;
+        let read = file.read(&mut buffer[filled..])?;
+        filled += read;
+        if read < room {
+            buffer.truncate(filled);
+            return Ok(());
+        }
+        buffer.resize(buffer.len() + ROOM, 0);
+    }
 }
 
 /// The numeric entries of /proc, in no order.

@@ -9,8 +9,9 @@ use shared::report::{Failures, Flow, FlowKey};
 
 /// More flows at a time are not kept apart; what they had is counted as dropped.
 const FLOWS_MAX: usize = 4_096;
-/// What had no conversation for so long is none any more; of what is looked at now and then, twice as long.
+/// What had no conversation for so long is none any more; of what is looked at now and then, several times as long.
 const IDLE_MS: u64 = 3_000;
+const IDLE_DATAGRAMS_MS: u64 = 12_000;
 
 struct Held {
     flow: Flow,
@@ -65,7 +66,7 @@ impl Flows {
     pub fn expire(&mut self, now_ms: u64) {
         let Self { held, changed, .. } = self;
         held.retain(|key, held| {
-            let patience = if key.protocol == Protocol::Tcp { IDLE_MS } else { 2 * IDLE_MS };
+            let patience = if key.protocol == Protocol::Tcp { IDLE_MS } else { IDLE_DATAGRAMS_MS };
             let is_in_use = now_ms.saturating_sub(held.last_ms) < patience;
             if !is_in_use {
                 changed.insert(*key, None);

@@ -35,8 +35,10 @@ const PACE: Pace = Pace { rest: 40, least: Duration::from_millis(250) };
 const PACE_WITH_EVENTS: Pace = Pace { rest: 150, least: Duration::from_secs(2) };
 /// The kernel sums up what UDP sends.
 const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(500) };
-/// A host may have many conversations that conntrack remembers.
+/// A host may have many conversations that conntrack remembers, and its table is gone through as a whole. Where the kernel
+/// tells what UDP sends, that shows only what comes from hosts without a probe.
 const PACE_OF_TRACKED: Pace = Pace { rest: 150, least: Duration::from_millis(2_500) };
+const PACE_OF_TRACKED_WITH_EVENTS: Pace = Pace { rest: 300, least: Duration::from_secs(5) };
 /// A namespace gets its addresses after it is made, and not every change of them is told.
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
@@ -113,6 +115,7 @@ impl Reader {
             table: Table::default(),
             events: watch,
             datagrams,
+            tracker: Tracker::open(&proc_root, now),
             proc_root,
             unknown: Vec::new(),
             ownerless: Vec::new(),
@@ -121,7 +124,6 @@ impl Reader {
             next_tracked: now,
             next_forgetting: now + NAMES_INTERVAL,
             lost: 0,
-            tracker: Tracker::open(now),
             ephemeral,
             passes: HashMap::new(),
             refused: None,
@@ -267,7 +269,7 @@ impl Reader {
         for news in &news {
             self.table.take_tracked(news, of, self.datagrams.is_ok(), now_ms);
         }
-        let Pace { rest, least } = PACE_OF_TRACKED;
+        let Pace { rest, least } = if self.datagrams.is_ok() { PACE_OF_TRACKED_WITH_EVENTS } else { PACE_OF_TRACKED };
         self.next_tracked = now + (now.elapsed() * rest).max(least);
     }
 

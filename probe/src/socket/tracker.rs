@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::iter;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use shared::addr::{Protocol, Tuple};
@@ -18,12 +20,16 @@ const SHORT_PER_SECOND: u32 = 200;
 /// What goes to a destination that is not translated is taken not to be for so long.
 const UNTRANSLATED_FOR: Duration = Duration::from_secs(10);
 const UNTRANSLATED_MAX: usize = 8_192;
+/// It is there where conntrack knows of SCTP.
+const SCTP: &str = "sys/net/netfilter/nf_conntrack_sctp_timeout_established";
 /// Where conntrack does not answer, it may later: its module is loaded by whoever needs it.
 const RETRY: Duration = Duration::from_secs(30);
 
 pub struct Tracker {
     conntrack: io::Result<Conntrack>,
     next_try: Instant,
+    /// Whether the kernel follows SCTP.
+    has_sctp: bool,
     conversations: Conversations,
     untranslated: HashMap<(Protocol, NetNsId, SocketAddr), Instant>,
     second: Instant,
@@ -31,10 +37,11 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    pub fn open(now: Instant) -> Self {
+    pub fn open(proc_root: &Path, now: Instant) -> Self {
         Self {
             conntrack: open(),
             next_try: now + RETRY,
+            has_sctp: proc_root.join(SCTP).exists(),
             untranslated: HashMap::new(),
             second: now,
             asked: 0,
@@ -89,7 +96,7 @@ impl Tracker {
     pub fn datagrams(&mut self, now: Instant) -> Vec<News> {
         let Ok(conntrack) = &mut self.conntrack else { return Vec::new() };
         let mut all = Vec::new();
-        for protocol in [Protocol::Udp, Protocol::Sctp] {
+        for protocol in iter::once(Protocol::Udp).chain(self.has_sctp.then_some(Protocol::Sctp)) {
             match conntrack.all(protocol) {
                 Ok(found) => all.extend(found),
                 Err(error) => {

@@ -12,6 +12,7 @@ mod probe;
 mod process;
 mod record;
 mod soak;
+mod talk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,11 +32,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["hold", processes, conversations] => {
-            let number = |text: &str| text.parse().expect("a number");
-            probe::hold(number(processes), number(conversations));
+        ["hold", processes, conversations, short] => {
+            talk::hold(number(processes), number(conversations), number(short))
         }
-        ["call", count] => probe::call(count.parse().expect("a number of calls")),
+        ["call", count, short] => talk::call(number(count), number(short)),
         ["load", address, ref hosts @ ..] => {
             let (Ok(address), Ok(hosts)) = (address.parse(), hosts.first().unwrap_or(&"100").parse()) else {
                 return usage();
@@ -61,6 +61,10 @@ fn main() -> ExitCode {
         [binary, ref parts @ ..] => figures(Path::new(binary), parts),
     }
     ExitCode::SUCCESS
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number")
 }
 
 fn usage() -> ExitCode {

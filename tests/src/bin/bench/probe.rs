@@ -1,11 +1,10 @@
-//! A probe on a host with 50 containers, 1,000 processes and 5,000 connections, all of them real; and what overlays and a
+//! A probe on a host with 50 containers, up to 1,000 processes and 20,000 connections, all of them real; and what overlays and a
 //! swarm add to it.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use scope_tests::api;
@@ -15,6 +14,9 @@ use scope_tests::testbed::Testbed;
 use crate::figures::Figures;
 use crate::process::Cost;
 
+const SETTLES: Duration = Duration::from_secs(11);
+const MEASURED: Duration = Duration::from_secs(20);
+
 /// What runs on the host.
 #[derive(Clone, Copy)]
 struct Work {
@@ -23,6 +25,8 @@ struct Work {
     processes: usize,
     /// In each container; both ends of each are sockets of the host's.
     conversations: usize,
+    /// In each container.
+    short_per_s: usize,
 }
 
 impl Work {
@@ -31,71 +35,47 @@ impl Work {
     }
 }
 
-/// What runs in each container: so many processes with so many conversations among them.
-pub fn hold(processes: usize, conversations: usize) {
-    let listener = TcpListener::bind("0.0.0.0:7000").expect("a port of the container's own");
-    let itself = std::env::current_exe().expect("its own path");
-    let callers = processes - 1;
-    let children: Vec<_> = (0..callers)
-        .map(|n| {
-            let calls = conversations / callers + usize::from(n < conversations % callers);
-            let mut command = Command::new(&itself);
-            command.args(["call", &calls.to_string()]).stdin(Stdio::piped());
-            command.spawn().expect("a caller")
-        })
-        .collect();
-    let held: Vec<TcpStream> = (0..conversations).map(|_| listener.accept().expect("a call").0).collect();
-    println!("held");
-    wait_for_end();
-    drop((children, held));
-}
-
-/// `count` calls to the process that holds them, by the container's own address.
-pub fn call(count: usize) {
-    let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    // The host's files are this container's root, its addresses are its own.
-    let table = fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
-    let own = own_address(&table).unwrap_or_else(|| panic!("{} has no address", hostname.trim()));
-    let held: Vec<TcpStream> =
-        (0..count).map(|_| TcpStream::connect((own.as_str(), 7000)).expect("the one who holds")).collect();
-    wait_for_end();
-    drop(held);
-}
-
-/// The first address of the namespace's own that is not of loopback: a leaf followed by `/32 host LOCAL`.
-fn own_address(table: &str) -> Option<String> {
-    let lines: Vec<&str> = table.lines().collect();
-    let leaves = lines.windows(2).filter(|pair| pair[1].contains("/32 host LOCAL"));
-    let addresses = leaves.filter_map(|pair| pair[0].trim().strip_prefix("|-- "));
-    addresses.filter(|address| !address.starts_with("127.")).map(str::to_owned).next()
-}
-
-fn wait_for_end() {
-    let _ = std::io::stdin().read(&mut [0]);
-    loop {
-        std::thread::park();
-    }
-}
-
 pub fn measure(binary: &Path, figures: &mut Figures) {
+    let work = |processes, conversations| Work { containers: 50, processes, conversations, short_per_s: 0 };
+    {
+        let testbed = Testbed::up_with(binary, 1);
+        let few = work(2, 2);
+        start(&testbed, few, |_| Vec::new());
+        let (_, cpu, rss) = cost(&testbed, few, "");
+        figures.add("probe, 100 processes, 200 connections: CPU", cpu, "% of a core", 0.5);
+        figures.add("probe, 100 processes, 200 connections: RSS", rss, "MB", 25.0);
+        let wire = wire_bytes(&testbed);
+        figures.add("probe, 50 containers, 200 connections: wire", wire / 1e3, "kB/s", 2.0);
+    }
+    {
+        let testbed = Testbed::up_with(binary, 1);
+        let many = work(20, 50);
+        start(&testbed, many, |_| Vec::new());
+        let (first, cpu, rss) = cost(&testbed, many, "");
+        figures.add("probe, 1,000 processes, 5,000 connections: first report", first.as_secs_f64() * 1e3, "ms", 300.0);
+        figures.add("probe, 1,000 processes, 5,000 connections: CPU", cpu, "% of a core", 1.5);
+        figures.add("probe, 1,000 processes, 5,000 connections: RSS", rss, "MB", 35.0);
+    }
+    {
+        let testbed = Testbed::up_with(binary, 1);
+        let most = work(20, 200);
+        start(&testbed, most, |_| Vec::new());
+        let (_, cpu, rss) = cost(&testbed, most, "");
+        figures.add("probe, 1,000 processes, 20,000 connections: CPU", cpu, "% of a core", 3.0);
+        figures.add("probe, 1,000 processes, 20,000 connections: RSS", rss, "MB", 50.0);
+    }
     let testbed = Testbed::up_with(binary, 1);
-    let work = Work { containers: 50, processes: 20, conversations: 50 };
-    start(&testbed, work, |_| Vec::new());
-    let (first, cpu, rss) = cost(&testbed, work, "");
-    figures.add(
-        "probe, 50 containers, 1,000 processes, 5,000 connections: first report",
-        first.as_secs_f64(),
-        "s",
-        1.0,
-    );
-    figures.add("probe, 50 containers, 1,000 processes, 5,000 connections: CPU", cpu, "% of a core", 5.0);
-    figures.add("probe, 50 containers, 1,000 processes, 5,000 connections: RSS", rss, "MB", 60.0);
+    let short = Work { short_per_s: 40, ..work(2, 2) };
+    start(&testbed, short, |_| Vec::new());
+    let (_, cpu, rss) = cost(&testbed, short, "");
+    figures.add("probe, 2,000 new connections a second of 5 ms: CPU", cpu, "% of a core", 10.0);
+    figures.add("probe, 2,000 new connections a second of 5 ms: RSS", rss, "MB", 50.0);
 }
 
 /// What a swarm with overlays costs beside the same without: its own state, the networks, and all interfaces, routes,
 /// neighbours and forwarding entries.
 pub fn measure_networks(binary: &Path, figures: &mut Figures) {
-    let work = Work { containers: 100, processes: 2, conversations: 10 };
+    let work = Work { containers: 100, processes: 2, conversations: 10, short_per_s: 0 };
     let on = |network: &str, n: usize| vec!["--network".to_owned(), format!("{network}-{}", n % 5)];
     let (plain_cpu, plain_rss) = {
         let testbed = Testbed::up_with(binary, 1);
@@ -130,7 +110,7 @@ pub fn measure_networks(binary: &Path, figures: &mut Figures) {
 fn start(testbed: &Testbed, work: Work, options: impl Fn(usize) -> Vec<String>) {
     let bench = std::env::current_exe().expect("its own path");
     let bench = bench.to_str().expect("a path in UTF-8");
-    let (processes, conversations) = (work.processes.to_string(), work.conversations.to_string());
+    let numbers = [work.processes, work.conversations, work.short_per_s].map(|number| number.to_string());
     for n in 0..work.containers {
         let name = format!("busy-{n}");
         let options = options(n);
@@ -138,7 +118,7 @@ fn start(testbed: &Testbed, work: Work, options: impl Fn(usize) -> Vec<String>) 
         run.extend(options.iter().map(String::as_str));
         // The benchmark's own binary, with the libraries of the host that it was built on.
         run.extend(["-v", "/:/machine:ro", "rp/busybox:1", "chroot", "/machine", bench, "hold"]);
-        run.extend([processes.as_str(), conversations.as_str()]);
+        run.extend(numbers.iter().map(String::as_str));
         testbed.docker(1, &run);
     }
     for n in 0..work.containers {
@@ -149,7 +129,8 @@ fn start(testbed: &Testbed, work: Work, options: impl Fn(usize) -> Vec<String>) 
     }
 }
 
-/// How long the first whole report took, CPU in per cent of a core, and memory in MB.
+/// How long the first whole report took, CPU in per cent of a core with what the kernel runs for the probe, and memory in
+/// MB.
 fn cost(testbed: &Testbed, work: Work, option: &str) -> (Duration, f64, f64) {
     // An app apart, so that what the probe costs is the probe's alone.
     testbed.launch(1, &["--app-only", "--log-level", "warn"]);
@@ -160,19 +141,57 @@ fn cost(testbed: &Testbed, work: Work, option: &str) -> (Duration, f64, f64) {
         format!("{scope} probe --log-level warn --hostname bench-probe {option} {here} </dev/null >/dev/null 2>&1 &");
     let started = Instant::now();
     testbed.exec(1, &["sh", "-c", &line]);
+    // Of those that are replaced meanwhile a few are not there.
+    let wanted = work.connections() * 9 / 10;
     let first = eventually("all connections with their owners", Duration::from_secs(60), || {
         let report = api::get(&url)?;
         let host = report["hosts"].as_object().and_then(|hosts| hosts.values().next()).cloned().unwrap_or_default();
         let all = host["connections"].as_array().cloned().unwrap_or_default();
         let owned = all.iter().filter(|c| c["value"]["owner"].is_object()).count();
-        if owned >= work.connections() { Ok(started.elapsed()) } else { Err(format!("{owned} of {}", all.len())) }
+        if owned >= wanted { Ok(started.elapsed()) } else { Err(format!("{owned} of {}", all.len())) }
     });
     let cost = Cost { pid: process_with("bench-probe").expect("the probe runs") };
-    std::thread::sleep(Duration::from_secs(5));
-    let (cpu, since) = (cost.cpu_s(), Instant::now());
-    std::thread::sleep(Duration::from_secs(30));
-    let cpu = (cost.cpu_s() - cpu) / since.elapsed().as_secs_f64() * 100.0;
-    (first, cpu, cost.rss_mb())
+    let _counted = count_programs();
+    std::thread::sleep(SETTLES);
+    let (cpu, programs, since) = (cost.cpu_s(), programs_s(cost.pid), Instant::now());
+    std::thread::sleep(MEASURED);
+    let used = cost.cpu_s() - cpu + programs_s(cost.pid) - programs;
+    (first, used / since.elapsed().as_secs_f64() * 100.0, cost.rss_mb())
+}
+
+/// What the probe sends to its app while only samples change, bytes a second.
+fn wire_bytes(testbed: &Testbed) -> f64 {
+    let sent = || {
+        let sockets = testbed.shell(1, "ss -Htinp dst :4040 | grep -A1 scope");
+        let counts = sockets.split_ascii_whitespace().filter_map(|word| word.strip_prefix("bytes_sent:"));
+        counts.filter_map(|count| count.parse::<u64>().ok()).sum::<u64>()
+    };
+    let (before, since) = (sent(), Instant::now());
+    std::thread::sleep(MEASURED);
+    (sent() - before) as f64 / since.elapsed().as_secs_f64()
+}
+
+/// Has the kernel count how long its programs run, until this is dropped.
+fn count_programs() -> Option<OwnedFd> {
+    // BPF_ENABLE_STATS of include/uapi/linux/bpf.h, with BPF_STATS_RUN_TIME.
+    let kind: u32 = 0;
+    // SAFETY: the attribute is as long as is said and lives until the call is over.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, 32, &raw const kind, size_of::<u32>()) };
+    // SAFETY: it was just opened and is nobody else's.
+    i32::try_from(fd).ok().filter(|fd| *fd >= 0).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// How long the programs of a process ran, seconds.
+fn programs_s(pid: u32) -> f64 {
+    let all = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+    let texts = all.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    let times: BTreeMap<String, f64> = texts
+        .filter_map(|text| {
+            let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            Some((of("prog_id:")?.to_owned(), of("run_time_ns:")?.parse::<f64>().ok()?))
+        })
+        .collect();
+    times.values().sum::<f64>() / 1e9
 }
 
 /// The process that has this word among its arguments, as the whole machine sees it.
