@@ -3,8 +3,9 @@
 
 pub mod meter;
 
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::procfs;
 
 use ::procfs::process::MountInfo;
 
@@ -90,18 +91,18 @@ impl Group {
         group
     }
 
+    /// What it used of CPUs, ns; none where that is not counted.
+    pub fn cpu_ns(&self) -> Option<u64> {
+        // A hybrid system has the unified hierarchy too, without controllers: what v1 counts goes first.
+        let v2 = || read(&self.unified, "cpu.stat").and_then(|text| keyed(&text, "usage_usec")).map(|us| us * 1000);
+        number(read(&self.cpuacct, "cpuacct.usage")).or_else(v2)
+    }
+
     /// None where the group is gone or no controller counts it.
     pub fn usage(&self) -> Option<Usage> {
-        let read = |group: &Option<PathBuf>, file: &str| fs::read_to_string(group.as_ref()?.join(file)).ok();
-        let number = |text: Option<String>| text.and_then(|t| t.trim().parse::<u64>().ok());
-        let mut usage = Usage::default();
-        let mut seen = false;
-        // A hybrid system has the unified hierarchy too, without controllers: what v1 counts goes first.
-        if let Some(ns) = number(read(&self.cpuacct, "cpuacct.usage")) {
-            (usage.cpu_ns, seen) = (ns, true);
-        } else if let Some(us) = read(&self.unified, "cpu.stat").and_then(|text| keyed(&text, "usage_usec")) {
-            (usage.cpu_ns, seen) = (us * 1000, true);
-        }
+        let cpu_ns = self.cpu_ns();
+        let mut seen = cpu_ns.is_some();
+        let mut usage = Usage { cpu_ns: cpu_ns.unwrap_or(0), ..Usage::default() };
         if let Some(bytes) = number(read(&self.memory, "memory.usage_in_bytes")) {
             let cache = read(&self.memory, "memory.stat").and_then(|text| keyed(&text, "total_inactive_file"));
             (usage.memory_bytes, seen) = (bytes.saturating_sub(cache.unwrap_or(0)), true);
@@ -116,6 +117,16 @@ impl Group {
         }
         seen.then_some(usage)
     }
+}
+
+fn read(group: &Option<PathBuf>, file: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    procfs::read_into(&group.as_ref()?.join(file), &mut bytes).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+fn number(text: Option<String>) -> Option<u64> {
+    text?.trim().parse().ok()
 }
 
 /// `key value` lines.
@@ -155,6 +166,8 @@ pub fn network_bytes(net_dev: &Path) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
     use ::procfs::FromBufRead;
     use ::procfs::process::MountInfos;
 

@@ -20,7 +20,7 @@ use crate::docker::Watched;
 use crate::netns::Namespaces;
 use crate::process::Scanner;
 use crate::state::Reading;
-use crate::{Config, host, link, socket};
+use crate::{Config, host, link, memory, socket};
 
 /// A pass waits this many times its own cost before the next. Processes may be read less often than sockets, which keep
 /// their own time, and links change rarely.
@@ -34,6 +34,9 @@ const LINKS_SETTLE: Duration = Duration::from_millis(200);
 /// Where forwarding entries changed they are read again after so long, which shows whether it lasts.
 const LINKS_CONFIRM: Duration = Duration::from_millis(1_500);
 const INTERVAL_MAX: Duration = Duration::from_secs(5);
+/// How often memory is given back that was needed for a moment.
+const TIDYING_AT_FIRST: Duration = Duration::from_secs(5);
+const TIDYING_INTERVAL: Duration = Duration::from_secs(60);
 /// How soon the thread notices that it is to stop.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -85,6 +88,8 @@ impl Kernel {
         let mut next_scan = Instant::now();
         let mut next_links = Instant::now();
         let mut links_rest_until = Instant::now();
+        // The first report takes more than what comes after it.
+        let mut next_tidying = Instant::now() + TIDYING_AT_FIRST;
         if self.links.is_none() && self.outlet.status(Collector::Link, off("turned off by --no-links")).is_err() {
             return;
         }
@@ -123,6 +128,10 @@ impl Kernel {
             }
             if self.links.is_none() {
                 next_links = now + INTERVAL_MAX;
+            }
+            if now >= next_tidying {
+                memory::give_back();
+                next_tidying = now + TIDYING_INTERVAL;
             }
             let next = next_scan.min(next_links).saturating_duration_since(Instant::now());
             std::thread::sleep(next.min(NAP));

@@ -13,6 +13,7 @@ pub mod host;
 pub mod identity;
 pub mod kernel;
 pub mod link;
+mod memory;
 pub mod netlink;
 pub mod netns;
 pub mod process;

@@ -117,11 +117,7 @@ pub fn open(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Opened {
         Err(why) => Opened { watch: Err(why.clone()), datagrams: Err(why) },
     };
     // The kernel's types, read for a moment, are more than all that the probe keeps.
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it only gives back memory that nobody holds.
-    unsafe {
-        libc::malloc_trim(0);
-    }
+    crate::memory::give_back();
     opened
 }
 

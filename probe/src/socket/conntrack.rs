@@ -87,12 +87,19 @@ impl Conntrack {
 }
 
 impl Conntrack {
-    /// All entries of a protocol. Kernels before 5.8 list all others too, which are left out here.
-    pub fn all(&mut self, protocol: Protocol) -> io::Result<Vec<Tracked>> {
+    /// All entries of these protocols. The kernel goes through its whole table for each question, and a table of many
+    /// entries has a question for each protocol and family; kernels before 5.8 list all others too then, which are left
+    /// out here.
+    pub fn all(&mut self, protocols: &[Protocol], is_small: bool) -> io::Result<Vec<Tracked>> {
+        let families = protocols.iter().flat_map(|protocol| [AF_INET, AF_INET6].map(|family| (family, *protocol)));
+        let requests: Vec<Vec<u8>> = match is_small {
+            true => vec![vec![0; 4]],
+            false => families.map(|(family, protocol)| dump_request(family, protocol)).collect(),
+        };
         let mut found = Vec::new();
-        for family in [AF_INET, AF_INET6] {
-            self.link.request(IPCTNL_MSG_CT_GET, NLM_F_DUMP, &dump_request(family, protocol), |_, payload| {
-                found.extend(parse(payload).filter(|tracked| tracked.protocol == protocol));
+        for request in requests {
+            self.link.request(IPCTNL_MSG_CT_GET, NLM_F_DUMP, &request, |_, payload| {
+                found.extend(parse(payload).filter(|tracked| protocols.contains(&tracked.protocol)));
             })?;
         }
         Ok(found)

@@ -26,6 +26,8 @@ const NAMES_MAX: usize = 4;
 const ANSWERS_MAX: usize = 1_000;
 /// An address that nobody talks to any more keeps its names for so long.
 const UNUSED_FOR: Duration = Duration::from_secs(60);
+/// How often it is asked whether any were lost.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 /// Room for answers that wait to be read.
 const WAITING_BYTES: libc::c_int = 256 << 10;
 
@@ -45,8 +47,8 @@ pub struct Names {
     /// Of those, which have names that were told.
     told: HashSet<IpAddr>,
     changed: BTreeSet<IpAddr>,
-    answers: u64,
     lost: u64,
+    next_count: Instant,
 }
 
 impl Names {
@@ -59,8 +61,8 @@ impl Names {
             used: HashMap::new(),
             told: HashSet::new(),
             changed: BTreeSet::new(),
-            answers: 0,
             lost: 0,
+            next_count: Instant::now(),
         }
     }
 
@@ -82,12 +84,14 @@ impl Names {
                     }
                 }
             }
-            self.lost += tap.lost();
+        }
+        if now >= self.next_count {
+            self.next_count = now + COUNT_INTERVAL;
+            self.lost += taps.iter().map(Tap::lost).sum::<u64>();
         }
         if let Some(error) = broken {
             self.taps = Some(Err(error));
         }
-        self.answers += found.len() as u64;
         for (name, addresses) in found {
             for address in addresses {
                 self.learn(address, &name, now);

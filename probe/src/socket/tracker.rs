@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::iter;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use shared::addr::{Protocol, Tuple};
@@ -20,6 +19,10 @@ const SHORT_PER_SECOND: u32 = 200;
 /// What goes to a destination that is not translated is taken not to be for so long.
 const UNTRANSLATED_FOR: Duration = Duration::from_secs(10);
 const UNTRANSLATED_MAX: usize = 8_192;
+/// How many entries there are, in the namespace of who reads it.
+const COUNT: &str = "sys/net/netfilter/nf_conntrack_count";
+/// Fewer are listed with those of TCP among them.
+const SMALL: u32 = 2_000;
 /// It is there where conntrack knows of SCTP.
 const SCTP: &str = "sys/net/netfilter/nf_conntrack_sctp_timeout_established";
 /// Where conntrack does not answer, it may later: its module is loaded by whoever needs it.
@@ -28,6 +31,7 @@ const RETRY: Duration = Duration::from_secs(30);
 pub struct Tracker {
     conntrack: io::Result<Conntrack>,
     next_try: Instant,
+    proc_root: PathBuf,
     /// Whether the kernel follows SCTP.
     has_sctp: bool,
     conversations: Conversations,
@@ -42,6 +46,7 @@ impl Tracker {
             conntrack: open(),
             next_try: now + RETRY,
             has_sctp: proc_root.join(SCTP).exists(),
+            proc_root: proc_root.to_path_buf(),
             untranslated: HashMap::new(),
             second: now,
             asked: 0,
@@ -95,17 +100,19 @@ impl Tracker {
     /// Conversations by UDP and SCTP in which anything passed since the last time.
     pub fn datagrams(&mut self, now: Instant) -> Vec<News> {
         let Ok(conntrack) = &mut self.conntrack else { return Vec::new() };
-        let mut all = Vec::new();
-        for protocol in iter::once(Protocol::Udp).chain(self.has_sctp.then_some(Protocol::Sctp)) {
-            match conntrack.all(protocol) {
-                Ok(found) => all.extend(found),
-                Err(error) => {
-                    self.conntrack = Err(error);
-                    return Vec::new();
-                }
+        let count = std::fs::read_to_string(self.proc_root.join(COUNT)).ok().and_then(|text| text.trim().parse().ok());
+        let is_small = count.is_some_and(|count: u32| count < SMALL);
+        let all = match count {
+            Some(0) => Ok(Vec::new()),
+            _ => conntrack.all(&[Protocol::Udp, Protocol::Sctp][..if self.has_sctp { 2 } else { 1 }], is_small),
+        };
+        match all {
+            Ok(all) => self.conversations.news(all, now),
+            Err(error) => {
+                self.conntrack = Err(error);
+                Vec::new()
             }
         }
-        self.conversations.news(all, now)
     }
 
     pub fn status(&self) -> CollectorStatus {
