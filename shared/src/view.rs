@@ -230,8 +230,8 @@ pub const EDGE_METRICS: [EdgeMetric; 14] = [
     edge_metric("sent_bytes", "Sent in all", "bytes"),
     edge_metric("received_bytes", "Received in all", "bytes"),
     edge_metric("retransmits", "Sent again in all", "count"),
-    edge_metric("sent_packets", "Datagrams sent", "count"),
-    edge_metric("received_packets", "Datagrams received", "count"),
+    edge_metric("sent_packets", "Packets sent", "count"),
+    edge_metric("received_packets", "Packets received", "count"),
 ];
 
 /// So many of them, the first, stand in streams; the others are asked for.

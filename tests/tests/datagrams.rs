@@ -3,7 +3,8 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use scope_tests::api::{collector, container_edges, edges, view};
+use scope_tests::api::{collector, container_edges, edges, escaped, node, view};
+use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::{MACHINE, Testbed, python};
 use serde_json::Value;
@@ -90,6 +91,17 @@ fn datagrams_are_counted_on_the_edge_of_who_asked_whom() {
             if told == (n, n, 100 * n, 500 * n) { Ok(()) } else { Err(edge.to_string()) }
         });
     }
+    let shown = view(&base, "containers").unwrap();
+    let [from, to] = ["steady", "server"].map(|name| escaped(node(&shown, name).unwrap()["id"].as_str().unwrap()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, false).await;
+        browser.client.goto(&format!("{base}/#/containers?from={from}&to={to}")).await.unwrap();
+        let told = "return /Packets sent\\s*200/.test(document.querySelector('.edge-card')?.textContent ?? '')";
+        browser.until("how many datagrams were sent", told).await;
+        browser.screenshot("datagrams-dark").await;
+        browser.close().await;
+    });
     // What sends no more is still there for the window, and who runs it is known.
     let processes = edges(&view(&base, "processes").unwrap());
     assert!(processes.contains("python3 -> python3:7100"), "{processes:?}");

@@ -4,6 +4,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
 use scope_tests::api::{collector, container_edges, escaped, get, node, view};
+use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
 
@@ -63,6 +64,15 @@ fn an_address_outside_has_the_name_that_was_asked_for_on_the_host_that_asked() {
     assert_eq!((&named["id"], &named["shape"]), (&"service-api.example.com".into(), &"cloud".into()));
     let mut edges = shown["edges"].as_array().into_iter().flatten().filter(|edge| edge["port"] == 443);
     assert!(edges.all(|edge| edge["failures"].is_null()), "{shown}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, true).await;
+        browser.client.goto(&format!("{base}/#/containers?node=service-api.example.com")).await.unwrap();
+        let told = "return /asks 203.0.113.9/.test(document.querySelector('.card')?.textContent ?? '')";
+        browser.until("the card of the name, with who asked and its address", told).await;
+        browser.screenshot("name-light").await;
+        browser.close().await;
+    });
     let of = |id: &str| get(&format!("{base}/api/topology/containers/{}", escaped(id))).unwrap()["node"].clone();
     let calls = of(node(&shown, "asks").unwrap()["id"].as_str().unwrap());
     let rows = calls["connections"].to_string();

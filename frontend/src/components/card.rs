@@ -214,10 +214,11 @@ fn Side(side: Connections) -> impl IntoView {
         page.values.track();
         page.model.with_value(|model| (model.failures_of(&own, is_incoming), model.traffic_of(&own, is_incoming)))
     });
-    let shown = move || {
-        let topology = topology.clone();
-        let most = if all.get() { usize::MAX } else { ROWS };
-        rows.get_value().into_iter().take(most).map(move |row| {
+    let shown =
+        move || {
+            let topology = topology.clone();
+            let most = if all.get() { usize::MAX } else { ROWS };
+            rows.get_value().into_iter().take(most).map(move |row| {
             let (there, id) = (topology.clone(), row.node_id.clone());
             let go = move |_| {
                 page.go(|route| {
@@ -260,10 +261,12 @@ fn Side(side: Connections) -> impl IntoView {
             let carried = remote.is_empty().then(|| view! {
                 <button class="rate" title="All that goes over it" on:click=open>{traffic}</button>
             });
-            let label = if remote.is_empty() { text::shortened(text::base_name(&row.label), 22) } else { remote };
+            let label = text::shortened(text::base_name(&row.label), 22);
+            // Whoever talks to the world outside may do so with many addresses.
+            let minor = if remote.is_empty() { text::shortened(&row.label_minor, 14) } else { remote };
             view! {
                 <tr on:click=go tabindex="0">
-                    <td><span class="far">{label}</span>" "<span class="minor">{text::shortened(&row.label_minor, 14)}</span></td>
+                    <td><span class="far">{label}</span>" "<span class="minor">{minor}</span></td>
                     <td class="number">{port}</td>
                     <td class="number">{value(&row.metadata, "count")}</td>
                     <td class="number">{carried}</td>
@@ -280,7 +283,7 @@ fn Side(side: Connections) -> impl IntoView {
                 {move || is_shown().then(|| view! { <tr class="on-the-way"><td colspan="5"><OnTheWay/></td></tr> })}
             }
         }).collect_view()
-    };
+        };
     view! {
         <section>
             <h3>{side.label.clone()}<span class="aside left">{count}</span></h3>
