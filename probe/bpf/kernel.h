@@ -17,7 +17,7 @@ static void *(*map_lookup)(void *map, const void *key) = (void *)1;
 static long (*read_kernel)(void *into, u32 size, const void *from) = (void *)113;
 static void *(*current_task)(void) = (void *)158;
 
-enum { BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_RINGBUF = 27 };
+enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_RINGBUF = 27 };
 enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6, IPPROTO_UDP = 17 };
 
 struct ns_common { u32 inum; } KERNELS;

@@ -8,6 +8,7 @@ pub mod flow;
 pub mod owner;
 pub mod proc_net;
 mod reader;
+mod sampling;
 pub mod sock_diag;
 pub mod table;
 pub mod tracked;

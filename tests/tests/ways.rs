@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{collector, container_edges, edges, view};
+use scope_tests::api::{collector, container_edges, edges, escaped, get, node, view};
 use scope_tests::eventually;
 use scope_tests::testbed::{MACHINE, Testbed, python};
+use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -114,6 +115,22 @@ fn whatever_the_way_an_edge_leads_from_who_calls_to_who_answers() {
             "by-four -> any:7308",
         ],
     );
+    // The interfaces of macvlan are on top of the hosts' own, in other namespaces.
+    let shown = view(&base, "containers").unwrap();
+    let [from, to] = ["from-wire", "on-wire"].map(|name| escaped(node(&shown, name).unwrap()["id"].as_str().unwrap()));
+    let ask = format!("{base}/api/paths/containers?source={from}&target={to}");
+    eventually("the way down to the wire and up again", PATIENCE, || {
+        let answer = get(&ask)?;
+        let hops = answer["edges"][0]["path"].as_array().cloned().unwrap_or_default();
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let told: Vec<String> =
+            hops.iter().map(|hop| format!("{} {}", word(&hop["of"]), word(&hop["onward"]))).collect();
+        if told == ["from-wire on h1 device", "h1 network", "h2 device", "on-wire on h2 "] {
+            Ok(())
+        } else {
+            Err(format!("{told:?}"))
+        }
+    });
     eventually("whoever has the socket now", PATIENCE, || {
         let found = edges(&view(&base, "processes")?);
         let wanted = ["nc -> child:7306", "nc -> receiver:7307", "nc -> python3:7308", "python3 -> python3:7305"];

@@ -124,8 +124,8 @@ impl Topology {
                 let (from, to) = if is_outward { (beside(master), *key) } else { (*key, beside(master)) };
                 edge(from, to, Medium::Port);
             }
-            if let Some(lower) = link.lower {
-                edge(*key, beside(lower), Medium::Stacked);
+            if let Some(lower) = link.below(key.namespace) {
+                edge(*key, lower, Medium::Stacked);
             }
         }
         for tunnel in overlay_devices(host) {

@@ -137,13 +137,13 @@ fn below(host: &HostState, key: LinkKey, from: Option<LinkKey>) -> Option<(LinkK
     }
     if link.vxlan.is_some() {
         let device = overlay_devices(host).find(|device| device.vxlan == key).and_then(|device| device.device);
-        return device.or(link.lower.map(beside)).map(|device| (device, Medium::Stacked));
+        return device.or(link.below(key.namespace)).map(|device| (device, Medium::Stacked));
     }
     if let Some(master) = link.master {
         return Some((beside(master), Medium::Port));
     }
-    if let Some(lower) = link.lower {
-        return Some((beside(lower), Medium::Stacked));
+    if let Some(lower) = link.below(key.namespace).filter(|lower| links.contains_key(lower)) {
+        return Some((lower, Medium::Stacked));
     }
     if link.kind == "bridge" {
         let is_outward = |link: &Link| link.master == Some(key.index) && link.peer.is_none();

@@ -35,7 +35,7 @@ pub fn agreed(peers: BTreeMap<LinkKey, LinkKey>) -> BTreeMap<LinkKey, LinkKey> {
 }
 
 /// Whether the link has another end, instead of something below it.
-fn is_pair(interface: &Interface) -> bool {
+pub fn is_pair(interface: &Interface) -> bool {
     matches!(interface.link.kind.as_str(), "veth" | "netkit" | "vxcan")
 }
 

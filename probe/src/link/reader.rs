@@ -36,6 +36,8 @@ pub struct Reader {
     counters: BTreeMap<LinkKey, (f64, Counters)>,
     /// The other ends as they were last: nobody is asked twice.
     peers: BTreeMap<LinkKey, LinkKey>,
+    /// And what links of other namespaces are on top of.
+    lowers: BTreeMap<LinkKey, LinkKey>,
     forwarding_changed: bool,
 }
 
@@ -54,6 +56,7 @@ impl Reader {
             paths: BTreeMap::new(),
             counters: BTreeMap::new(),
             peers: BTreeMap::new(),
+            lowers: BTreeMap::new(),
             forwarding_changed: false,
         }
     }
@@ -135,14 +138,38 @@ impl Reader {
             peers.extend(found.map(|other| (key, other)));
         }
         let peers = peer::agreed(peers);
+        let lowers = self.below(interfaces, namespaces);
         let link = |(key, interface): (&LinkKey, &Interface)| {
-            // Below it, and in the same namespace as far as is known.
-            let lower = interface.lower.filter(|_| interface.lower_in.is_none() && !peers.contains_key(key));
-            (*key, Link { peer: peers.get(key).copied(), lower, ..interface.link.clone() })
+            let below = match lowers.get(key) {
+                Some(other) => Some((other.index, Some(other.namespace))),
+                // In the same namespace.
+                None => interface
+                    .lower
+                    .filter(|_| interface.lower_in.is_none() && !peers.contains_key(key))
+                    .map(|index| (index, None)),
+            };
+            let (lower, lower_in) = (below.map(|(index, _)| index), below.and_then(|(_, namespace)| namespace));
+            (*key, Link { peer: peers.get(key).copied(), lower, lower_in, ..interface.link.clone() })
         };
         let links = interfaces.iter().map(link).collect();
-        self.peers = peers;
+        (self.peers, self.lowers) = (peers, lowers);
         links
+    }
+
+    /// Of links that were moved away from the one that they are on top of, such as a container's of macvlan, that one.
+    fn below(&self, interfaces: &BTreeMap<LinkKey, Interface>, namespaces: &Namespaces) -> BTreeMap<LinkKey, LinkKey> {
+        // What a vxlan device sends through is told with its own facts.
+        let is_on_top = |interface: &Interface| !peer::is_pair(interface) && interface.link.vxlan.is_none();
+        let moved = interfaces.iter().filter(|(_, i)| i.lower_in.is_some() && is_on_top(i));
+        let mut found = BTreeMap::new();
+        for (key, interface) in moved {
+            let Some(lower) = interface.lower else { continue };
+            let is_candidate = |other: &&LinkKey| other.index == lower && other.namespace != key.namespace;
+            let others: Vec<LinkKey> = interfaces.keys().filter(is_candidate).copied().collect();
+            let known = self.lowers.get(key).filter(|known| others.contains(known)).copied();
+            found.extend(known.or_else(|| told_apart(*key, &others, interface, namespaces)).map(|other| (*key, other)));
+        }
+        found
     }
 
     /// Of links that are seen for the second time; what stands still has none.
@@ -212,7 +239,7 @@ pub fn reachable_addresses() -> io::Result<Vec<IpAddr>> {
     Ok(addresses.filter(|address| !is_confined(*address)).collect())
 }
 
-/// Which of several links is the other end of one: the one whose namespace has the number that the kernel gave. The
+/// Which of several links is the other end of one, or below it: the one whose namespace has the number that the kernel gave. The
 /// descriptors that it is asked with are closed before this returns.
 fn told_apart(key: LinkKey, others: &[LinkKey], interface: &Interface, namespaces: &Namespaces) -> Option<LinkKey> {
     let wanted = interface.lower_in?;

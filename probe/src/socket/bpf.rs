@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf, Ebpf, EbpfLoader};
 use shared::addr::{Protocol, canonical};
@@ -77,6 +77,8 @@ pub struct Event {
     pub change: Change,
     /// All that it carried, where it was open and is closed.
     pub carried: Carried,
+    /// It stands for so many sockets: 1 unless only some are looked at.
+    pub weight: u32,
 }
 
 /// A socket that a process has open.
@@ -95,6 +97,7 @@ pub struct Watch {
     lost: PerCpuArray<MapData, u64>,
     lost_before: u64,
     latest: Latest,
+    sampling: Array<MapData, u32>,
 }
 
 /// The events that came last, of which one may come again.
@@ -151,25 +154,26 @@ impl Watch {
             trace(&mut programs, changes, TRACEPOINT, btf)?;
         }
         let events = map(&mut programs, "events")?.try_into().map_err(|error| refused(&error))?;
+        let sampling = map(&mut programs, "sampling")?.try_into().map_err(|error| refused(&error))?;
         let lost = map(&mut programs, "lost")?.try_into().map_err(|error| refused(&error))?;
-        Ok(Self { programs, events, lost, lost_before: 0, latest: Latest::default() })
+        Ok(Self { programs, events, lost, lost_before: 0, latest: Latest::default(), sampling })
     }
 
-    /// All sockets that processes of the probe's own pid namespace have open now, those of one process after another.
+    /// Gives all sockets that processes of the probe's own pid namespace have open now, those of one process after another.
     ///
     /// # Errors
     /// Where the kernel lets nobody go through them.
-    pub fn held(&mut self) -> io::Result<Vec<Held>> {
+    pub fn held(&mut self, each: impl FnMut(Held)) -> io::Result<()> {
         let held: &mut Iter = program(&mut self.programs, HELD)
             .and_then(|held| held.try_into().map_err(|error| format!("{error}")))
             .map_err(io::Error::other)?;
         let attached = held.attach().map_err(io::Error::other)?;
         let mut pass = held.take_link(attached).map_err(io::Error::other)?.into_file().map_err(io::Error::other)?;
-        let (mut found, mut buffer) = (Vec::new(), vec![0; HELD_BYTES * 1_024]);
+        let (mut each, mut buffer) = (each, vec![0; HELD_BYTES * 1_024]);
         let mut filled = 0;
         loop {
             let read = match pass.read(&mut buffer[filled..]) {
-                Ok(0) => return Ok(found),
+                Ok(0) => return Ok(()),
                 Ok(read) => filled + read,
                 // It may be interrupted, or the kernel may want to be asked again.
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
@@ -178,10 +182,18 @@ impl Watch {
                 Err(error) => return Err(error),
             };
             let whole = read - read % HELD_BYTES;
-            found.extend(buffer[..whole].chunks_exact(HELD_BYTES).filter_map(parse_held));
+            buffer[..whole].chunks_exact(HELD_BYTES).filter_map(parse_held).for_each(&mut each);
             buffer.copy_within(whole..read, 0);
             filled = read - whole;
         }
+    }
+
+    /// From now on one socket of so many is told of, a power of two.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn look_at_one_of(&mut self, weight: u32) -> io::Result<()> {
+        self.sampling.set(0, weight.max(1) - 1, 0).map_err(io::Error::other)
     }
 
     /// Gives what happened since the last call, and how many events of that time are lost.
@@ -260,6 +272,7 @@ fn parse(record: &[u8]) -> Option<Event> {
         remote: record.address(family, 48, 26)?,
         change,
         carried: record.carried(),
+        weight: record.short(30).max(1).into(),
     })
 }
 
@@ -327,6 +340,12 @@ mod tests {
         open(Path::new("/proc"), None).watch.expect("a kernel with BTF, and root")
     }
 
+    fn held(watch: &mut Watch) -> Vec<Held> {
+        let mut all = Vec::new();
+        watch.held(|held| all.push(held)).unwrap();
+        all
+    }
+
     fn until(watch: &mut Watch, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         let before = Instant::now();
         loop {
@@ -356,7 +375,7 @@ mod tests {
         let (mut server, _) = listener.accept().unwrap();
         client.write_all(&[7; 5_000]).unwrap();
         server.read_exact(&mut [0; 5_000]).unwrap();
-        let sockets = watch.held().unwrap();
+        let sockets = held(&mut watch);
         let of = |local: SocketAddr, remote: SocketAddr| {
             let found = sockets.iter().find(|held| held.socket.local == local && held.socket.remote == remote);
             *found.expect("a socket that is open")
@@ -397,7 +416,7 @@ mod tests {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.connect(server.local_addr().unwrap()).unwrap();
-        let sockets = watch.held().unwrap();
+        let sockets = held(&mut watch);
         let of = |socket: &UdpSocket| {
             let local = socket.local_addr().unwrap();
             let found = sockets.iter().find(|held| held.socket.local == local && held.socket.protocol == Protocol::Udp);
@@ -405,6 +424,33 @@ mod tests {
         };
         assert_eq!(of(&client), Some((State::Open, std::process::id())));
         assert_eq!(of(&server), Some((State::Listening, std::process::id())));
+    }
+
+    #[test]
+    fn of_sockets_that_are_looked_at_in_part_each_stands_for_as_many() {
+        let mut watch = watch();
+        watch.look_at_one_of(4).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for _ in 0..400 {
+            let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            let (mut server, _) = listener.accept().unwrap();
+            drop(client);
+            assert_eq!(server.read(&mut [0]).unwrap(), 0);
+        }
+        let (mut opened, mut closed) = (0, 0);
+        watch.drain(|event| {
+            if event.remote.port() == port {
+                assert_eq!(event.weight, 4);
+                match event.change {
+                    Change::Connected { .. } => opened += event.weight,
+                    Change::Closed { .. } => closed += event.weight,
+                    _ => {}
+                }
+            }
+        });
+        assert!((300..=500).contains(&opened), "about 400: {opened}");
+        assert!(opened.abs_diff(closed) <= 4, "{opened} {closed}: one of which the beginning is told has an end");
     }
 
     #[test]

@@ -40,25 +40,27 @@ impl Flows {
     pub fn keep(&mut self, key: FlowKey, now_ms: u64) {
         match self.held.get_mut(&key) {
             Some(held) => held.last_ms = now_ms,
-            None => self.note(key, Outcome::Well, now_ms),
+            None => self.note(key, Outcome::Well, 1, now_ms),
         }
     }
 
-    pub fn note(&mut self, key: FlowKey, outcome: Outcome, now_ms: u64) {
+    /// `weight` conversations ended so.
+    pub fn note(&mut self, key: FlowKey, outcome: Outcome, weight: u32, now_ms: u64) {
+        let weight = u64::from(weight);
         if self.held.len() >= FLOWS_MAX && !self.held.contains_key(&key) {
-            self.dropped += 1;
+            self.dropped += weight;
             return;
         }
         let held = self.held.entry(key).or_insert_with(|| Held { flow: Flow::default(), last_ms: now_ms });
         held.last_ms = now_ms;
-        held.flow.count += 1;
+        held.flow.count += weight;
         let Failures { refused, timed_out, reset, unreachable } = &mut held.flow.failures;
         match outcome {
             Outcome::Well => {}
-            Outcome::Refused => *refused += 1,
-            Outcome::TimedOut => *timed_out += 1,
-            Outcome::Reset => *reset += 1,
-            Outcome::Unreachable => *unreachable += 1,
+            Outcome::Refused => *refused += weight,
+            Outcome::TimedOut => *timed_out += weight,
+            Outcome::Reset => *reset += weight,
+            Outcome::Unreachable => *unreachable += weight,
         }
         self.changed.insert(key, Some(held.flow.clone()));
     }
@@ -122,8 +124,8 @@ pub(super) mod tests {
     #[test]
     fn a_flow_counts_until_nothing_came_for_a_while() {
         let mut flows = Flows::default();
-        flows.note(key(80), Outcome::Well, 0);
-        flows.note(key(80), Outcome::Refused, 2_000);
+        flows.note(key(80), Outcome::Well, 1, 0);
+        flows.note(key(80), Outcome::Refused, 1, 2_000);
         let news = flows.news();
         let failures = Failures { refused: 1, ..Failures::default() };
         assert_eq!(news.set, [(key(80), Flow { count: 2, failures })]);
@@ -137,8 +139,8 @@ pub(super) mod tests {
     #[test]
     fn what_is_too_much_is_counted() {
         let mut flows = Flows::default();
-        (0..FLOWS_MAX as u16 + 7).for_each(|port| flows.note(key(port), Outcome::Well, 0));
-        flows.note(key(0), Outcome::Well, 0);
+        (0..FLOWS_MAX as u16 + 7).for_each(|port| flows.note(key(port), Outcome::Well, 1, 0));
+        flows.note(key(0), Outcome::Well, 1, 0);
         assert_eq!((flows.len(), flows.dropped), (FLOWS_MAX, 7));
     }
 }

@@ -15,6 +15,7 @@ use super::bpf::{self, Event, Held, Opened, Watch};
 use super::datagram::{Datagrams, Sent};
 use super::dns::Names;
 use super::owner::Owners;
+use super::sampling::Sampling;
 use super::table::{Dump, Extent, Table};
 use super::tracker::Tracker;
 use super::{Socket, With, proc_net, sock_diag};
@@ -75,6 +76,7 @@ pub struct Reader {
     unknown: Vec<(Instant, Event)>,
     /// Datagrams of sockets of which it is not known yet whose they are.
     ownerless: Vec<(Instant, Sent)>,
+    sampling: Sampling,
     next_datagrams: Instant,
     names: Names,
     next_tracked: Instant,
@@ -119,6 +121,7 @@ impl Reader {
             proc_root,
             unknown: Vec::new(),
             ownerless: Vec::new(),
+            sampling: Sampling::new(now),
             next_datagrams: now,
             names: Names::open(with_names),
             next_tracked: now,
@@ -193,7 +196,7 @@ impl Reader {
     /// Takes in what the kernel told since the last time; what is of a namespace that is not known yet waits for a while.
     fn follow(&mut self, namespaces: &Namespaces, scanner: &Scanner) {
         let (now, now_ms) = (Instant::now(), self.now_ms());
-        let Self { events: Ok(events), table, tracker, unknown, .. } = self else { return };
+        let Self { events: Ok(events), table, tracker, unknown, sampling, .. } = self else { return };
         tracker.renew(now);
         let mut take = |event: &Event| {
             let Some(namespace) = namespaces.id(event.namespace) else { return false };
@@ -202,8 +205,9 @@ impl Reader {
             true
         };
         unknown.retain(|(since, event)| now.duration_since(*since) < UNKNOWN_FOR && !take(event));
-        let mut homeless = 0;
+        let (mut homeless, mut told) = (0, 0);
         let lost = events.drain(|event| {
+            told += 1;
             if !take(&event) {
                 if unknown.len() < UNKNOWN_MAX {
                     unknown.push((now, event));
@@ -213,6 +217,11 @@ impl Reader {
             }
         }) + homeless;
         table.flows.expire(now_ms);
+        if let Some(weight) = sampling.take(told, now)
+            && let Err(error) = events.look_at_one_of(weight)
+        {
+            tracing::warn!(weight, %error, "how many sockets are looked at cannot be set");
+        }
         if lost > 0 {
             self.lost += lost;
             self.next_whole = self.next_whole.min(now + AFTER_LOSS);
@@ -275,18 +284,10 @@ impl Reader {
 
     fn dump_all(&mut self, namespaces: &mut Namespaces, scanner: &Scanner) {
         let now = Instant::now();
-        let held = match self.events.as_mut().map(Watch::held) {
-            Ok(Ok(held)) => held,
-            Ok(Err(error)) => {
-                self.events = Err(format!("sockets cannot be gone through: {error}"));
-                return self.dump_and_walk(namespaces, scanner);
-            }
-            Err(_) => return self.dump_and_walk(namespaces, scanner),
-        };
-        self.read_addresses(namespaces);
-        let mut owners: HashMap<u64, ProcessId> = HashMap::with_capacity(held.len());
+        let Ok(events) = &mut self.events else { return self.dump_and_walk(namespaces, scanner) };
+        let mut owners: HashMap<u64, ProcessId> = HashMap::new();
         let mut sockets: HashMap<u64, Vec<Socket>> = HashMap::new();
-        for Held { socket, namespace, pid } in held {
+        let passed = events.held(|Held { socket, namespace, pid }| {
             // Of those who share a socket the first has it.
             let is_first = match owners.entry(socket.inode) {
                 Entry::Occupied(_) => false,
@@ -300,7 +301,12 @@ impl Reader {
             if is_first {
                 sockets.entry(namespace).or_default().push(socket);
             }
+        });
+        if let Err(error) = passed {
+            self.events = Err(format!("sockets cannot be gone through: {error}"));
+            return self.dump_and_walk(namespaces, scanner);
         }
+        self.read_addresses(namespaces);
         let known = namespaces.all().filter(|(_, met)| met.has_processes());
         let dumps: Vec<Dump> = known
             .map(|(inode, met)| Dump { namespace: met.id, sockets: sockets.remove(&inode).unwrap_or_default() })
@@ -308,8 +314,10 @@ impl Reader {
         let now_ms = self.now_ms();
         let Self { table, tracker, .. } = self;
         let owner = |inode: u64| owners.get(&inode).copied();
+        // Of sockets that are left out nobody tells that they closed.
+        let extent = if self.sampling.is_partial(now) { Extent::All } else { Extent::Held };
         let track = |protocol, here| tracker.find(protocol, here);
-        self.has_news |= table.update(&dumps, Extent::Held, self.ephemeral, owner, track, now_ms);
+        self.has_news |= table.update(&dumps, extent, self.ephemeral, owner, track, now_ms);
         if now >= self.next_whole {
             self.next_whole = now + WHOLE_INTERVAL;
             let dumps = self.dump(namespaces);
@@ -391,6 +399,9 @@ impl Reader {
         let kinds = self.table.flows.dropped + self.table.traffic.dropped;
         let dropped = lost + kinds;
         let status = match (&self.events, &self.datagrams) {
+            (Ok(_), _) if let Some((weight, per_s)) = self.sampling.told() => degraded(format!(
+                "{per_s} changes of connections a second: one of {weight} is looked at, and counts are estimates"
+            )),
             (Ok(_), Err(error)) => {
                 degraded(format!("every TCP connection is told by the kernel, but not UDP: {error}"))
             }

@@ -44,6 +44,8 @@ struct Held {
     began: Option<(u64, u32)>,
     /// Its beginning is in the figures of its flow.
     is_counted: bool,
+    /// It stands for so many that nobody was told of.
+    weight: u32,
     carried: Carried,
     connection: Connection,
 }
@@ -60,9 +62,11 @@ impl Held {
         if let Some((_, connect_us)) = self.began
             && !std::mem::replace(&mut self.is_counted, true)
         {
-            traffic.opened(flow, connect_us, now_ms);
+            traffic.opened(flow, connect_us, self.weight, now_ms);
         }
-        traffic.carried(flow, self.carried, carried, now_ms);
+        // Of those that last each is looked at by itself.
+        let weight = if self.is_told { 1 } else { self.weight };
+        traffic.carried(flow, self.carried, carried, weight, now_ms);
         self.carried = carried;
     }
 }
@@ -158,7 +162,7 @@ impl Table {
                 (held.is_tracked, held.carried) = (true, carried);
                 if socket.carried.is_some() {
                     // What it carried before it was seen is nobody's.
-                    self.traffic.carried(flow, carried, carried, now_ms);
+                    self.traffic.carried(flow, carried, carried, 1, now_ms);
                 }
             }
         }
@@ -184,7 +188,7 @@ impl Table {
         mut track: impl FnMut(NetNsId, Tuple) -> Option<Entry>,
         now_ms: u64,
     ) {
-        let Event { cookie, local, remote, change, .. } = *event;
+        let Event { cookie, local, remote, change, weight, .. } = *event;
         let connection = |owner, role| Connection {
             namespace,
             protocol: Protocol::Tcp,
@@ -197,11 +201,11 @@ impl Table {
         };
         match change {
             Change::Connected { pid, waited_us } => {
-                self.open(cookie, connection(of_pid(pid), Role::Client), (now_ms, waited_us));
+                self.open(cookie, connection(of_pid(pid), Role::Client), (now_ms, waited_us), weight);
             }
             Change::Accepted => {
                 let owner = self.listener(namespace, Protocol::Tcp, local);
-                self.open(cookie, connection(owner, Role::Server), (now_ms, 0));
+                self.open(cookie, connection(owner, Role::Server), (now_ms, 0), weight);
             }
             Change::Closed { error } => {
                 let found = self.by_cookie.get(&cookie).copied().and_then(|key| self.remove(key));
@@ -214,17 +218,17 @@ impl Table {
                 };
                 let flow = if held.is_tracked { held.connection.flow() } else { flow_of(&held.connection, &mut track) };
                 if !held.is_told || outcome != Outcome::Well {
-                    self.flows.note(flow, outcome, now_ms);
+                    self.flows.note(flow, outcome, held.weight, now_ms);
                 }
                 if let Some((began_ms, _)) = held.began {
-                    self.traffic.lived(flow, now_ms.saturating_sub(began_ms), now_ms);
+                    self.traffic.lived(flow, now_ms.saturating_sub(began_ms), held.weight, now_ms);
                 }
                 held.account(flow, event.carried, &mut self.traffic, now_ms);
             }
             Change::Failed { pid, error, waited_us } => {
                 if let Some(outcome) = why(error, waited_us) {
                     let flow = flow_of(&connection(of_pid(pid), Role::Client), &mut track);
-                    self.flows.note(flow, outcome, now_ms);
+                    self.flows.note(flow, outcome, weight, now_ms);
                 }
             }
             Change::Listens { pid } => {
@@ -313,7 +317,7 @@ impl Table {
         }
     }
 
-    fn open(&mut self, cookie: u64, connection: Connection, began: (u64, u32)) {
+    fn open(&mut self, cookie: u64, connection: Connection, began: (u64, u32), weight: u32) {
         let Connection { namespace, protocol, local, remote, .. } = connection;
         let key = Key { namespace, protocol, local, remote };
         match self.held.get_mut(&key).filter(|held| held.cookie == cookie) {
@@ -328,9 +332,13 @@ impl Table {
                 if held.began.replace(began).is_none() {
                     // All that it carried came after that.
                     held.carried = Carried::default();
+                    held.weight = weight;
                 }
             }
-            None => self.insert(key, connection, (0, cookie)).began = Some(began),
+            None => {
+                let held = self.insert(key, connection, (0, cookie));
+                (held.began, held.weight) = (Some(began), weight);
+            }
         }
     }
 
@@ -353,6 +361,7 @@ impl Table {
             is_tracked: false,
             began: None,
             is_counted: false,
+            weight: 1,
             carried,
             connection,
         };
@@ -528,7 +537,7 @@ mod tests {
     fn take(table: &mut Table, cookie: u64, local: &str, remote: &str, change: Change) {
         let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
         let carried = Carried { sent_bytes: 700, ..Carried::default() };
-        let event = Event { cookie, namespace: 7, local, remote, change, carried };
+        let event = Event { cookie, namespace: 7, local, remote, change, carried, weight: 1 };
         table.take(&event, NetNsId(1), |pid| process(pid.into()), |_, _| None, 0);
     }
 
@@ -692,7 +701,8 @@ mod tests {
         let reply = Tuple { from: end("172.18.0.2:80"), to: local };
         let entry = Entry { original: Tuple { from: local, to: remote }, reply };
         for change in [Change::Connected { pid: 5, waited_us: 300 }, Change::Closed { error: 0 }] {
-            let event = Event { cookie: 9, namespace: 7, local, remote, change, carried: Carried::default() };
+            let event =
+                Event { cookie: 9, namespace: 7, local, remote, change, carried: Carried::default(), weight: 1 };
             table.take(&event, NetNsId(1), |_| None, |_, _| Some(entry), 0);
         }
         let (key, _) = table.flows.news().set.remove(0);

@@ -57,19 +57,20 @@ impl Traffic {
         Some(sum)
     }
 
-    /// One conversation began; `connect_us` is how long it took whoever called, 0 where that was somebody else.
-    pub fn opened(&mut self, key: FlowKey, connect_us: u32, now_ms: u64) {
+    /// `weight` conversations began; `connect_us` is how long that took whoever called, 0 where that was somebody else.
+    pub fn opened(&mut self, key: FlowKey, connect_us: u32, weight: u32, now_ms: u64) {
         let Some(sum) = self.of(key, now_ms) else { return };
-        sum.totals.opened += 1;
-        sum.totals.connect_us += u64::from(connect_us);
+        sum.totals.opened += u64::from(weight);
+        sum.totals.connect_us += u64::from(connect_us) * u64::from(weight);
     }
 
-    /// A connection of the flow is open, or was until now, and carried more than `before`.
-    pub fn carried(&mut self, key: FlowKey, before: Carried, now: Carried, now_ms: u64) {
+    /// Of the flow `weight` connections are open, or were until now, and carried more than `before`.
+    pub fn carried(&mut self, key: FlowKey, before: Carried, now: Carried, weight: u32, now_ms: u64) {
+        let weight = u64::from(weight);
         let Some(sum) = self.of(key, now_ms) else { return };
-        sum.totals.sent_bytes += now.sent_bytes.saturating_sub(before.sent_bytes);
-        sum.totals.received_bytes += now.received_bytes.saturating_sub(before.received_bytes);
-        sum.totals.retransmits += u64::from(now.retransmits.saturating_sub(before.retransmits));
+        sum.totals.sent_bytes += now.sent_bytes.saturating_sub(before.sent_bytes) * weight;
+        sum.totals.received_bytes += now.received_bytes.saturating_sub(before.received_bytes) * weight;
+        sum.totals.retransmits += u64::from(now.retransmits.saturating_sub(before.retransmits)) * weight;
         if now.rtt_us > 0 {
             sum.rtts_us += u64::from(now.rtt_us);
             sum.measured += 1;
@@ -92,11 +93,11 @@ impl Traffic {
         sum.totals += new;
     }
 
-    /// A conversation whose beginning was seen is over.
-    pub fn lived(&mut self, key: FlowKey, lived_ms: u64, now_ms: u64) {
+    /// `weight` conversations whose beginning was seen are over.
+    pub fn lived(&mut self, key: FlowKey, lived_ms: u64, weight: u32, now_ms: u64) {
         let Some(sum) = self.of(key, now_ms) else { return };
-        sum.totals.lived += 1;
-        sum.totals.lived_ms += lived_ms;
+        sum.totals.lived += u64::from(weight);
+        sum.totals.lived_ms += lived_ms * u64::from(weight);
     }
 
     /// What differs from what was told last. Rates are those since then.
@@ -155,16 +156,16 @@ mod tests {
     #[test]
     fn connections_of_one_flow_add_up_and_rates_are_those_of_the_time_between() {
         let mut traffic = Traffic::default();
-        traffic.opened(key(80), 300, 1_000);
-        traffic.opened(key(80), 500, 1_500);
-        traffic.carried(key(80), Carried::default(), carried(1_000, 50_000, 200), 2_000);
-        traffic.carried(key(80), Carried::default(), carried(3_000, 0, 400), 2_000);
+        traffic.opened(key(80), 300, 1, 1_000);
+        traffic.opened(key(80), 500, 1, 1_500);
+        traffic.carried(key(80), Carried::default(), carried(1_000, 50_000, 200), 1, 2_000);
+        traffic.carried(key(80), Carried::default(), carried(3_000, 0, 400), 1, 2_000);
         let (_, told) = traffic.news(2_000).set.remove(0);
         assert_eq!((told.totals.opened, told.totals.connect_us, told.opened_per_s), (2, 800, 1.0));
         assert_eq!((told.sent_bytes_per_s, told.received_bytes_per_s), (2_000.0, 25_000.0));
         assert_eq!((told.rtt_us, told.min_rtt_us), (300, 100));
-        traffic.carried(key(80), carried(1_000, 50_000, 200), carried(1_500, 50_000, 600), 6_000);
-        traffic.lived(key(80), 5_000, 6_000);
+        traffic.carried(key(80), carried(1_000, 50_000, 200), carried(1_500, 50_000, 600), 1, 6_000);
+        traffic.lived(key(80), 5_000, 1, 6_000);
         let (_, told) = traffic.news(6_000).set.remove(0);
         assert_eq!((told.totals.sent_bytes, told.sent_bytes_per_s, told.received_bytes_per_s), (4_500, 125.0, 0.0));
         assert_eq!((told.rtt_us, told.min_rtt_us, told.totals.lived_ms), (600, 100, 5_000));
@@ -173,11 +174,11 @@ mod tests {
     #[test]
     fn what_stands_still_is_told_once_more_and_then_no_more_until_it_is_gone() {
         let mut traffic = Traffic::default();
-        traffic.carried(key(80), Carried::default(), carried(1_000, 0, 200), 2_000);
+        traffic.carried(key(80), Carried::default(), carried(1_000, 0, 200), 1, 2_000);
         assert_eq!(traffic.news(2_000).set.len(), 1);
-        traffic.carried(key(80), carried(1_000, 0, 200), carried(1_000, 0, 200), 4_000);
+        traffic.carried(key(80), carried(1_000, 0, 200), carried(1_000, 0, 200), 1, 4_000);
         assert_eq!(traffic.news(4_000).set[0].1.sent_bytes_per_s, 0.0);
-        traffic.carried(key(80), carried(1_000, 0, 200), carried(1_000, 0, 200), 6_000);
+        traffic.carried(key(80), carried(1_000, 0, 200), carried(1_000, 0, 200), 1, 6_000);
         assert!(traffic.news(6_000).is_empty());
         assert!(traffic.news(15_999).is_empty());
         assert_eq!(traffic.news(16_000).removed, [key(80)]);
@@ -188,7 +189,7 @@ mod tests {
         let mut traffic = Traffic::default();
         for n in 0..FLOWS_MAX as u32 + 5 {
             let remote = std::net::Ipv4Addr::from(n).into();
-            traffic.opened(FlowKey { remote, ..key(80) }, 1, 0);
+            traffic.opened(FlowKey { remote, ..key(80) }, 1, 1, 0);
         }
         assert_eq!((traffic.sums.len(), traffic.dropped), (FLOWS_MAX, 5));
     }

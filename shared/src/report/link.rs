@@ -31,9 +31,18 @@ pub struct Link {
     pub master: Option<u32>,
     /// The other end of a pair; none where that is in a namespace that is not seen.
     pub peer: Option<LinkKey>,
-    /// Index of the link of the same namespace that it is on top of.
+    /// Index of the link that it is on top of.
     pub lower: Option<u32>,
+    /// The namespace of that one; none where it is in the same.
+    pub lower_in: Option<NetNsId>,
     pub vxlan: Option<Vxlan>,
+}
+
+impl Link {
+    /// The link that it is on top of; `namespace` is its own.
+    pub fn below(&self, namespace: NetNsId) -> Option<LinkKey> {
+        Some(LinkKey { namespace: self.lower_in.unwrap_or(namespace), index: self.lower? })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

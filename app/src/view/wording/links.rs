@@ -144,9 +144,9 @@ pub fn state(link: &Link) -> &'static str {
 
 /// The other end of its pair, or what it is on top of.
 pub fn leads_to(host: &HostState, key: LinkKey, link: &Link) -> String {
-    match (link.peer, link.lower) {
+    match (link.peer, link.below(key.namespace)) {
         (Some(peer), _) => far_end(host, key.namespace, peer),
-        (None, Some(lower)) => format!("on {}", link_name(host, LinkKey { index: lower, ..key })),
+        (None, Some(lower)) => format!("on {}", far_end(host, key.namespace, lower)),
         (None, None) => String::new(),
     }
 }
