@@ -18,7 +18,7 @@ use crate::cgroup::meter::Meter;
 use crate::collector::{Closed, Outlet, degraded, failed, off, ok};
 use crate::docker::Watched;
 use crate::netns::Namespaces;
-use crate::process::Scanner;
+use crate::process::{self, Scanner};
 use crate::state::Reading;
 use crate::{Config, host, link, memory, socket};
 
@@ -153,26 +153,30 @@ impl Kernel {
         let summary = format!("{} cores, {} interfaces' addresses", facts.cpus, facts.local_networks.len());
         self.outlet.status(Collector::Host, ok(summary))?;
         self.outlet.send(Reading::Host(Box::new(facts), metrics))?;
-        let mut processes = BTreeMap::new();
-        let mut samples: BTreeMap<ProcessId, ProcessMetrics> = BTreeMap::new();
-        for (id, known) in &self.scanner.processes {
-            samples.insert(*id, known.metrics);
-            processes.insert(
-                *id,
-                Process {
-                    name: known.name.clone(),
-                    command: known.command.clone(),
-                    parent: known.parent,
-                    namespace: known.namespace.and_then(|inode| self.namespaces.id(inode)),
-                    container: None,
-                    cgroup: known.cgroup.clone(),
-                    open_files_limit: known.open_files_limit,
-                },
-            );
+        let all = &self.scanner.processes;
+        let samples: BTreeMap<ProcessId, ProcessMetrics> = all.iter().map(|(id, known)| (*id, known.metrics)).collect();
+        // Which processes there are rarely differs from one second to the next.
+        if self.scanner.take_changed() || self.namespaces.changed {
+            let processes = self.processes();
+            self.outlet.send(Reading::Processes(processes, samples))?;
+        } else {
+            self.outlet.send(Reading::ProcessMetrics(samples))?;
         }
-        self.outlet.send(Reading::Processes(processes, samples))?;
         let containers = self.meter.read(self.watched.running(), at_s);
         self.outlet.send(Reading::ContainerMetrics(containers))
+    }
+
+    fn processes(&self) -> BTreeMap<ProcessId, Process> {
+        let process = |known: &process::Known| Process {
+            name: known.name.clone(),
+            command: known.command.clone(),
+            parent: known.parent,
+            namespace: known.namespace.and_then(|inode| self.namespaces.id(inode)),
+            container: None,
+            cgroup: known.cgroup.clone(),
+            open_files_limit: known.open_files_limit,
+        };
+        self.scanner.processes.iter().map(|(id, known)| (*id, process(known))).collect()
     }
 
     fn process_status(&self) -> CollectorStatus {

@@ -56,6 +56,7 @@ pub struct Scanner {
     buffer: Vec<u8>,
     /// Processes whose descriptors or namespaces may not be read, at the last scan.
     pub hidden: usize,
+    changed: bool,
 }
 
 impl Scanner {
@@ -69,6 +70,7 @@ impl Scanner {
             page_bytes: rustix::param::page_size() as u64,
             buffer: Vec::with_capacity(4096),
             hidden: 0,
+            changed: false,
         }
     }
 
@@ -86,10 +88,13 @@ impl Scanner {
         let mut alive = BTreeMap::new();
         for pid in pids {
             let known = self.by_pid.get(&pid).and_then(|id| self.processes.remove_entry(id));
-            if let Some((id, known)) = self.look_at(pid, known, tick, at_s) {
-                alive.insert(id, known);
-            }
+            let before = known.as_ref().map(|(id, _)| *id);
+            let now = self.look_at(pid, known, tick, at_s);
+            self.changed |= before != now.as_ref().map(|(id, _)| *id);
+            alive.extend(now);
         }
+        // Those that are left there have ended.
+        self.changed |= !self.processes.is_empty();
         self.processes = alive;
         self.by_pid = self.processes.keys().map(|id| (id.pid, *id)).collect();
         self.hidden = self.processes.values().filter(|p| p.namespace.is_none()).count();
@@ -145,7 +150,17 @@ impl Scanner {
         boot_ms() as f64 / 1000.0 - stat.start as f64 / self.ticks_per_second > SETTLED_AFTER_S
     }
 
+    /// Whether processes came, went or are others than they were, but for what they use, since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
     fn identify(&mut self, directory: &Path, stat: &Stat, process: &mut Known, first: bool) {
+        let facts = |process: &Known| {
+            let Known { name, command, parent, cgroup, namespace, open_files_limit, .. } = process;
+            (name.clone(), command.clone(), *parent, cgroup.clone(), *namespace, *open_files_limit)
+        };
+        let before = facts(process);
         process.parent = stat.parent;
         let arguments = match procfs::read_into(&directory.join("cmdline"), &mut self.buffer) {
             Ok(()) => procfs::arguments(&self.buffer),
@@ -165,6 +180,7 @@ impl Scanner {
         if first {
             process.open_files_limit = open_files_limit(&directory.join("limits"));
         }
+        self.changed |= facts(process) != before;
     }
 
     fn sample(&mut self, directory: &Path, stat: &Stat, process: &mut Known, tick: u64, at_s: f64) {
@@ -247,13 +263,24 @@ mod tests {
         fs::write(root.join("77/stat"), stat(100)).unwrap();
         let mut scanner = Scanner::new(root.clone(), false);
         scanner.scan(1, 1.0).unwrap();
+        assert!(scanner.take_changed(), "it came");
         let before = scanner.of_pid(77).unwrap();
-        fs::write(root.join("77/stat"), stat(200)).unwrap();
         scanner.scan(2, 2.0).unwrap();
+        assert!(!scanner.take_changed());
+        fs::write(root.join("77/cmdline"), "now\0known").unwrap();
+        scanner.scan(64, 64.0).unwrap();
+        assert!(scanner.take_changed(), "it has a name");
+        fs::remove_file(root.join("77/cmdline")).unwrap();
+        fs::write(root.join("77/stat"), stat(200)).unwrap();
+        scanner.scan(67, 67.0).unwrap();
         let after = scanner.of_pid(77).unwrap();
         assert_ne!(before, after);
+        assert!(scanner.take_changed());
         assert_eq!(scanner.processes.len(), 1);
         assert_eq!(scanner.processes[&after].metrics.cpu_percent, 0.0, "its CPU is not counted against the old one's");
+        fs::remove_dir_all(root.join("77")).unwrap();
+        scanner.scan(68, 68.0).unwrap();
+        assert!(scanner.take_changed(), "it ended");
         fs::remove_dir_all(root).unwrap();
     }
 }

@@ -27,6 +27,8 @@ pub enum Reading {
     Status(Collector, CollectorStatus),
     Host(Box<Host>, HostMetrics),
     Processes(BTreeMap<ProcessId, Process>, BTreeMap<ProcessId, ProcessMetrics>),
+    /// Where the processes are those that they were.
+    ProcessMetrics(BTreeMap<ProcessId, ProcessMetrics>),
     ContainerMetrics(BTreeMap<ContainerId, ContainerMetrics>),
     Namespaces(BTreeMap<NetNsId, Namespace>, BTreeMap<ListenerKey, Listener>),
     /// What changed of them.
@@ -88,6 +90,7 @@ fn take(report: &mut Report, told: &mut Told, reading: Reading) {
             report.metrics.processes = metrics;
             attribute(report);
         }
+        Reading::ProcessMetrics(metrics) => report.metrics.processes = metrics,
         Reading::ContainerMetrics(metrics) => report.metrics.containers = metrics,
         Reading::Namespaces(namespaces, listeners) => {
             (report.namespaces, report.listeners) = (namespaces, listeners);
