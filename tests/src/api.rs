@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::eventually;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
 pub const EVERYTHING: &str = "system=all&stopped=both&pseudo=show&unconnected=show";
 
 /// GET of a JSON answer.
@@ -40,6 +44,29 @@ pub fn edges(view: &Value) -> BTreeSet<String> {
 pub fn container_edges(base: &str) -> Result<BTreeSet<String>, String> {
     let shown = view(base, "containers")?;
     Ok(edges(&shown).into_iter().filter(|edge| !edge.contains("Uncontained")).collect())
+}
+
+/// Waits until there are exactly these edges among containers.
+///
+/// # Panics
+/// Where there are others, or some are missing, for too long.
+pub fn until_edges(base: &str, expect: &[&str]) {
+    let expect: BTreeSet<String> = expect.iter().map(|e| (*e).to_owned()).collect();
+    eventually("exactly these edges", PATIENCE, || {
+        let found = container_edges(base)?;
+        if found == expect { Ok(()) } else { Err(format!("{found:?}, wanted {expect:?}")) }
+    });
+}
+
+/// Waits until a collector of these hosts sees all that it should.
+///
+/// # Panics
+/// Where one does not for too long.
+pub fn until_well(base: &str, name: &str, hosts: &[&str]) {
+    eventually(&format!("{name} is well"), PATIENCE, || {
+        let found: Vec<Value> = hosts.iter().map(|host| collector(base, host, name)).collect::<Result<_, _>>()?;
+        if found.iter().all(|one| one["state"] == "ok") { Ok(()) } else { Err(format!("{found:?}")) }
+    });
 }
 
 /// The value of a node's metadata row.

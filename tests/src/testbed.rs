@@ -178,6 +178,12 @@ impl Testbed {
         self.docker(host, &arguments);
     }
 
+    /// The address that a container has in its only network.
+    pub fn container_address(&self, host: usize, container: &str) -> String {
+        let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        self.docker(host, &["inspect", "-f", address, container]).trim().to_owned()
+    }
+
     /// `scope ARGUMENTS` inside a host.
     pub fn scope(&self, host: usize, arguments: &[&str]) -> Output {
         let mut all = vec![self.scope.to_str().expect("a path in UTF-8")];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scope_tests::api::{collector, view};
+use scope_tests::api::{until_well, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::{MACHINE, Testbed, python};
@@ -100,18 +100,6 @@ fn told_on_the_page(base: &str) {
     });
 }
 
-fn until_all_tell(base: &str, hosts: &[&str]) {
-    eventually("the kernels tell", PATIENCE, || {
-        let found: Vec<Value> = hosts.iter().map(|host| collector(base, host, "ebpf")).collect::<Result<_, _>>()?;
-        if found.iter().all(|one| one["state"] == "ok") { Ok(()) } else { Err(format!("{found:?}")) }
-    });
-}
-
-fn address(testbed: &Testbed, container: &str) -> String {
-    let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-    testbed.docker(1, &["inspect", "-f", address, container]).trim().to_owned()
-}
-
 #[test]
 fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once() {
     const SENT: u64 = 100 << 20;
@@ -124,7 +112,7 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
     testbed.launch(1, &["--window", "30s"]);
     testbed.launch(2, &[&app]);
     let base = testbed.url(1);
-    until_all_tell(&base, &["h1", "h2"]);
+    until_well(&base, "ebpf", &["h1", "h2"]);
     testbed.docker(1, &["network", "create", "lan"]);
     // Through NAT, from another host.
     let answer = format!("nc -l -p 7000 -e sh -c 'cat >/dev/null; head -c {RECEIVED} /dev/zero'");
@@ -144,7 +132,7 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
     });
     // Short ones, each of a process of its own: all are counted, and none is a failure.
     testbed.container(1, "many", &["--network", "lan"], "nc -ll -p 7001 -e true");
-    let call = format!("nc {} 7001 </dev/null", address(&testbed, "many"));
+    let call = format!("nc {} 7001 </dev/null", testbed.container_address(1, "many"));
     let calls = format!("sleep 2; for n in $(seq {CALLS}); do {call}; done; touch /done; sleep 1000");
     testbed.container(1, "caller", &["--network", "lan"], &calls);
     let is_done = || testbed.docker(1, &["exec", "caller", "sh", "-c", "ls /done 2>/dev/null || true"]);
@@ -166,7 +154,7 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
          c = socket.create_connection((\"{}\", 7002))\n        time.sleep(0.005)\n        c.close()\n\
          [threading.Thread(target=call).start() for n in range({THREADS})]",
         FAST / THREADS,
-        address(&testbed, "fast")
+        testbed.container_address(1, "fast")
     ));
     testbed.container(1, "fast-caller", &["--network", "lan", MACHINE[0], MACHINE[1]], &format!("{dials}; sleep 1000"));
     for (port, calls) in [(7001, CALLS), (7002, FAST)] {
@@ -191,7 +179,7 @@ fn what_is_lost_on_the_way_is_seen_as_sent_again_on_that_edge_and_on_no_other() 
     let testbed = Testbed::up(1, false);
     testbed.launch(1, &[]);
     let base = testbed.url(1);
-    until_all_tell(&base, &["h1"]);
+    until_well(&base, "ebpf", &["h1"]);
     testbed.docker(1, &["network", "create", "lan"]);
     for (server, port) in [("lossy", 7000), ("well", 7001)] {
         testbed.container(1, server, &["--network", "lan"], &format!("nc -ll -p {port} -e cat"));

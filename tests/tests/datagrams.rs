@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use scope_tests::api::{collector, container_edges, edges, escaped, node, view};
+use scope_tests::api::{container_edges, edges, escaped, node, until_well, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::{MACHINE, Testbed, python};
@@ -37,11 +37,6 @@ fn tell(host: &str, port: u16) -> String {
     ))
 }
 
-fn address(testbed: &Testbed, host: usize, container: &str) -> String {
-    let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-    testbed.docker(host, &["inspect", "-f", address, container]).trim().to_owned()
-}
-
 fn of_port(base: &str, port: u16) -> Result<Value, String> {
     let shown = view(base, "containers")?;
     let found: Vec<&Value> = shown["edges"].as_array().into_iter().flatten().filter(|e| e["port"] == port).collect();
@@ -59,14 +54,11 @@ fn datagrams_are_counted_on_the_edge_of_who_asked_whom() {
     testbed.launch(1, &["--window", "60s"]);
     testbed.launch(2, &[&app]);
     let base = testbed.url(1);
-    eventually("both kernels tell", PATIENCE, || {
-        let found = [collector(&base, "h1", "ebpf")?, collector(&base, "h2", "ebpf")?];
-        if found.iter().all(|one| one["state"] == "ok") { Ok(()) } else { Err(format!("{found:?}")) }
-    });
+    until_well(&base, "ebpf", &["h1", "h2"]);
     testbed.docker(1, &["network", "create", "lan"]);
     let on_lan = ["--network", "lan", MACHINE[0], MACHINE[1]];
     testbed.container(1, "server", &on_lan, &serve(7100));
-    let server = address(&testbed, 1, "server");
+    let server = testbed.container_address(1, "server");
     testbed.container(1, "steady", &on_lan, &ask(&server, 7100, COUNT, false));
     // A socket for each question, as resolvers do, through both hosts' NAT.
     testbed.container(1, "published", &["-p", "8200:7200/udp", MACHINE[0], MACHINE[1]], &serve(7200));
@@ -116,10 +108,7 @@ fn what_comes_from_hosts_without_a_probe_and_what_the_kernel_does_not_tell_itsel
     testbed.launch(1, &[]);
     testbed.launch(2, &["--sockets", "netlink", &app]);
     let base = testbed.url(1);
-    eventually("conntrack is read on both", PATIENCE, || {
-        let found = [collector(&base, "h1", "conntrack")?, collector(&base, "h2", "conntrack")?];
-        if found.iter().all(|one| one["state"] == "ok") { Ok(()) } else { Err(format!("{found:?}")) }
-    });
+    until_well(&base, "conntrack", &["h1", "h2"]);
     // Nobody answers: of who is told by nobody else.
     let sink = python(
         "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind((\"\", 7201))\n\

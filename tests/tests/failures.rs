@@ -83,7 +83,7 @@ fn without_privileges_the_rest_is_reported_and_what_is_missing_is_said() {
     let base = testbed.url(1);
     let docker = until_state(&base, "h1", "docker", "failed");
     assert!(docker.to_lowercase().contains("permission"), "{docker}");
-    for name in ["socket", "ebpf", "conntrack"] {
+    for name in ["socket", "ebpf", "conntrack", "dns"] {
         let found = eventually(&format!("{name} says what is missing"), PATIENCE, || {
             let found = collector(&base, "h1", name)?;
             if found["state"] == "degraded" || found["state"] == "failed" { Ok(found) } else { Err(found.to_string()) }

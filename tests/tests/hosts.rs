@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use scope_tests::api::{container_edges, edges, escaped, get, labels, node, row, view};
+use scope_tests::api::{container_edges, edges, escaped, get, labels, node, row, until_edges, view};
 use scope_tests::eventually;
 use scope_tests::testbed::{Testbed, text};
 use serde_json::Value;
@@ -16,14 +16,6 @@ fn serve(port: u16) -> String {
 
 fn call(host: &str, port: u16) -> String {
     format!("while :; do (while :; do echo q; sleep 1; done) | nc {host} {port}; sleep 0.2; done")
-}
-
-fn until_edges(base: &str, expect: &[&str]) {
-    let expect: BTreeSet<String> = expect.iter().map(|e| (*e).to_owned()).collect();
-    eventually("exactly these edges", PATIENCE, || {
-        let found = container_edges(base)?;
-        if found == expect { Ok(()) } else { Err(format!("{found:?}, wanted {expect:?}")) }
-    });
 }
 
 fn until_node(base: &str, topology: &str, label: &str, what: &str, holds: impl Fn(&Value) -> bool) {

@@ -3,7 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
-use scope_tests::api::{collector, container_edges, escaped, get, node, view};
+use scope_tests::api::{container_edges, escaped, get, node, until_well, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
@@ -44,10 +44,7 @@ fn an_address_outside_has_the_name_that_was_asked_for_on_the_host_that_asked() {
     testbed.launch(1, &[]);
     testbed.launch(2, &[&app]);
     let base = testbed.url(1);
-    eventually("names are heard", PATIENCE, || {
-        let found = collector(&base, "h1", "dns")?;
-        if found["state"] == "ok" { Ok(()) } else { Err(found.to_string()) }
-    });
+    until_well(&base, "dns", &["h1"]);
     testbed.docker(1, &["network", "create", "lan"]);
     let call = |host: &str| format!("while :; do nc {host} 443 </dev/null; sleep 0.2; done");
     testbed.container(1, "asks", &["--network", "lan", "--dns", &testbed.switch()], &call("API.Example.com"));

@@ -1,9 +1,8 @@
 //! Connections that last a moment, and those that never come to be: seen, each on the right edge and on no other.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{collector, container_edges, escaped, node, view};
+use scope_tests::api::{collector, container_edges, escaped, node, until_edges, until_well, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
@@ -19,14 +18,6 @@ fn serve(port: u16) -> String {
 /// Calls again and again, each time for a moment.
 fn call(host: &str, port: u16) -> String {
     format!("while :; do nc {host} {port} </dev/null; sleep 0.05; done")
-}
-
-fn until_edges(base: &str, expect: &[&str]) {
-    let expect: BTreeSet<String> = expect.iter().map(|e| (*e).to_owned()).collect();
-    eventually("exactly these edges", PATIENCE, || {
-        let found = container_edges(base)?;
-        if found == expect { Ok(()) } else { Err(format!("{found:?}, wanted {expect:?}")) }
-    });
 }
 
 /// In the card of who is refused, below the connection that comes to nothing.
@@ -63,10 +54,7 @@ fn connections_of_a_moment_are_on_their_edges_and_on_no_others() {
     testbed.launch(1, &["--window", "4s"]);
     testbed.launch(2, &[&app]);
     let base = testbed.url(1);
-    eventually("both kernels tell", PATIENCE, || {
-        let found = [collector(&base, "h1", "ebpf")?, collector(&base, "h2", "ebpf")?];
-        if found.iter().all(|one| one["state"] == "ok") { Ok(()) } else { Err(format!("{found:?}")) }
-    });
+    until_well(&base, "ebpf", &["h1", "h2"]);
     testbed.docker(1, &["network", "create", "lan"]);
     testbed.container(1, "server", &["--network", "lan"], &serve(7000));
     testbed.container(1, "client", &["--network", "lan"], &call("server", 7000));
@@ -137,10 +125,7 @@ fn each_failure_is_counted_once_by_its_reason_and_a_probe_that_is_killed_leaves_
     let testbed = Testbed::up(1, false);
     testbed.launch(1, &["--window", "60s"]);
     let base = testbed.url(1);
-    eventually("the kernel tells", PATIENCE, || {
-        let found = collector(&base, "h1", "ebpf")?;
-        if found["state"] == "ok" { Ok(()) } else { Err(found.to_string()) }
-    });
+    until_well(&base, "ebpf", &["h1"]);
     assert!(programs() > 0);
     testbed.docker(1, &["network", "create", "lan"]);
     testbed.container(1, "server", &["--network", "lan"], "nc -ll -p 7002 -e cat");

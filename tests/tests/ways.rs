@@ -1,10 +1,9 @@
 //! Whatever way two containers take to each other, and whatever their processes do with their sockets: one edge, from who
 //! calls to who answers.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scope_tests::api::{collector, container_edges, edges, escaped, get, node, view};
+use scope_tests::api::{collector, edges, escaped, get, node, until_edges, view};
 use scope_tests::eventually;
 use scope_tests::testbed::{MACHINE, Testbed, python};
 use serde_json::Value;
@@ -18,14 +17,6 @@ fn serve(port: u16) -> String {
 
 fn call(host: &str, port: u16) -> String {
     format!("while :; do (while :; do echo q; sleep 1; done) | nc {host} {port}; sleep 0.2; done")
-}
-
-fn until_edges(base: &str, expect: &[&str]) {
-    let expect: BTreeSet<String> = expect.iter().map(|e| (*e).to_owned()).collect();
-    eventually("exactly these edges", PATIENCE, || {
-        let found = container_edges(base)?;
-        if found == expect { Ok(()) } else { Err(format!("{found:?}, wanted {expect:?}")) }
-    });
 }
 
 /// Each connection is a child's, which goes by another name.
