@@ -16,7 +16,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/datagrams.bpf.o");
 /// The kernel keeps no more.
 const TALKS_MAX: usize = 8_192;
 /// What was silent for so many readings is forgotten.
-const SILENT_READINGS: u32 = 10;
+const SILENT_READINGS: u64 = 20;
+const MISSED_READINGS: u64 = 3;
 const AF_INET: u16 = 2;
 
 /// `struct talk` of the program.
@@ -75,8 +76,17 @@ pub struct Sent {
 pub struct Datagrams {
     _programs: Ebpf,
     sums: HashMap<MapData, Talk, Sum>,
-    /// As they were at the last reading, and for how many they did not change.
-    before: Sums<Talk, (Sum, u32)>,
+    /// As they were when they changed last.
+    before: Sums<Talk, Seen>,
+    readings: u64,
+}
+
+#[derive(Default)]
+struct Seen {
+    sum: Sum,
+    /// The readings at which it changed last, and at which it was there last.
+    changed_at: u64,
+    there_at: u64,
 }
 
 impl Datagrams {
@@ -95,13 +105,14 @@ impl Datagrams {
             }
         }
         let sums = map(&mut programs, "sums")?.try_into().map_err(|error| refused(&error))?;
-        Ok(Self { _programs: programs, sums, before: Sums::new() })
+        Ok(Self { _programs: programs, sums, before: Sums::new(), readings: 0 })
     }
 
     /// # Errors
     /// Where the kernel's sums cannot be read.
     pub fn news(&mut self) -> io::Result<Vec<Sent>> {
-        let Self { sums, before, .. } = self;
+        self.readings += 1;
+        let Self { sums, before, readings, .. } = self;
         let (mut news, mut silent) = (Vec::new(), Vec::new());
         // What changes meanwhile may come twice.
         for found in sums.iter().take(2 * TALKS_MAX) {
@@ -110,27 +121,23 @@ impl Datagrams {
                 Err(MapError::KeyNotFound) => continue,
                 Err(error) => return Err(io::Error::other(error)),
             };
-            let (old, readings) = before.entry(talk).or_default();
-            let new = since(sum, *old);
-            if new == (0, 0, 0, 0) {
-                *readings += 1;
-                if *readings >= SILENT_READINGS {
-                    silent.push(talk);
-                }
-                continue;
+            let seen = before.entry(talk).or_default();
+            seen.there_at = *readings;
+            let new = since(sum, seen.sum);
+            if new != (0, 0, 0, 0) {
+                (seen.sum, seen.changed_at) = (sum, *readings);
+                news.extend(sent(&talk, &sum, new));
+            } else if *readings - seen.changed_at >= SILENT_READINGS {
+                silent.push(talk);
             }
-            (*old, *readings) = (sum, 0);
-            news.extend(sent(&talk, &sum, new));
         }
         for talk in silent {
             before.remove(&talk);
             // Whoever wakes up at this moment is seen at the next datagram.
             let _ = sums.remove(&talk);
         }
-        // Of what others pushed out.
-        if before.len() > TALKS_MAX {
-            before.clear();
-        }
+        // Others pushed out what is not there any more; a pass through what changes may miss one.
+        before.retain(|_, seen| seen.there_at + MISSED_READINGS >= *readings);
         Ok(news)
     }
 }
