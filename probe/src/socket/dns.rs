@@ -20,6 +20,8 @@ use crate::collector::{degraded, failed, ok};
 
 /// More addresses are not kept; those that were answered longest ago are forgotten first.
 const KNOWN_MAX: usize = 8_192;
+/// Who talks to more addresses in a minute has no names for the others.
+const USED_MAX: usize = 65_536;
 /// Of one address: the first that was asked for, and the last of the others.
 const NAMES_MAX: usize = 4;
 /// So many answers are read at a time.
@@ -106,6 +108,10 @@ impl Names {
             let oldest = *oldest;
             let Self { known, told, .. } = self;
             known.retain(|address, known| known.at > oldest || told.contains(address));
+            // All are in use.
+            if known.len() >= KNOWN_MAX {
+                return;
+            }
         }
         let known = self.known.entry(address).or_insert_with(|| Known { names: Vec::new(), at: now });
         known.at = now;
@@ -123,6 +129,9 @@ impl Names {
 
     /// Somebody talks to this address.
     pub fn use_of(&mut self, address: IpAddr, now: Instant) {
+        if self.used.len() >= USED_MAX && !self.used.contains_key(&address) {
+            return;
+        }
         if self.used.insert(address, now).is_none() && self.known.contains_key(&address) {
             self.changed.insert(address);
         }

@@ -3,13 +3,13 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use shared::addr::{Protocol, is_confined};
 use shared::id::{NetNsId, ProcessId};
 use shared::report::{Collector, CollectorStatus, Role};
-use std::net::IpAddr;
 
 use super::bpf::{self, Event, Held, Opened, Watch};
 use super::datagram::{Datagrams, Sent};
@@ -196,8 +196,10 @@ impl Reader {
     /// Takes in what the kernel told since the last time; what is of a namespace that is not known yet waits for a while.
     fn follow(&mut self, namespaces: &Namespaces, scanner: &Scanner) {
         let (now, now_ms) = (Instant::now(), self.now_ms());
+        // Whatever sockets are read with: conntrack may answer later than at the start.
+        self.tracker.renew(now);
+        self.table.flows.expire(now_ms);
         let Self { events: Ok(events), table, tracker, unknown, sampling, .. } = self else { return };
-        tracker.renew(now);
         let mut take = |event: &Event| {
             let Some(namespace) = namespaces.id(event.namespace) else { return false };
             let track = |namespace, here| tracker.find_sparingly(Protocol::Tcp, namespace, here, now);
@@ -216,7 +218,6 @@ impl Reader {
                 }
             }
         }) + homeless;
-        table.flows.expire(now_ms);
         if let Some(weight) = sampling.take(told, now)
             && let Err(error) = events.look_at_one_of(weight)
         {
@@ -244,8 +245,9 @@ impl Reader {
         for (since, sent) in waiting {
             let is_last = now.duration_since(since) >= UNKNOWN_FOR || ownerless.len() >= UNKNOWN_MAX;
             let Some(namespace) = namespaces.id(sent.namespace) else {
-                if !is_last {
-                    ownerless.push((since, sent));
+                match is_last {
+                    true => self.lost += sent.packets,
+                    false => ownerless.push((since, sent)),
                 }
                 continue;
             };

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,13 @@ pub fn hold(processes: usize, conversations: usize, short_per_s: usize) {
     let (held, short) = (listen(HELD), listen(SHORT));
     let open = Arc::new(Mutex::new(Vec::new()));
     let accepted = Arc::clone(&open);
-    spawn(move || held.incoming().flatten().for_each(|stream| accepted.lock().expect("a list").push(stream)));
+    let (came, coming) = mpsc::channel();
+    spawn(move || {
+        for stream in held.incoming().flatten() {
+            accepted.lock().expect("a list").push(stream);
+            let _ = came.send(());
+        }
+    });
     let ended = Arc::clone(&open);
     spawn(move || {
         loop {
@@ -45,9 +51,7 @@ pub fn hold(processes: usize, conversations: usize, short_per_s: usize) {
             command.spawn().expect("a caller")
         })
         .collect();
-    while open.lock().expect("a list").len() < conversations {
-        thread::sleep(Duration::from_millis(20));
-    }
+    coming.iter().take(conversations).for_each(drop);
     println!("held");
     wait_for_end();
     drop(children);
