@@ -24,7 +24,7 @@ fn ask(host: &str, port: u16, count: u32, is_fresh: bool) -> String {
     let fresh = if is_fresh { "s = new()" } else { "pass" };
     python(&format!(
         "import socket, time\ndef new():\n    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n    s.settimeout(2)\n    \
-         return s\ntime.sleep(3)\ns = new()\nfor n in range({count}):\n    {fresh}\n    s.sendto(bytes(100), \
+         return s\ns = new()\nfor n in range({count}):\n    {fresh}\n    s.sendto(bytes(100), \
          (\"{host}\", {port}))\n    s.recv(2000)\n    time.sleep(0.02)\ntime.sleep(1000)"
     ))
 }
