@@ -149,8 +149,12 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
             .as_str(),
     );
     testbed.container(1, "fast", &["--network", "lan", MACHINE[0], MACHINE[1]], &accepts);
+    eventually("it listens", PATIENCE, || {
+        let sockets = testbed.docker(1, &["exec", "fast", "cat", "/proc/net/tcp"]);
+        if sockets.contains(&format!(":{:04X} ", 7002)) { Ok(()) } else { Err(sockets) }
+    });
     let dials = python(&format!(
-        "import socket, threading, time\ntime.sleep(2)\ndef call():\n    for n in range({}):\n        \
+        "import socket, threading, time\ndef call():\n    for n in range({}):\n        \
          c = socket.create_connection((\"{}\", 7002))\n        time.sleep(0.005)\n        c.close()\n\
          [threading.Thread(target=call).start() for n in range({THREADS})]",
         FAST / THREADS,
