@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use crate::Config;
 use crate::collector::{degraded, failed, latency_ms, ok, wall_ms};
 use crate::state::Reading;
-pub use address::{Access, Address};
+pub use address::{Access, Address, Tls};
 use caller::Caller;
 use keys::Kept;
 
@@ -120,7 +120,7 @@ async fn publish(
 struct Reader {
     address: Address,
     caller: Caller,
-    user: Option<address::User>,
+    access: Access,
     /// Members that others told of, or of which the store keeps where they are: one that was named alone may be the one that is lost.
     learned: BTreeSet<String>,
     round: u32,
@@ -135,7 +135,7 @@ impl Reader {
         Self {
             address,
             caller,
-            user: config.store_access.user.clone(),
+            access: config.store_access.clone(),
             learned: BTreeSet::new(),
             round: 0,
             answered_ms: 0,
@@ -202,7 +202,7 @@ impl Reader {
             StoreKind::Etcd => etcd::keys(&self.caller, endpoint, prefix),
             StoreKind::Consul => consul::keys(&self.caller, endpoint, prefix),
             StoreKind::ZooKeeper | StoreKind::Unknown => {
-                zookeeper::keys(endpoint, prefix, self.user.as_ref()).map(|(keys, servers)| {
+                zookeeper::keys(endpoint, prefix, &self.access).map(|(keys, servers)| {
                     self.learned = servers;
                     keys
                 })
@@ -216,7 +216,7 @@ impl Reader {
 
     /// Members with what each says, and those that any of them told of.
     fn members(&self) -> (BTreeMap<String, StoreMember>, BTreeSet<String>) {
-        let Self { address, caller, learned, .. } = self;
+        let Self { address, caller, access, learned, .. } = self;
         let mut members = BTreeMap::new();
         let mut asked = BTreeSet::new();
         let mut told = BTreeSet::new();
@@ -239,7 +239,7 @@ impl Reader {
             let answer = match address.kind {
                 StoreKind::Etcd => etcd::ask(caller, &endpoint),
                 StoreKind::Consul => consul::ask(caller, &endpoint),
-                StoreKind::ZooKeeper | StoreKind::Unknown => zookeeper::ask(&endpoint),
+                StoreKind::ZooKeeper | StoreKind::Unknown => zookeeper::ask(&endpoint, access.tls.as_ref()),
             };
             let member = match answer {
                 Ok(Answer { member, others, heard: of_others }) => {

@@ -10,6 +10,8 @@ use scope_tests::testbed::{Store, Testbed, program, text};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A tree of keys that three engines left in etcd.
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../probe/fixtures/cluster-store/etcd-v2-docker.json");
 
 /// Exactly these kinds of findings follow from no other; gives them.
 fn until(base: &str, what: &str, expect: &[&str]) -> Vec<Value> {
@@ -166,22 +168,12 @@ fn zookeepers_keys_are_read_whoever_wrote_them() {
     let store = format!("{}:2181", testbed.switch());
     testbed.launch(1, &["--cluster-store", &format!("zk://{store}")]);
     let base = testbed.url(1);
-    let says = || {
-        let status = get(&format!("{base}/api/status"))?;
-        let collectors = status["probes"][0]["collectors"].as_array().cloned().unwrap_or_default();
-        let found = collectors.iter().find(|one| one["name"] == "cluster-store").cloned().unwrap_or_default();
-        Ok::<_, String>((found["state"].as_str().unwrap_or_default().to_owned(), found["message"].to_string()))
-    };
-    eventually("an empty store is fine", PATIENCE, || match says()? {
-        (state, message) if state == "ok" && message.contains("no network") => Ok(()),
-        other => Err(format!("{other:?}")),
+    eventually("an empty store is fine", PATIENCE, || match said(&base)? {
+        said if said.starts_with("ok") && said.contains("no network") => Ok(()),
+        said => Err(said),
     });
-    // A tree that three engines left in etcd, and keys of somebody else.
     let host = testbed.switch();
-    scope_tests::zookeeper::load(
-        &host,
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../probe/fixtures/cluster-store/etcd-v2-docker.json"),
-    );
+    scope_tests::zookeeper::load(&host, RECORDED);
     eventually("its networks with their members, none of whose hosts has a probe", PATIENCE, || {
         let networks = view(&base, "networks")?;
         let (Some(mesh), Some(back)) = (node(&networks, "mesh"), node(&networks, "back")) else {
@@ -195,7 +187,7 @@ fn zookeepers_keys_are_read_whoever_wrote_them() {
     });
     let shown = labels(&view(&base, "containers").unwrap());
     assert!(["web", "client", "db", "app"].iter().all(|name| shown.contains(*name)), "{shown:?}");
-    let (_, message) = says().unwrap();
+    let message = said(&base).unwrap();
     assert!(message.contains("2 networks"), "{message}");
     until(&base, "all is well", &[]);
 }
@@ -244,21 +236,81 @@ fn an_ensemble_of_which_one_server_is_named_is_known_whole() {
     assert!(found[0]["summary"].as_str().unwrap().contains(&leader), "{found:?}");
 }
 
-#[test]
-fn a_store_that_asks_who_asks_is_answered_and_says_so_where_it_is_not() {
-    let testbed = Testbed::up(2, false);
-    let directory = testbed.directory(1).display().to_string();
-    let (here, dir) = (testbed.address(1), &directory);
-    // Authorities, a server's certificate and a client's.
+/// Authorities, a server's certificate and a client's, in a host's directory: each with its key, and both in one file.
+fn certify(testbed: &Testbed, host: usize) {
+    let (here, dir) = (testbed.address(host), testbed.directory(host).display().to_string());
     let certificates = format!(
         "cd {dir} && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem 2>/dev/null && \
          for who in server client; do \
            openssl req -newkey rsa:2048 -nodes -subj /CN=$who -keyout $who.key -out $who.csr 2>/dev/null && \
            printf 'subjectAltName=IP:{here}\nextendedKeyUsage=serverAuth,clientAuth\n' >$who.ext && \
-           openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $who.ext -out $who.pem 2>/dev/null || exit 1; \
+           openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $who.ext -out $who.pem 2>/dev/null && \
+           cat $who.key $who.pem >$who.both || exit 1; \
          done"
     );
-    testbed.shell(1, &certificates);
+    testbed.shell(host, &certificates);
+}
+
+/// What the probe of a host says of the store.
+fn said(base: &str) -> Result<String, String> {
+    let status = get(&format!("{base}/api/status"))?;
+    let collectors = status["probes"][0]["collectors"].as_array().cloned().unwrap_or_default();
+    let found = collectors.iter().find(|one| one["name"] == "cluster-store").cloned().unwrap_or_default();
+    Ok(format!("{}: {}", found["state"].as_str().unwrap_or_default(), found["message"]))
+}
+
+#[test]
+fn a_zookeeper_that_speaks_tls_is_read_with_the_certificate_that_it_asks_for() {
+    let testbed = Testbed::up(1, false);
+    let (here, dir) = (testbed.address(1), testbed.directory(1).display().to_string());
+    certify(&testbed, 1);
+    let stores = ["key", "trust"].map(|of| {
+        let file = if of == "key" { "server.both" } else { "ca.pem" };
+        format!("ssl.{of}Store.type=PEM ssl.{of}Store.location={dir}/{file}")
+    });
+    // In the clear it listens too, for the keys that are put into it here.
+    let start = format!(
+        "printf '%s\n' tickTime=500 dataDir={dir}/zk admin.enableServer=false clientPort=2181 \
+         clientPortAddress={here} secureClientPort=2281 secureClientPortAddress={here} \
+         serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory {stores} >{dir}/zoo.cfg; \
+         setsid java -Xmx96m -cp '{zookeeper}/usr/share/java/*' -Dzookeeper.log.dir={dir} \
+         org.apache.zookeeper.server.quorum.QuorumPeerMain {dir}/zoo.cfg </dev/null >{dir}/zk.log 2>&1 & \
+         for try in $(seq 200); do ss -Hltn | grep -q :2281 && exit 0; sleep 0.1; done; cat {dir}/zk.log; exit 1",
+        stores = stores.join(" "),
+        zookeeper = program("SCOPE_ZOOKEEPER").display(),
+    );
+    testbed.shell(1, &start);
+    scope_tests::zookeeper::load(&here, RECORDED);
+    let (ca, own, key) = (format!("{dir}/ca.pem"), format!("{dir}/client.pem"), format!("{dir}/client.key"));
+    let url = format!("zk://{here}:2281");
+    let base = testbed.url(1);
+    testbed.launch(1, &["--cluster-store", &url, "--cluster-store-ca", &ca]);
+    eventually("without a certificate it does not answer, and that is told", PATIENCE, || match said(&base)? {
+        said if said.starts_with("failed") && said.contains("0 of 1 members") => Ok(()),
+        said => Err(said),
+    });
+    testbed.scope(1, &["stop"]);
+    let given = ["--cluster-store", &url, "--cluster-store-cert", &own, "--cluster-store-key", &key];
+    testbed.launch(1, &given);
+    eventually("authorities that nobody named are not believed", PATIENCE, || match said(&base)? {
+        said if said.starts_with("failed") && said.contains("no TLS with it: invalid peer certificate") => Ok(()),
+        said => Err(said),
+    });
+    testbed.scope(1, &["stop"]);
+    testbed.launch(1, &[&given[..], &["--cluster-store-ca", &ca]].concat());
+    eventually("with both it is", PATIENCE, || match said(&base)? {
+        said if said.starts_with("ok") && said.contains("1 of 1 members are up; engines keep 2 networks") => Ok(()),
+        said => Err(said),
+    });
+    until(&base, "all is well", &[]);
+}
+
+#[test]
+fn a_store_that_asks_who_asks_is_answered_and_says_so_where_it_is_not() {
+    let testbed = Testbed::up(2, false);
+    let directory = testbed.directory(1).display().to_string();
+    let (here, dir) = (testbed.address(1), &directory);
+    certify(&testbed, 1);
     let start = format!(
         "setsid {etcd} --name h1 --data-dir {dir}/etcd --enable-v2 --listen-client-urls https://0.0.0.0:2379 \
          --advertise-client-urls https://{here}:2379 --cert-file {dir}/server.pem --key-file {dir}/server.key \
@@ -290,13 +342,7 @@ fn a_store_that_asks_who_asks_is_answered_and_says_so_where_it_is_not() {
     arguments.extend(tls.iter().map(String::as_str));
     testbed.launch(1, &arguments);
     let base = testbed.url(1);
-    let message = |base: &str| {
-        let status = get(&format!("{base}/api/status"))?;
-        let collectors = status["probes"][0]["collectors"].as_array().cloned().unwrap_or_default();
-        let found = collectors.iter().find(|one| one["name"] == "cluster-store").cloned().unwrap_or_default();
-        Ok::<_, String>(format!("{}: {}", found["state"].as_str().unwrap_or_default(), found["message"]))
-    };
-    eventually("its members are known, its keys are refused", PATIENCE, || match message(&base)? {
+    eventually("its members are known, its keys are refused", PATIENCE, || match said(&base)? {
         said if said.starts_with("degraded") && said.contains("--cluster-store-user") => Ok(()),
         said => Err(said),
     });
@@ -305,7 +351,7 @@ fn a_store_that_asks_who_asks_is_answered_and_says_so_where_it_is_not() {
     testbed.launch(1, &arguments);
     eventually("with a name its keys are read, under the prefix that they have", PATIENCE, || {
         let networks = view(&base, "networks")?;
-        if node(&networks, "secret").is_some() { Ok(()) } else { Err(message(&base)?) }
+        if node(&networks, "secret").is_some() { Ok(()) } else { Err(said(&base)?) }
     });
     let log = testbed.shell(1, "cat /var/log/scope/scope.log");
     assert!(!log.contains("root:pass") && !log.contains("cm9vdDpwYXNz"), "no secret is logged");
@@ -330,7 +376,7 @@ fn a_store_that_asks_who_asks_is_answered_and_says_so_where_it_is_not() {
     let base = testbed.url(2);
     eventually("without a token keys are refused", PATIENCE, || {
         let networks = view(&base, "networks")?;
-        match message(&base)? {
+        match said(&base)? {
             said if said.contains("Consul at") && node(&networks, "secret").is_none() => Ok(()),
             said => Err(said),
         }
@@ -339,7 +385,7 @@ fn a_store_that_asks_who_asks_is_answered_and_says_so_where_it_is_not() {
     testbed.launch(2, &["--cluster-store", &url, "--cluster-store-token", "let-me-in"]);
     eventually("with one they are read", PATIENCE, || {
         let networks = view(&base, "networks")?;
-        if node(&networks, "secret").is_some() { Ok(()) } else { Err(message(&base)?) }
+        if node(&networks, "secret").is_some() { Ok(()) } else { Err(said(&base)?) }
     });
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
-use probe::cluster_store::address::{Access, User, tls};
+use probe::cluster_store::address::{Access, Tls, User};
 use probe::config::{DockerEndpoint, Target, WeaveEndpoint};
 use probe::socket::With;
 use probe::weave::dns::APP_NAME;
@@ -53,7 +53,7 @@ pub struct Options {
     /// Who asks etcd (basic authentication) or ZooKeeper (digest)
     #[arg(long, value_name = "NAME:PASSWORD", env = "SCOPE_CLUSTER_STORE_USER", hide_env_values = true)]
     pub cluster_store_user: Option<String>,
-    /// Ask etcd or Consul over TLS, and trust the authorities in this PEM file
+    /// Ask the store over TLS, and trust the authorities in this PEM file
     #[arg(long, value_name = "FILE", env = "SCOPE_CLUSTER_STORE_CA")]
     pub cluster_store_ca: Option<PathBuf>,
     /// The certificate that the store asks for, PEM
@@ -186,7 +186,7 @@ impl Options {
         let own = self.cluster_store_cert.as_deref().zip(self.cluster_store_key.as_deref());
         let tls = match (&self.cluster_store_ca, own) {
             (None, None) => None,
-            (authorities, own) => Some(tls(authorities.as_deref(), own).map_err(anyhow::Error::msg)?),
+            (authorities, own) => Some(Tls::of(authorities.as_deref(), own).map_err(anyhow::Error::msg)?),
         };
         Ok(Access { token: self.cluster_store_token.clone(), user, tls })
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use shared::id::StoreId;
 use shared::report::StoreKind;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
@@ -62,7 +64,7 @@ pub struct Access {
     pub token: Option<String>,
     /// etcd's basic authentication, ZooKeeper's `digest`.
     pub user: Option<User>,
-    pub tls: Option<TlsConfig>,
+    pub tls: Option<Tls>,
 }
 
 #[derive(Clone)]
@@ -94,22 +96,48 @@ impl std::fmt::Debug for Access {
     }
 }
 
-/// TLS with the authorities of a PEM file (else those that the world trusts), and with an own certificate and key.
-///
-/// # Errors
-/// Where a file cannot be read, or holds no such thing; in words.
-pub fn tls(authorities: Option<&Path>, own: Option<(&Path, &Path)>) -> Result<TlsConfig, String> {
-    let mut config = TlsConfig::builder();
-    if let Some(file) = authorities {
-        let certificates = certificates(file)?;
-        config = config.root_certs(RootCerts::new_with_certs(&certificates));
-    }
-    if let Some((certificate, key)) = own {
+/// Whom to believe and who to be over TLS, for calls by HTTP and for streams of another protocol.
+#[derive(Clone)]
+pub struct Tls {
+    pub(super) http: TlsConfig,
+    pub(super) stream: Arc<rustls::ClientConfig>,
+}
+
+impl Tls {
+    /// With the authorities of a PEM file (else those that the world trusts), and with an own certificate and key.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or holds no such thing; in words.
+    pub fn of(authorities: Option<&Path>, own: Option<(&Path, &Path)>) -> Result<Self, String> {
+        let mut http = TlsConfig::builder();
+        let mut trusted = rustls::RootCertStore::empty();
+        if let Some(file) = authorities {
+            let certificates = certificates(file)?;
+            http = http.root_certs(RootCerts::new_with_certs(&certificates));
+            for certificate in certificates {
+                let added = trusted.add(CertificateDer::from(certificate.der().to_vec()));
+                added.map_err(|error| format!("{}: {error}", file.display()))?;
+            }
+        } else {
+            trusted.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let stream = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let stream = stream.map_err(|error| error.to_string())?.with_root_certificates(trusted);
+        let Some((certificate, key)) = own else {
+            return Ok(Self { http: http.build(), stream: Arc::new(stream.with_no_client_auth()) });
+        };
+        let chain = certificates(certificate)?;
         let pem = read(key)?;
-        let key = PrivateKey::from_pem(&pem).map_err(|error| format!("{}: no private key: {error}", key.display()))?;
-        config = config.client_cert(Some(ClientCert::new_with_certs(&certificates(certificate)?, key)));
+        let of_key = |error: String| format!("{}: no private key: {error}", key.display());
+        let own = PrivateKey::from_pem(&pem).map_err(|error| of_key(error.to_string()))?;
+        let der = PrivateKeyDer::try_from(own.der().to_vec()).map_err(|error| of_key(error.to_owned()))?;
+        let ders = chain.iter().map(|one| CertificateDer::from(one.der().to_vec())).collect();
+        let stream = stream.with_client_auth_cert(ders, der);
+        let stream = stream.map_err(|error| format!("{}: {error}", certificate.display()))?;
+        http = http.client_cert(Some(ClientCert::new_with_certs(&chain, own)));
+        Ok(Self { http: http.build(), stream: Arc::new(stream) })
     }
-    Ok(config.build())
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
@@ -152,9 +180,9 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_is_told_by_its_file_and_secrets_are_not_told_at_all() {
-        let missing = tls(Some(Path::new("/nonexistent/ca.pem")), None).unwrap_err();
+        let missing = Tls::of(Some(Path::new("/nonexistent/ca.pem")), None).err().unwrap();
         assert!(missing.contains("/nonexistent/ca.pem"), "{missing}");
-        let wrong = tls(Some(Path::new("/proc/self/status")), None).unwrap_err();
+        let wrong = Tls::of(Some(Path::new("/proc/self/status")), None).err().unwrap();
         assert!(wrong.contains("holds no certificate"), "{wrong}");
         let user = User::parse("root:a:b").unwrap();
         assert_eq!((user.name.as_str(), user.password.as_str()), ("root", "a:b"));

@@ -27,7 +27,7 @@ impl Caller {
         let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).max_redirects(0);
         let mut config = config.http_status_as_error(false);
         if let Some(tls) = &access.tls {
-            config = config.tls_config(tls.clone());
+            config = config.tls_config(tls.http.clone());
         }
         let basic = |user: &super::address::User| {
             format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{}", user.name, user.password)))

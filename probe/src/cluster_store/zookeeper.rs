@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 
+use rustls::pki_types::ServerName;
 use shared::report::{StoreMember, Trouble};
 
-use super::address::User;
+use super::address::{Access, Tls, User};
 use super::caller::PATIENCE;
 use super::keys::{Keys, ROOT};
 use super::{Answer, Failure};
@@ -28,12 +29,15 @@ const ANSWER_MAX: usize = 2 << 20;
 /// More keys are not read.
 const KEYS_MAX: usize = 20_000;
 
-pub fn ask(endpoint: &str) -> Result<Answer, Failure> {
-    let mut call = connect(endpoint)?;
+pub fn ask(endpoint: &str, tls: Option<&Tls>) -> Result<Answer, Failure> {
+    let mut call = connect(endpoint, tls)?;
     call.write_all(b"srvr").map_err(failed)?;
     let mut text = Vec::new();
-    call.take(64 << 10).read_to_end(&mut text).map_err(failed)?;
-    member(&String::from_utf8_lossy(&text))
+    match call.take(64 << 10).read_to_end(&mut text) {
+        // It hangs up after its answer, over TLS without a farewell.
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof || text.is_empty() => return Err(failed(error)),
+        _ => member(&String::from_utf8_lossy(&text)),
+    }
 }
 
 fn failed(error: Error) -> Failure {
@@ -48,14 +52,30 @@ fn failed(error: Error) -> Failure {
     }
 }
 
-fn connect(endpoint: &str) -> Result<TcpStream, Failure> {
+/// A connection to a server, whatever carries its bytes.
+trait Call: Read + Write {}
+
+impl<S: Read + Write> Call for S {}
+
+fn connect(endpoint: &str, tls: Option<&Tls>) -> Result<Box<dyn Call>, Failure> {
     let unreachable = |error: String| Failure { trouble: Trouble::Unreachable, error };
     let mut addresses = endpoint.to_socket_addrs().map_err(|error| unreachable(error.to_string()))?;
     let address = addresses.next().ok_or_else(|| unreachable("no such host".into()))?;
-    let call = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
+    let mut call = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
     call.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     call.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
-    Ok(call)
+    let Some(tls) = tls else { return Ok(Box::new(call)) };
+    let host = super::host(endpoint).trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(host).map_err(|error| unreachable(error.to_string()))?;
+    let session = rustls::ClientConnection::new(tls.stream.clone(), name);
+    let mut session = session.map_err(|error| unreachable(error.to_string()))?;
+    while session.is_handshaking() {
+        session.complete_io(&mut call).map_err(|error| match failed(error) {
+            silent @ Failure { trouble: Trouble::Silent, .. } => silent,
+            Failure { error, .. } => unreachable(format!("no TLS with it: {error}")),
+        })?;
+    }
+    Ok(Box::new(rustls::StreamOwned::new(session, call)))
 }
 
 fn member(text: &str) -> Result<Answer, Failure> {
@@ -74,15 +94,17 @@ fn member(text: &str) -> Result<Answer, Failure> {
 }
 
 /// All keys of engines below a prefix, and where the servers of the ensemble serve clients, as far as it keeps that.
-pub fn keys(endpoint: &str, prefix: &str, user: Option<&User>) -> Result<(Keys, BTreeSet<String>), Failure> {
-    let mut session = Session::open(connect(endpoint)?, user).map_err(failed)?;
+pub fn keys(endpoint: &str, prefix: &str, access: &Access) -> Result<(Keys, BTreeSet<String>), Failure> {
+    let tls = access.tls.as_ref();
+    let mut session = Session::open(connect(endpoint, tls)?, access.user.as_ref()).map_err(failed)?;
     // Servers before 3.5 keep none, and it may be kept from those who are no administrators.
     let configuration = match session.data(CONFIGURATION) {
         Err(error) if error.kind() != ErrorKind::PermissionDenied => return Err(failed(error)),
         kept => kept.ok().flatten().unwrap_or_default(),
     };
     let port = endpoint.rsplit_once(':').map_or("2181", |(_, port)| port);
-    let servers = servers(&String::from_utf8_lossy(&configuration), port);
+    let configuration = String::from_utf8_lossy(&configuration);
+    let servers = if tls.is_some() { servers_over_tls(&configuration, port) } else { servers(&configuration, port) };
     let above = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
     let mut keys = Keys::new();
     let mut waiting = vec![format!("{above}/{ROOT}")];
@@ -117,6 +139,13 @@ fn servers(configuration: &str, port: &str) -> BTreeSet<String> {
         Some(format!("{}:{port}", if is_any { own.as_str() } else { address }))
     });
     servers.collect()
+}
+
+/// An ensemble keeps where its servers serve clients in the clear. Over TLS they do at another port, that it does not
+/// keep: the one that the others have.
+fn servers_over_tls(configuration: &str, port: &str) -> BTreeSet<String> {
+    let hosts = servers(configuration, port).into_iter();
+    hosts.map(|server| format!("{}:{port}", super::host(&server))).collect()
 }
 
 /// Of one server, over whatever carries bytes.
@@ -272,6 +301,8 @@ mod tests {
         let found: Vec<String> = servers(kept, "2184").into_iter().collect();
         assert_eq!(found, ["10.77.0.1:2181", "10.77.0.2:2182", "[fd00::3]:2183", "zk4:2184"]);
         assert!(servers("", "2181").is_empty(), "one that stands alone");
+        let found: Vec<String> = servers_over_tls(kept, "2281").into_iter().collect();
+        assert_eq!(found, ["10.77.0.1:2281", "10.77.0.2:2281", "[fd00::3]:2281", "zk4:2281"]);
     }
 
     /// Answers what it was told to, whatever it is asked.
