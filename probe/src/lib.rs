@@ -2,7 +2,7 @@
 //!
 //! Data walks one way. `kernel` (a thread of its own, because it enters network namespaces) and `docker`, `weave` and `cluster_store`
 //! read their sources and send typed readings; `state` is the single owner of the host's report; `publisher` sends each app what
-//! changed. A source that fails becomes a status in the report, never a dead probe.
+//! changed, by the `journal` of it. A source that fails becomes a status in the report, never a dead probe.
 
 pub mod cgroup;
 pub mod cluster_store;
@@ -11,6 +11,7 @@ pub mod config;
 pub mod docker;
 pub mod host;
 pub mod identity;
+mod journal;
 pub mod kernel;
 pub mod link;
 mod memory;
@@ -24,8 +25,6 @@ pub mod state;
 pub mod target;
 pub mod weave;
 
-use std::sync::Arc;
-
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,7 +32,7 @@ use tracing::{Instrument, info_span};
 
 pub use config::Config;
 use identity::Identity;
-use shared::Report;
+use state::Published;
 
 /// Runs until `stop` is cancelled, then returns within a second.
 ///
@@ -42,7 +41,7 @@ use shared::Report;
 pub async fn run(config: Config, stop: CancellationToken) -> std::io::Result<()> {
     let identity = Identity::establish(&config)?;
     let (readings, inbox) = mpsc::channel(64);
-    let (reports, latest) = watch::channel(Arc::new(Report::default()));
+    let (reports, latest) = watch::channel(Published::default());
     let containers = docker::Watched::default();
 
     let kernel = kernel::spawn(config.clone(), containers.clone(), readings.clone(), stop.clone())?;

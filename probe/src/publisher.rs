@@ -3,13 +3,15 @@
 //! At most one message is unacknowledged. While it waits, changes coalesce in the report itself, so that a slow or
 //! silent app costs the host no memory. Structure goes out at once (debounced), samples once an interval.
 
+mod known;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
-use shared::Report;
-use shared::delta::{self, MetricsDelta};
+use serde::Serialize;
+use shared::delta::Delta;
 use shared::wire::codec::{DecodeError, EncodeError, FrameReader, FrameWriter};
 use shared::wire::{self, Hello, Snapshot, Stamp, ToApp, ToProbe, Update};
 use tokio::net::TcpStream;
@@ -24,7 +26,9 @@ use tracing::{info, warn};
 use crate::collector::boot_ms;
 use crate::config::{Config, Target};
 use crate::identity::Identity;
+use crate::state::Published;
 use crate::target::Claims;
+use known::Known;
 
 const DEBOUNCE: Duration = Duration::from_millis(100);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -66,7 +70,7 @@ pub async fn run(
     context: Arc<Context>,
     target: Target,
     address: SocketAddr,
-    reports: watch::Receiver<Arc<Report>>,
+    reports: watch::Receiver<Published>,
     stop: CancellationToken,
 ) {
     let mut retry = RETRY_MIN;
@@ -103,7 +107,7 @@ async fn session(
     context: &Context,
     target: &Target,
     address: SocketAddr,
-    mut reports: watch::Receiver<Arc<Report>>,
+    mut reports: watch::Receiver<Published>,
 ) -> Result<std::convert::Infallible, Ended> {
     let Context { config, identity, claims } = context;
     let stream = timeout(CONNECT_PATIENCE, TcpStream::connect(address)).await;
@@ -119,10 +123,12 @@ async fn session(
 
     // Nothing to say before the first processes are read.
     let hostname = {
-        let first = reports.wait_for(|report| !report.host.name.is_empty() && !report.processes.is_empty()).await;
-        first.map(|report| report.host.name.clone()).unwrap_or_default()
+        let is_whole =
+            |Published { report, .. }: &Published| !report.host.name.is_empty() && !report.processes.is_empty();
+        let first = reports.wait_for(is_whole).await;
+        first.map(|first| first.report.host.name.clone()).unwrap_or_default()
     };
-    link.send(&ToApp::Hello(Hello {
+    link.send::<()>(&ToApp::Hello(Hello {
         host: identity.host,
         instance: identity.instance,
         hostname,
@@ -146,31 +152,41 @@ async fn session(
     }
     let mut sequence = 0;
     loop {
-        // A snapshot, then deltas until the app asks for a new one.
+        // A snapshot, then deltas until the app asks for a new one, or more changed than is remembered.
         sequence += 1;
-        let mut sent = Report::clone(&reports.borrow_and_update());
-        let snapshot = Snapshot { sequence, at: stamp(), report: sent.clone() };
-        link.send(&ToApp::Snapshot(snapshot)).await?;
-        let mut metrics_at = Instant::now();
+        let (frame, mut known) = {
+            let published = reports.borrow_and_update();
+            let snapshot = Snapshot { sequence, at: stamp(), report: &published.report };
+            (link.writer.encode(&ToApp::Snapshot(snapshot))?, Known::of(&published))
+        };
+        link.send_frame(frame).await?;
+        let mut samples_at = Instant::now();
         let mut accepted = link.answer(sequence).await?;
         while accepted {
-            accepted = advance(&mut link, config, &mut reports, &mut sent, &mut sequence, &mut metrics_at).await?;
+            let Some(change) = next_change(&mut link, config, &mut reports, &mut known, samples_at).await? else {
+                break;
+            };
+            if !change.metrics.is_empty() {
+                samples_at = Instant::now();
+            }
+            sequence += 1;
+            link.send::<()>(&ToApp::Delta(Update { sequence, at: stamp(), delta: change })).await?;
+            accepted = link.answer(sequence).await?;
         }
     }
 }
 
-/// Waits for something worth sending, sends it, and waits for its acknowledgement. False where the app wants a snapshot.
-async fn advance(
+/// Waits for something worth sending; none where that can only be told as a whole.
+async fn next_change(
     link: &mut Link,
     config: &Config,
-    reports: &mut watch::Receiver<Arc<Report>>,
-    sent: &mut Report,
-    sequence: &mut u64,
-    metrics_at: &mut Instant,
-) -> Result<bool, Ended> {
+    reports: &mut watch::Receiver<Published>,
+    known: &mut Known,
+    samples_at: Instant,
+) -> Result<Option<Delta>, Ended> {
     let heartbeat = Instant::now() + HEARTBEAT;
-    let metrics_due = *metrics_at + config.publish_interval;
-    let change = loop {
+    let samples_due = samples_at + config.publish_interval;
+    loop {
         tokio::select! {
             changed = reports.changed() => {
                 if changed.is_err() {
@@ -178,7 +194,7 @@ async fn advance(
                 }
                 sleep(DEBOUNCE).await;
             }
-            () = sleep_until(metrics_due), if Instant::now() < metrics_due => {}
+            () = sleep_until(samples_due), if Instant::now() < samples_due => {}
             () = sleep_until(heartbeat) => {}
             frame = link.socket.next() => {
                 // Only an answer is expected, and none is outstanding.
@@ -186,22 +202,12 @@ async fn advance(
                 continue;
             }
         }
-        let report = reports.borrow_and_update().clone();
-        let mut change = delta::between(sent, &report);
-        if Instant::now() < metrics_due {
-            change.metrics = MetricsDelta::default();
+        let now = Instant::now();
+        let change = known.news(&reports.borrow_and_update(), now >= samples_due);
+        if now >= heartbeat || change.as_ref().is_none_or(|change| !change.is_empty()) {
+            return Ok(change);
         }
-        if !change.is_empty() || Instant::now() >= heartbeat {
-            break change;
-        }
-    };
-    if !change.metrics.is_empty() {
-        *metrics_at = Instant::now();
     }
-    delta::apply(&change, sent);
-    *sequence += 1;
-    link.send(&ToApp::Delta(Update { sequence: *sequence, at: stamp(), delta: change })).await?;
-    link.answer(*sequence).await
 }
 
 struct Link {
@@ -211,8 +217,12 @@ struct Link {
 }
 
 impl Link {
-    async fn send(&mut self, message: &ToApp) -> Result<(), Ended> {
+    async fn send<R: Serialize>(&mut self, message: &ToApp<R>) -> Result<(), Ended> {
         let frame = self.writer.encode(message)?;
+        self.send_frame(frame).await
+    }
+
+    async fn send_frame(&mut self, frame: Vec<u8>) -> Result<(), Ended> {
         let sent = timeout(ANSWER_PATIENCE, self.socket.send(Message::Binary(frame.into()))).await;
         Ok(sent.map_err(|_| Ended::Silent(ANSWER_PATIENCE))??)
     }

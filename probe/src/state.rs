@@ -1,11 +1,11 @@
-//! The single owner of the host's report: takes what the collectors read, and publishes the whole as an immutable value.
+//! The single owner of the host's report: takes what the collectors read, and notes what of it changed.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use shared::Report;
-use shared::delta::Changes;
+use shared::delta::{Changes, Parts};
 use shared::id::{ConnectionId, ContainerId, NetNsId, NetworkId, ProcessId, WeavePeerId};
 use shared::report::{
     Collector, CollectorStatus, Connection, ContainerMetrics, Flow, FlowKey, FlowMetrics, Host, HostMetrics, Link,
@@ -19,6 +19,7 @@ use crate::cgroup;
 use crate::cluster_store::{self, keys::Kept};
 use crate::docker::Inventory;
 use crate::docker::swarm::Cluster;
+use crate::journal::Journal;
 use crate::weave;
 
 /// What a collector read. Tables replace what was known, changes add to it.
@@ -32,7 +33,7 @@ pub enum Reading {
     ContainerMetrics(BTreeMap<ContainerId, ContainerMetrics>),
     Namespaces(BTreeMap<NetNsId, Namespace>, BTreeMap<ListenerKey, Listener>),
     /// What changed of them.
-    Connections(Changes<ConnectionId, Connection>, Changes<FlowKey, Flow>),
+    Connections(Changes<ConnectionId, Arc<Connection>>, Changes<FlowKey, Flow>),
     /// What changed of the names of addresses.
     Names(Changes<IpAddr, Vec<String>>),
     /// What changed of them.
@@ -46,6 +47,15 @@ pub enum Reading {
     Store(Box<cluster_store::Known>),
 }
 
+/// The report as it is now, and when which of it changed. Whoever reads it holds up its owner: no longer than it takes to
+/// look.
+#[derive(Default)]
+pub struct Published {
+    pub report: Report,
+    pub journal: Journal,
+    told: Told,
+}
+
 /// What two sources tell of one thing, each as it told it last.
 #[derive(Default)]
 struct Told {
@@ -54,8 +64,7 @@ struct Told {
     in_store: BTreeMap<NetworkId, Kept>,
 }
 
-pub async fn run(mut inbox: mpsc::Receiver<Reading>, reports: watch::Sender<Arc<Report>>, stop: CancellationToken) {
-    let mut told = Told::default();
+pub async fn run(mut inbox: mpsc::Receiver<Reading>, reports: watch::Sender<Published>, stop: CancellationToken) {
     loop {
         let reading = tokio::select! {
             () = stop.cancelled() => return,
@@ -64,76 +73,106 @@ pub async fn run(mut inbox: mpsc::Receiver<Reading>, reports: watch::Sender<Arc<
                 None => return,
             },
         };
-        reports.send_modify(|report| {
-            let report = Arc::make_mut(report);
-            take(report, &mut told, reading);
+        reports.send_modify(|published| {
+            published.take(reading);
             // Whatever else is waiting belongs to the same moment.
             while let Ok(reading) = inbox.try_recv() {
-                take(report, &mut told, reading);
+                published.take(reading);
             }
         });
     }
 }
 
-fn take(report: &mut Report, told: &mut Told, reading: Reading) {
-    match reading {
-        Reading::Status(collector, status) => {
-            report.collectors.insert(collector, status);
-        }
-        Reading::Host(host, metrics) => {
-            let engine = report.host.engine.take();
-            report.host = Host { engine, ..*host };
-            report.metrics.host = Some(metrics);
-        }
-        Reading::Processes(processes, metrics) => {
-            report.processes = processes;
-            report.metrics.processes = metrics;
-            attribute(report);
-        }
-        Reading::ProcessMetrics(metrics) => report.metrics.processes = metrics,
-        Reading::ContainerMetrics(metrics) => report.metrics.containers = metrics,
-        Reading::Namespaces(namespaces, listeners) => {
-            (report.namespaces, report.listeners) = (namespaces, listeners);
-            attribute(report);
-        }
-        Reading::Connections(connections, flows) => {
-            connections.apply(&mut report.connections);
-            flows.apply(&mut report.flows);
-        }
-        Reading::Names(changes) => changes.apply(&mut report.names),
-        Reading::FlowMetrics(changes) => changes.apply(&mut report.metrics.flows),
-        Reading::Links(links, paths) => {
-            (report.links, report.paths) = (links, paths);
-            if !report.weave.is_empty() {
-                attribute(report);
+impl Published {
+    pub fn take(&mut self, reading: Reading) {
+        let Self { report, journal, told } = self;
+        match reading {
+            Reading::Status(collector, status) => {
+                report.collectors.insert(collector, status);
+                journal.note(Parts::COLLECTORS);
             }
-        }
-        Reading::LinkMetrics(metrics) => report.metrics.links = metrics,
-        Reading::Began(collector, boot_ms) => {
-            report.metrics.read_ms.insert(collector, boot_ms);
-        }
-        Reading::Weave(routers) => {
-            report.weave = routers;
-            told.merge(report);
-            attribute(report);
-        }
-        Reading::Store(known) => {
-            report.stores = known.stores;
-            told.in_store = known.networks;
-            told.merge(report);
-            attribute(report);
-        }
-        Reading::Engine(inventory) => {
-            let Inventory { engine, containers, elsewhere, images, networks, overlays, cluster } = *inventory;
-            report.host.engine = engine;
-            report.containers = containers;
-            report.elsewhere = elsewhere;
-            report.images = images;
-            (told.networks, told.overlays) = (networks, overlays);
-            told.merge(report);
-            let Cluster { nodes, services, tasks } = cluster;
-            (report.swarm_nodes, report.services, report.tasks) = (nodes, services, tasks);
-            attribute(report);
+            Reading::Host(host, metrics) => {
+                let engine = report.host.engine.take();
+                report.host = Host { engine, ..*host };
+                report.metrics.host = Some(metrics);
+                journal.note(Parts::HOST | Parts::HOST_METRICS);
+            }
+            Reading::Processes(processes, metrics) => {
+                report.processes = processes;
+                report.metrics.processes = metrics;
+                attribute(report);
+                journal.note(Parts::STRUCTURE | Parts::PROCESS_METRICS);
+            }
+            Reading::ProcessMetrics(metrics) => {
+                report.metrics.processes = metrics;
+                journal.note(Parts::PROCESS_METRICS);
+            }
+            Reading::ContainerMetrics(metrics) => {
+                report.metrics.containers = metrics;
+                journal.note(Parts::CONTAINER_METRICS);
+            }
+            Reading::Namespaces(namespaces, listeners) => {
+                (report.namespaces, report.listeners) = (namespaces, listeners);
+                attribute(report);
+                journal.note(Parts::STRUCTURE);
+            }
+            Reading::Connections(connections, flows) => {
+                connections.apply(&mut report.connections);
+                flows.apply(&mut report.flows);
+                let Changes { set, removed } = &connections;
+                journal.note_connections(set.iter().map(|(id, _)| *id).chain(removed.iter().copied()));
+                journal.note(Parts::FLOWS);
+            }
+            Reading::Names(changes) => {
+                changes.apply(&mut report.names);
+                journal.note(Parts::NAMES);
+            }
+            Reading::FlowMetrics(changes) => {
+                changes.apply(&mut report.metrics.flows);
+                journal.note(Parts::FLOW_METRICS);
+            }
+            Reading::Links(links, paths) => {
+                (report.links, report.paths) = (links, paths);
+                journal.note(Parts::LINKS);
+                if !report.weave.is_empty() {
+                    attribute(report);
+                    journal.note(Parts::STRUCTURE);
+                }
+            }
+            Reading::LinkMetrics(metrics) => {
+                report.metrics.links = metrics;
+                journal.note(Parts::LINK_METRICS);
+            }
+            Reading::Began(collector, boot_ms) => {
+                report.metrics.read_ms.insert(collector, boot_ms);
+                journal.note(Parts::READ_MS);
+            }
+            Reading::Weave(routers) => {
+                report.weave = routers;
+                told.merge(report);
+                attribute(report);
+                journal.note(Parts::STRUCTURE);
+            }
+            Reading::Store(known) => {
+                report.stores = known.stores;
+                told.in_store = known.networks;
+                told.merge(report);
+                attribute(report);
+                journal.note(Parts::STRUCTURE);
+            }
+            Reading::Engine(inventory) => {
+                let Inventory { engine, containers, elsewhere, images, networks, overlays, cluster } = *inventory;
+                report.host.engine = engine;
+                report.containers = containers;
+                report.elsewhere = elsewhere;
+                report.images = images;
+                (told.networks, told.overlays) = (networks, overlays);
+                told.merge(report);
+                let Cluster { nodes, services, tasks } = cluster;
+                (report.swarm_nodes, report.services, report.tasks) = (nodes, services, tasks);
+                attribute(report);
+                journal.note(Parts::HOST | Parts::STRUCTURE);
+            }
         }
     }
 }
@@ -217,8 +256,7 @@ mod tests {
 
     #[test]
     fn an_engines_word_and_its_stores_are_one() {
-        let mut report = Report::default();
-        let mut told = Told::default();
+        let mut published = Published::default();
         let network = |name: &str, option: &str| Network {
             name: name.into(),
             driver: "overlay".into(),
@@ -237,25 +275,28 @@ mod tests {
             overlays: [("a".into(), heard)].into(),
             ..Inventory::default()
         };
-        take(&mut report, &mut told, Reading::Engine(Box::new(inventory)));
+        published.take(Reading::Engine(Box::new(inventory)));
         let overlay = Overlay { members: [(at, member(Some("10.77.0.12")))].into(), ..Overlay::default() };
         let kept = ["a", "b"].map(|id| (id.into(), Kept { network: network(id, "vni"), overlay: overlay.clone() }));
         let known = cluster_store::Known { networks: kept.into(), ..cluster_store::Known::default() };
-        take(&mut report, &mut told, Reading::Store(Box::new(known)));
-        assert_eq!(report.networks.len(), 2);
-        let options: Vec<&str> = report.networks[&"a".into()].options.keys().map(String::as_str).collect();
+        published.take(Reading::Store(Box::new(known)));
+        assert_eq!(published.report.networks.len(), 2);
+        let options: Vec<&str> = published.report.networks[&"a".into()].options.keys().map(String::as_str).collect();
         assert_eq!(options, ["own", "vni"]);
         let vtep =
             |report: &Report, id: &str| report.overlays[&id.into()].members[&at].vtep.map(|vtep| vtep.to_string());
-        assert_eq!([vtep(&report, "a"), vtep(&report, "b")], [Some("10.77.0.12".into()), Some("10.77.0.12".into())]);
+        assert_eq!(
+            [vtep(&published.report, "a"), vtep(&published.report, "b")],
+            [Some("10.77.0.12".into()), Some("10.77.0.12".into())]
+        );
         let inventory = Inventory {
             networks: [("a".into(), Network { scope: NetworkScope::Global, ..network("a", "own") })].into(),
             ..Inventory::default()
         };
-        take(&mut report, &mut told, Reading::Engine(Box::new(inventory)));
-        assert_eq!(report.networks.len(), 1, "an engine that uses the store knows best what there is");
-        take(&mut report, &mut told, Reading::Store(Box::default()));
-        assert!(report.overlays.is_empty(), "what the store told goes with it");
+        published.take(Reading::Engine(Box::new(inventory)));
+        assert_eq!(published.report.networks.len(), 1, "an engine that uses the store knows best what there is");
+        published.take(Reading::Store(Box::default()));
+        assert!(published.report.overlays.is_empty(), "what the store told goes with it");
     }
 
     #[test]

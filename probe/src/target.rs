@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shared::Report;
 use shared::id::InstanceId;
 use tokio::net::lookup_host;
 use tokio::sync::watch;
@@ -18,6 +17,7 @@ use tracing::{Instrument, info_span, warn};
 use crate::config::{Config, Target};
 use crate::identity::Identity;
 use crate::publisher;
+use crate::state::Published;
 use crate::weave::dns;
 
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(15);
@@ -40,7 +40,7 @@ impl Claims {
     }
 }
 
-pub async fn run(config: Config, identity: Identity, reports: watch::Receiver<Arc<Report>>, stop: CancellationToken) {
+pub async fn run(config: Config, identity: Identity, reports: watch::Receiver<Published>, stop: CancellationToken) {
     let tasks = TaskTracker::new();
     let claims = Claims::default();
     let context = Arc::new(publisher::Context { config: config.clone(), identity, claims });
@@ -57,7 +57,7 @@ pub async fn run(config: Config, identity: Identity, reports: watch::Receiver<Ar
 async fn follow(
     target: Target,
     context: Arc<publisher::Context>,
-    reports: watch::Receiver<Arc<Report>>,
+    reports: watch::Receiver<Published>,
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
@@ -102,9 +102,9 @@ async fn follow(
     }
 }
 
-async fn resolve(target: &Target, reports: &watch::Receiver<Arc<Report>>) -> std::io::Result<BTreeSet<SocketAddr>> {
+async fn resolve(target: &Target, reports: &watch::Receiver<Published>) -> std::io::Result<BTreeSet<SocketAddr>> {
     // Hosts do not ask WeaveDNS, their containers do.
-    let in_mesh = dns::look_up(reports.borrow().weave.values(), &target.host);
+    let in_mesh = dns::look_up(reports.borrow().report.weave.values(), &target.host);
     if !in_mesh.is_empty() {
         return Ok(in_mesh.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect());
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
 use crate::Report;
@@ -15,6 +17,29 @@ use crate::report::{
     HostMetrics, Image, Link, LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Overlay, Paths,
     Process, ProcessMetrics, Service, Store, SwarmNode, Task, WeaveRouter,
 };
+
+bitflags! {
+    /// Parts of a report that change together, as far as it matters which are to be compared.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Parts: u32 {
+        const HOST = 1;
+        const COLLECTORS = 1 << 1;
+        /// Processes, containers, networks and namespaces, and all that daemons tell.
+        const STRUCTURE = 1 << 2;
+        const LINKS = 1 << 3;
+        const CONNECTIONS = 1 << 4;
+        const FLOWS = 1 << 5;
+        const NAMES = 1 << 6;
+        const HOST_METRICS = 1 << 7;
+        const CONTAINER_METRICS = 1 << 8;
+        const PROCESS_METRICS = 1 << 9;
+        const LINK_METRICS = 1 << 10;
+        const FLOW_METRICS = 1 << 11;
+        const READ_MS = 1 << 12;
+        const METRICS = Self::HOST_METRICS.bits() | Self::CONTAINER_METRICS.bits() | Self::PROCESS_METRICS.bits()
+            | Self::LINK_METRICS.bits() | Self::FLOW_METRICS.bits() | Self::READ_MS.bits();
+    }
+}
 
 /// Changes of one table. Records travel whole: they rarely change, and a record that is half known helps nobody.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,7 +131,7 @@ pub struct Delta {
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub listeners: Changes<ListenerKey, Listener>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
-    pub connections: Changes<ConnectionId, Connection>,
+    pub connections: Changes<ConnectionId, Arc<Connection>>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub flows: Changes<FlowKey, Flow>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
@@ -197,41 +222,69 @@ impl Delta {
     }
 }
 
-/// What turns `old` into `new`.
-///
-/// # Panics
-/// Never; a host's metrics that vanish (they do not: a host always has them once seen) stay as they were.
+/// What turns `old` into `new`. A host's metrics that vanish (they do not: a host always has them once seen) stay as they
+/// were.
 pub fn between(old: &Report, new: &Report) -> Delta {
-    Delta {
-        host: (old.host != new.host).then(|| new.host.clone()),
-        collectors: Changes::between(&old.collectors, &new.collectors),
-        processes: Changes::between(&old.processes, &new.processes),
-        containers: Changes::between(&old.containers, &new.containers),
-        elsewhere: Changes::between(&old.elsewhere, &new.elsewhere),
-        images: Changes::between(&old.images, &new.images),
-        networks: Changes::between(&old.networks, &new.networks),
-        overlays: Changes::between(&old.overlays, &new.overlays),
-        swarm_nodes: Changes::between(&old.swarm_nodes, &new.swarm_nodes),
-        services: Changes::between(&old.services, &new.services),
-        tasks: Changes::between(&old.tasks, &new.tasks),
-        weave: Changes::between(&old.weave, &new.weave),
-        stores: Changes::between(&old.stores, &new.stores),
-        namespaces: Changes::between(&old.namespaces, &new.namespaces),
-        links: Changes::between(&old.links, &new.links),
-        paths: Changes::between(&old.paths, &new.paths),
-        listeners: Changes::between(&old.listeners, &new.listeners),
-        connections: Changes::between(&old.connections, &new.connections),
-        flows: Changes::between(&old.flows, &new.flows),
-        names: Changes::between(&old.names, &new.names),
-        metrics: MetricsDelta {
-            host: if old.metrics.host == new.metrics.host { None } else { new.metrics.host },
-            containers: Changes::between(&old.metrics.containers, &new.metrics.containers),
-            processes: Changes::between(&old.metrics.processes, &new.metrics.processes),
-            links: Changes::between(&old.metrics.links, &new.metrics.links),
-            flows: Changes::between(&old.metrics.flows, &new.metrics.flows),
-            read_ms: Changes::between(&old.metrics.read_ms, &new.metrics.read_ms),
-        },
+    between_parts(old, new, Parts::all())
+}
+
+/// The same, as far as it is in some parts; of the others nothing is looked at.
+pub fn between_parts(old: &Report, new: &Report, parts: Parts) -> Delta {
+    let mut delta = Delta::default();
+    if parts.contains(Parts::HOST) {
+        delta.host = (old.host != new.host).then(|| new.host.clone());
     }
+    if parts.contains(Parts::COLLECTORS) {
+        delta.collectors = Changes::between(&old.collectors, &new.collectors);
+    }
+    if parts.contains(Parts::STRUCTURE) {
+        delta.processes = Changes::between(&old.processes, &new.processes);
+        delta.containers = Changes::between(&old.containers, &new.containers);
+        delta.elsewhere = Changes::between(&old.elsewhere, &new.elsewhere);
+        delta.images = Changes::between(&old.images, &new.images);
+        delta.networks = Changes::between(&old.networks, &new.networks);
+        delta.overlays = Changes::between(&old.overlays, &new.overlays);
+        delta.swarm_nodes = Changes::between(&old.swarm_nodes, &new.swarm_nodes);
+        delta.services = Changes::between(&old.services, &new.services);
+        delta.tasks = Changes::between(&old.tasks, &new.tasks);
+        delta.weave = Changes::between(&old.weave, &new.weave);
+        delta.stores = Changes::between(&old.stores, &new.stores);
+        delta.namespaces = Changes::between(&old.namespaces, &new.namespaces);
+        delta.listeners = Changes::between(&old.listeners, &new.listeners);
+    }
+    if parts.contains(Parts::LINKS) {
+        delta.links = Changes::between(&old.links, &new.links);
+        delta.paths = Changes::between(&old.paths, &new.paths);
+    }
+    if parts.contains(Parts::CONNECTIONS) {
+        delta.connections = Changes::between(&old.connections, &new.connections);
+    }
+    if parts.contains(Parts::FLOWS) {
+        delta.flows = Changes::between(&old.flows, &new.flows);
+    }
+    if parts.contains(Parts::NAMES) {
+        delta.names = Changes::between(&old.names, &new.names);
+    }
+    let (before, now, changed) = (&old.metrics, &new.metrics, &mut delta.metrics);
+    if parts.contains(Parts::HOST_METRICS) && before.host != now.host {
+        changed.host = now.host;
+    }
+    if parts.contains(Parts::CONTAINER_METRICS) {
+        changed.containers = Changes::between(&before.containers, &now.containers);
+    }
+    if parts.contains(Parts::PROCESS_METRICS) {
+        changed.processes = Changes::between(&before.processes, &now.processes);
+    }
+    if parts.contains(Parts::LINK_METRICS) {
+        changed.links = Changes::between(&before.links, &now.links);
+    }
+    if parts.contains(Parts::FLOW_METRICS) {
+        changed.flows = Changes::between(&before.flows, &now.flows);
+    }
+    if parts.contains(Parts::READ_MS) {
+        changed.read_ms = Changes::between(&before.read_ms, &now.read_ms);
+    }
+    delta
 }
 
 pub fn apply(delta: &Delta, report: &mut Report) {

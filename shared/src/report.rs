@@ -17,6 +17,7 @@ pub mod weave;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +68,8 @@ pub struct Report {
     pub links: BTreeMap<LinkKey, Link>,
     pub paths: BTreeMap<NetNsId, Paths>,
     pub listeners: BTreeMap<ListenerKey, Listener>,
-    pub connections: BTreeMap<ConnectionId, Connection>,
+    /// Shared with those who know them too: a host has tens of thousands.
+    pub connections: BTreeMap<ConnectionId, Arc<Connection>>,
     pub flows: BTreeMap<FlowKey, Flow>,
     /// Of addresses that the host's processes talk to: the names that were asked for before, the first one first.
     pub names: BTreeMap<IpAddr, Vec<String>>,

@@ -41,9 +41,9 @@ impl Message for ToProbe {
 
 #[allow(clippy::large_enum_variant, reason = "one at a time, on its way through one task; smaller for wasm")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum ToApp {
+pub enum ToApp<R = Report> {
     Hello(Hello),
-    Snapshot(Snapshot),
+    Snapshot(Snapshot<R>),
     Delta(Update),
     #[serde(other)]
     Unknown,
@@ -103,12 +103,13 @@ pub struct Stamp {
     pub wall_ms: u64,
 }
 
+/// The report may be borrowed by who sends it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Snapshot {
+pub struct Snapshot<R = Report> {
     pub sequence: u64,
     #[serde(default)]
     pub at: Stamp,
-    pub report: Report,
+    pub report: R,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -258,7 +258,7 @@ fn connect(report: &mut Report, host: u16, shape: Shape, now_ms: u64) {
             evidence: if role == Role::Server { Evidence::Listener } else { Evidence::PortRange },
             nat: None,
         };
-        report.connections.insert(ConnectionId(id), connection);
+        report.connections.insert(ConnectionId(id), connection.into());
     };
     let at = |h: u16, c: u16, port: u16| SocketAddr::new(address(h, c), port);
     let id = |kind: u64, k: u16, g: u16| kind << 32 | u64::from(k) << 16 | u64::from(g);
@@ -373,7 +373,7 @@ impl Marking {
             evidence: Evidence::PortRange,
             nat: None,
         };
-        report.connections.insert(ConnectionId(u64::MAX), connection);
+        report.connections.insert(ConnectionId(u64::MAX), connection.into());
     }
 }
 
@@ -468,7 +468,7 @@ async fn host(
         let marked = container_id(0, 0);
         let measured = change.metrics.containers.set.iter().find(|(id, _)| host == 0 && *id == marked);
         let memory = measured.map(|(_, metrics)| metrics.memory_bytes);
-        let message = ToApp::Delta(Update { sequence, at: stamp(), delta: change });
+        let message: ToApp = ToApp::Delta(Update { sequence, at: stamp(), delta: change });
         let frame = writer.encode(&message).map_err(|e| text(&e))?;
         if let Some(memory) = memory {
             let _ = samples.send((memory, Instant::now()));

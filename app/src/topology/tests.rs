@@ -204,9 +204,9 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
             owner: Some(ProcessId { pid: u32::from(c) + 10, start: 1 }),
             role,
             evidence: Evidence::Listener,
-            nat,
+            nat: nat.map(Box::new),
         };
-        report.connections.insert(id, connection);
+        report.connections.insert(id, connection.into());
     };
     for (from_host, plan) in both.iter().enumerate() {
         let from_host = u8::try_from(from_host).unwrap();
@@ -483,10 +483,10 @@ fn what_a_process_that_is_gone_sent_counts_on_for_its_container_while_others_go_
             let owner = ProcessId { pid: *pid, start: 1 };
             report.processes.insert(owner, process.clone());
             let local = (call.local.ip(), 40_000 + *pid as u16).into();
-            let call = Connection { owner: Some(owner), local, ..call.clone() };
+            let call = Connection { owner: Some(owner), local, ..Connection::clone(&call) };
             let totals = FlowTotals { sent_bytes: 100, opened: 1, ..FlowTotals::default() };
             report.metrics.flows.insert(call.flow(), FlowMetrics { totals, ..FlowMetrics::default() });
-            report.connections.insert(ConnectionId(u64::from(*pid)), call);
+            report.connections.insert(ConnectionId(u64::from(*pid)), call.into());
         }
         report
     };
@@ -518,7 +518,7 @@ const TALKER: ProcessId = ProcessId { pid: 77, start: 1 };
 /// Through the NAT of both hosts: the client's half on the second, the server's on the first.
 fn halves() -> [(u8, Connection); 2] {
     let at = |address: &str| address.parse().unwrap();
-    let nat = Some(Tuple { from: at("10.77.0.11:40000"), to: at("10.77.0.10:8088") });
+    let nat = Tuple { from: at("10.77.0.11:40000"), to: at("10.77.0.10:8088") };
     let half = |local: &str, remote: &str, role| Connection {
         namespace: NetNsId(2),
         protocol: Protocol::Tcp,
@@ -527,7 +527,7 @@ fn halves() -> [(u8, Connection); 2] {
         owner: Some(TALKER),
         role,
         evidence: Evidence::Handshake,
-        nat,
+        nat: Some(Box::new(nat)),
     };
     let server = half("172.18.0.2:7000", "10.77.0.11:40000", Role::Server);
     [(1, half("172.18.0.2:40000", "10.77.0.10:8088", Role::Client)), (0, server)]
@@ -578,7 +578,7 @@ fn a_conversation_that_was_short_stays_for_the_window_however_hosts_tell_of_it()
                 let report = &mut plain[usize::from(n)];
                 report.connections.clear();
                 if step.is_uppercase() {
-                    report.connections.insert(ConnectionId(1), half);
+                    report.connections.insert(ConnectionId(1), half.into());
                 }
                 app.report(n, plain[usize::from(n)].clone(), now);
             }

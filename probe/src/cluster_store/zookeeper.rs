@@ -35,7 +35,7 @@ pub fn ask(endpoint: &str, tls: Option<&Tls>) -> Result<Answer, Failure> {
     let mut text = Vec::new();
     match call.take(64 << 10).read_to_end(&mut text) {
         // It hangs up after its answer, over TLS without a farewell.
-        Err(error) if error.kind() != ErrorKind::UnexpectedEof || text.is_empty() => return Err(failed(error)),
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof || text.is_empty() => Err(failed(error)),
         _ => member(&String::from_utf8_lossy(&text)),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use shared::addr::{Protocol, Tuple};
 use shared::delta::Changes;
@@ -12,6 +13,7 @@ use super::bpf::{Change, Event};
 use super::conntrack::Entry;
 use super::datagram::Sent;
 use super::flow::{Flows, Outcome};
+use super::held::{AllHeld, Ends, Held};
 use super::tracked::News;
 use super::traffic::{Carried, Traffic};
 use super::{Listeners, Socket, State, direction};
@@ -22,33 +24,6 @@ const GAVE_UP_US: u32 = 950_000;
 const OWNERLESS_AFTER_MS: u64 = 3_000;
 /// A listener that went still says which end was the server, for this many dumps.
 const LISTENER_MEMORY_DUMPS: u64 = 4_000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    namespace: NetNsId,
-    protocol: Protocol,
-    local: SocketAddr,
-    remote: SocketAddr,
-}
-
-struct Held {
-    id: ConnectionId,
-    inode: u64,
-    cookie: u64,
-    dump: u64,
-    /// Somebody was told of it.
-    is_told: bool,
-    /// It is known what NAT makes of it: of those that nobody is told of yet that is not asked for.
-    is_tracked: bool,
-    /// When it began, and how long whoever called waited for it, microseconds; none where that was not seen.
-    began: Option<(u64, u32)>,
-    /// Its beginning is in the figures of its flow.
-    is_counted: bool,
-    /// It stands for so many that nobody was told of.
-    weight: u32,
-    carried: Carried,
-    connection: Connection,
-}
 
 impl Held {
     /// Whether it is known of which flow it is: a process that has just begun is known a moment later.
@@ -73,15 +48,13 @@ impl Held {
 
 #[derive(Default)]
 pub struct Table {
-    held: HashMap<Key, Held>,
-    /// Of those with a cookie.
-    by_cookie: HashMap<u64, Key>,
+    held: AllHeld,
     pub listeners: BTreeMap<ListenerKey, Listener>,
     pub flows: Flows,
     pub traffic: Traffic,
     known_ports: HashMap<NetNsId, Listeners>,
-    /// What changed since this was last asked: the key of what is there, none of what is gone.
-    changed: BTreeMap<ConnectionId, Option<Key>>,
+    /// What changed since this was last asked: the ends of what is there, none of what is gone.
+    changed: BTreeMap<ConnectionId, Option<Ends>>,
     next_id: u64,
     dump: u64,
 }
@@ -118,21 +91,21 @@ impl Table {
         let changed = self.take_listeners(dumps, &owner);
         for Dump { namespace, sockets } in dumps {
             for socket in sockets.iter().filter(|s| s.state == State::Open && s.remote.port() != 0) {
-                let key = Key {
+                let ends = Ends {
                     namespace: *namespace,
                     protocol: socket.protocol,
                     local: socket.local,
                     remote: socket.remote,
                 };
                 let now = owner(socket.inode);
-                let held = self.held.get_mut(&key).filter(|held| is_same(held, socket));
+                let held = self.held.get_mut(ends).filter(|held| is_same(held, socket));
                 if let Some(held) = held {
                     held.dump = dump;
                     held.inode = socket.inode;
                     // A socket loses its descriptor before it loses its connection: the last owner stays.
                     if now.is_some() && held.connection.owner != now {
-                        held.connection.owner = now;
-                        self.changed.insert(held.id, Some(key));
+                        Arc::make_mut(&mut held.connection).owner = now;
+                        self.changed.insert(held.id, Some(ends));
                     }
                     if let Some(carried) = socket.carried
                         && held.is_settled(now_ms)
@@ -154,11 +127,11 @@ impl Table {
                     owner: now,
                     role,
                     evidence,
-                    nat: entry.and_then(|entry| entry.beyond(here)),
+                    nat: beyond(entry, here),
                 };
                 let flow = connection.flow();
                 let carried = socket.carried.unwrap_or_default();
-                let held = self.insert(key, connection, (socket.inode, socket.cookie));
+                let held = self.insert(ends, connection, (socket.inode, socket.cookie));
                 (held.is_tracked, held.carried) = (true, carried);
                 if socket.carried.is_some() {
                     // What it carried before it was seen is nobody's.
@@ -167,14 +140,15 @@ impl Table {
             }
         }
         let there: HashSet<NetNsId> = dumps.iter().map(|dump| dump.namespace).collect();
-        let is_gone = |key: &Key, held: &Held| {
+        let is_gone = |held: &&Held| {
+            let Connection { protocol, namespace, .. } = *held.connection;
             // The end of a TCP connection is told by itself.
-            let is_shown = extent == Extent::All || key.protocol == Protocol::Udp;
-            (held.dump != dump && is_shown) || !there.contains(&key.namespace)
+            let is_shown = extent == Extent::All || protocol == Protocol::Udp;
+            (held.dump != dump && is_shown) || !there.contains(&namespace)
         };
-        let gone: Vec<Key> = self.held.iter().filter(|(key, held)| is_gone(key, held)).map(|(key, _)| *key).collect();
-        for key in gone {
-            self.remove(key);
+        let gone: Vec<Ends> = self.held.iter().filter(is_gone).map(Held::ends).collect();
+        for ends in gone {
+            self.remove(ends);
         }
         changed
     }
@@ -208,7 +182,7 @@ impl Table {
                 self.open(cookie, connection(owner, Role::Server), (now_ms, 0), weight);
             }
             Change::Closed { error } => {
-                let found = self.by_cookie.get(&cookie).copied().and_then(|key| self.remove(key));
+                let found = self.held.of_cookie(cookie).map(Held::ends).and_then(|ends| self.remove(ends));
                 let Some(mut held) = found else { return };
                 let outcome = match error {
                     libc::ECONNRESET => Outcome::Reset,
@@ -252,7 +226,7 @@ impl Table {
     ) -> Option<&'a Sent> {
         let Sent { local, remote, .. } = *sent;
         let protocol = Protocol::Udp;
-        let connected = self.held.get(&Key { namespace, protocol, local, remote }).filter(|held| held.is_told);
+        let connected = self.held.get(Ends { namespace, protocol, local, remote }).filter(|held| held.is_told);
         let is_told = connected.is_some();
         // Who has the socket: the process that ran while a datagram left may be another's.
         let owner = match connected {
@@ -269,7 +243,7 @@ impl Table {
                 let entry = if is_confined(here) { None } else { track(here) };
                 let original = entry.map(|entry| entry.original);
                 let (role, evidence) = direction(protocol, here, &Listeners::default(), original, ephemeral);
-                let nat = entry.and_then(|entry| entry.beyond(here));
+                let nat = beyond(entry, here);
                 Connection { namespace, protocol, local, remote, owner, role, evidence, nat }.flow()
             }
         };
@@ -300,11 +274,11 @@ impl Table {
             if protocol == Protocol::Udp && owner.is_none() && (role == Role::Server || is_host) {
                 continue;
             }
-            let nat = if role == Role::Client { entry.beyond(here) } else { None };
+            let nat = if role == Role::Client { beyond(Some(entry), here) } else { None };
             let (local, remote) = (here.from, here.to);
             let evidence = Evidence::Conntrack;
             let flow = Connection { namespace, protocol, local, remote, owner, role, evidence, nat }.flow();
-            let is_connected = self.held.contains_key(&Key { namespace, protocol, local, remote });
+            let is_connected = self.held.get(Ends { namespace, protocol, local, remote }).is_some();
             if !is_connected {
                 self.flows.keep(flow, now_ms);
             }
@@ -319,15 +293,15 @@ impl Table {
 
     fn open(&mut self, cookie: u64, connection: Connection, began: (u64, u32), weight: u32) {
         let Connection { namespace, protocol, local, remote, .. } = connection;
-        let key = Key { namespace, protocol, local, remote };
-        match self.held.get_mut(&key).filter(|held| held.cookie == cookie) {
+        let ends = Ends { namespace, protocol, local, remote };
+        match self.held.get_mut(ends).filter(|held| held.cookie == cookie) {
             // A dump had it before its event was read.
             Some(held) => {
-                let better = Connection { nat: held.connection.nat, ..connection };
+                let better = Connection { nat: held.connection.nat.clone(), ..connection };
                 let better = Connection { owner: held.connection.owner.or(better.owner), ..better };
-                if held.connection != better {
-                    held.connection = better;
-                    self.changed.insert(held.id, Some(key));
+                if *held.connection != better {
+                    held.connection = Arc::new(better);
+                    self.changed.insert(held.id, Some(ends));
                 }
                 if held.began.replace(began).is_none() {
                     // All that it carried came after that.
@@ -336,43 +310,41 @@ impl Table {
                 }
             }
             None => {
-                let held = self.insert(key, connection, (0, cookie));
+                let held = self.insert(ends, connection, (0, cookie));
                 (held.began, held.weight) = (Some(began), weight);
             }
         }
     }
 
     /// One that nobody was told of yet.
-    fn insert(&mut self, key: Key, connection: Connection, (inode, cookie): (u64, u64)) -> &mut Held {
-        self.remove(key);
+    fn insert(&mut self, ends: Ends, connection: Connection, (inode, cookie): (u64, u64)) -> &mut Held {
+        self.remove(ends);
+        // A socket that is another's by now has no other connection.
+        if cookie != 0
+            && let Some(other) = self.held.of_cookie(cookie).map(Held::ends)
+        {
+            self.remove(other);
+        }
         self.next_id += 1;
         let id = ConnectionId(self.next_id);
-        if cookie != 0 {
-            self.by_cookie.insert(cookie, key);
-        }
-        self.changed.insert(id, Some(key));
-        let (dump, carried) = (self.dump, Carried::default());
-        let held = Held {
+        self.changed.insert(id, Some(ends));
+        self.held.insert(Held {
             id,
             inode,
             cookie,
-            dump,
+            dump: self.dump,
             is_told: false,
             is_tracked: false,
             began: None,
             is_counted: false,
             weight: 1,
-            carried,
-            connection,
-        };
-        self.held.entry(key).insert_entry(held).into_mut()
+            carried: Carried::default(),
+            connection: Arc::new(connection),
+        })
     }
 
-    fn remove(&mut self, key: Key) -> Option<Held> {
-        let held = self.held.remove(&key)?;
-        if held.cookie != 0 {
-            self.by_cookie.remove(&held.cookie);
-        }
+    fn remove(&mut self, ends: Ends) -> Option<Held> {
+        let held = self.held.remove(ends)?;
         if held.is_told {
             self.changed.insert(held.id, None);
         } else {
@@ -399,19 +371,22 @@ impl Table {
     pub fn news(
         &mut self,
         mut track: impl FnMut(NetNsId, Tuple) -> Option<Entry>,
-    ) -> Changes<ConnectionId, Connection> {
+    ) -> Changes<ConnectionId, Arc<Connection>> {
         let mut news = Changes::default();
-        for (id, key) in std::mem::take(&mut self.changed) {
-            let Some(key) = key else {
+        for (id, ends) in std::mem::take(&mut self.changed) {
+            let Some(ends) = ends else {
                 news.removed.push(id);
                 continue;
             };
-            let Some(held) = self.held.get_mut(&key) else { continue };
+            let Some(held) = self.held.get_mut(ends) else { continue };
             held.is_told = true;
             if !std::mem::replace(&mut held.is_tracked, true) {
-                let here = Tuple { from: key.local, to: key.remote };
-                let entry = if is_confined(here) { None } else { track(key.namespace, here) };
-                held.connection.nat = entry.and_then(|entry| entry.beyond(here));
+                let here = Tuple { from: ends.local, to: ends.remote };
+                let entry = if is_confined(here) { None } else { track(ends.namespace, here) };
+                let nat = beyond(entry, here);
+                if held.connection.nat != nat {
+                    Arc::make_mut(&mut held.connection).nat = nat;
+                }
             }
             news.set.push((id, held.connection.clone()));
         }
@@ -445,7 +420,7 @@ impl Table {
 
     /// The addresses that somebody here calls.
     pub fn called(&self) -> HashSet<IpAddr> {
-        let flows = self.held.values().map(|held| held.connection.flow()).chain(self.flows.keys());
+        let flows = self.held.iter().map(|held| held.connection.flow()).chain(self.flows.keys());
         flows.filter(|flow| flow.role != Role::Server).map(|flow| flow.remote).collect()
     }
 
@@ -454,7 +429,7 @@ impl Table {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
+        self.len() == 0
     }
 }
 
@@ -473,7 +448,12 @@ fn flow_of(connection: &Connection, track: &mut impl FnMut(NetNsId, Tuple) -> Op
         Role::Client | Role::Unknown if !is_confined(here) => track(connection.namespace, here),
         Role::Client | Role::Unknown | Role::Server => None,
     };
-    Connection { nat: entry.and_then(|entry| entry.beyond(here)), ..connection.clone() }.flow()
+    Connection { nat: beyond(entry, here), ..connection.clone() }.flow()
+}
+
+/// The conversation on the far side of NAT, where that differs.
+fn beyond(entry: Option<Entry>, here: Tuple) -> Option<Box<Tuple>> {
+    entry.and_then(|entry| entry.beyond(here)).map(Box::new)
 }
 
 /// What stays in its namespace is not translated.
@@ -543,11 +523,11 @@ mod tests {
 
     fn news(table: &mut Table) -> (Vec<Connection>, usize) {
         let Changes { set, removed } = table.news(|_, _| None);
-        (set.into_iter().map(|(_, connection)| connection).collect(), removed.len())
+        (set.into_iter().map(|(_, connection)| Arc::unwrap_or_clone(connection)).collect(), removed.len())
     }
 
     fn ids(table: &Table) -> Vec<ConnectionId> {
-        table.held.values().map(|held| held.id).collect()
+        table.held.iter().map(|held| held.id).collect()
     }
 
     const HERE: &str = "10.0.0.2:40000";

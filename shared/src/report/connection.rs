@@ -21,7 +21,7 @@ pub struct Connection {
     pub evidence: Evidence,
     /// The conversation on the far side of this host's NAT, client to server; none where nothing is translated.
     #[serde(default)]
-    pub nat: Option<Tuple>,
+    pub nat: Option<Box<Tuple>>,
 }
 
 impl Connection {
@@ -40,7 +40,7 @@ impl Connection {
         let (remote, port) = match role {
             Role::Server => (self.remote.ip(), self.local.port()),
             Role::Client | Role::Unknown => {
-                let meant = self.nat.map_or(self.remote, |beyond| beyond.to);
+                let meant = self.nat.as_ref().map_or(self.remote, |beyond| beyond.to);
                 (meant.ip(), meant.port())
             }
         };

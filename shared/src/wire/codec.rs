@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn an_empty_delta_is_small() {
-        let update = ToApp::Delta(Update { sequence: 2, at: Stamp::default(), delta: Delta::default() });
+        let update: ToApp = ToApp::Delta(Update { sequence: 2, at: Stamp::default(), delta: Delta::default() });
         assert!(FrameWriter::new().unwrap().encode(&update).unwrap().len() < 100);
     }
 

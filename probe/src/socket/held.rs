@@ -1,0 +1,190 @@
+//! The connections that are held, each found by its ends and by its socket. What their ends are is kept once, in the record
+//! that the report has too.
+
+use std::hash::{BuildHasher, Hash};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use shared::addr::Protocol;
+use shared::id::{ConnectionId, NetNsId};
+use shared::report::Connection;
+use slab::Slab;
+
+use super::traffic::Carried;
+
+/// What tells a connection from others of its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ends {
+    pub namespace: NetNsId,
+    pub protocol: Protocol,
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+}
+
+pub struct Held {
+    pub id: ConnectionId,
+    pub inode: u64,
+    /// 0 where it is not known.
+    pub cookie: u64,
+    /// The last that showed it.
+    pub dump: u64,
+    /// Somebody was told of it.
+    pub is_told: bool,
+    /// It is known what NAT makes of it: of those that nobody is told of yet that is not asked for.
+    pub is_tracked: bool,
+    /// When it began, and how long whoever called waited for it, microseconds; none where that was not seen.
+    pub began: Option<(u64, u32)>,
+    /// Its beginning is in the figures of its flow.
+    pub is_counted: bool,
+    /// It stands for so many that nobody was told of.
+    pub weight: u32,
+    pub carried: Carried,
+    pub connection: Arc<Connection>,
+}
+
+impl Held {
+    pub fn ends(&self) -> Ends {
+        let Connection { namespace, protocol, local, remote, .. } = *self.connection;
+        Ends { namespace, protocol, local, remote }
+    }
+}
+
+/// Places of the slab, of which there are never more than fit.
+#[derive(Default)]
+pub struct AllHeld {
+    all: Slab<Held>,
+    by_ends: HashTable<u32>,
+    /// Of those whose socket is known.
+    by_cookie: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl AllHeld {
+    pub fn get(&self, ends: Ends) -> Option<&Held> {
+        Some(&self.all[self.place(ends)?])
+    }
+
+    pub fn get_mut(&mut self, ends: Ends) -> Option<&mut Held> {
+        let place = self.place(ends)?;
+        Some(&mut self.all[place])
+    }
+
+    /// The one of a socket.
+    pub fn of_cookie(&self, cookie: u64) -> Option<&Held> {
+        let found = self.by_cookie.find(self.hash(cookie), |place| self.all[*place as usize].cookie == cookie);
+        Some(&self.all[*found? as usize])
+    }
+
+    /// Takes one in of which there is none of the same ends, nor of the same socket.
+    pub fn insert(&mut self, held: Held) -> &mut Held {
+        let hashes = self.hashes(&held);
+        let place = self.all.insert(held);
+        let number = u32::try_from(place).expect("fewer connections than a host has ports and addresses for");
+        let Self { all, by_ends, by_cookie, hasher } = self;
+        by_ends.insert_unique(hashes.0, number, |at| hasher.hash_one(all[*at as usize].ends()));
+        if let Some(hash) = hashes.1 {
+            by_cookie.insert_unique(hash, number, |at| hasher.hash_one(all[*at as usize].cookie));
+        }
+        &mut all[place]
+    }
+
+    pub fn remove(&mut self, ends: Ends) -> Option<Held> {
+        let place = self.place(ends)?;
+        let hashes = self.hashes(&self.all[place]);
+        let take_out = |table: &mut HashTable<u32>, hash| {
+            if let Ok(entry) = table.find_entry(hash, |at| *at as usize == place) {
+                entry.remove();
+            }
+        };
+        take_out(&mut self.by_ends, hashes.0);
+        if let Some(hash) = hashes.1 {
+            take_out(&mut self.by_cookie, hash);
+        }
+        Some(self.all.remove(place))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Held> {
+        self.all.iter().map(|(_, held)| held)
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    fn place(&self, ends: Ends) -> Option<usize> {
+        let found = self.by_ends.find(self.hash(ends), |place| self.all[*place as usize].ends() == ends);
+        found.map(|place| *place as usize)
+    }
+
+    fn hashes(&self, held: &Held) -> (u64, Option<u64>) {
+        (self.hash(held.ends()), (held.cookie != 0).then(|| self.hash(held.cookie)))
+    }
+
+    fn hash(&self, of: impl Hash) -> u64 {
+        self.hasher.hash_one(of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use shared::report::{Evidence, Role};
+    use std::collections::BTreeMap;
+
+    fn held(port: u16, cookie: u64) -> Held {
+        let connection = Connection {
+            namespace: NetNsId(1),
+            protocol: Protocol::Tcp,
+            local: ([10, 0, 0, 1], port).into(),
+            remote: ([10, 0, 0, 2], 80).into(),
+            owner: None,
+            role: Role::Client,
+            evidence: Evidence::Guess,
+            nat: None,
+        };
+        Held {
+            id: ConnectionId(u64::from(port)),
+            inode: 0,
+            cookie,
+            dump: 0,
+            is_told: false,
+            is_tracked: false,
+            began: None,
+            is_counted: false,
+            weight: 1,
+            carried: Carried::default(),
+            connection: Arc::new(connection),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_and_goes_is_found_by_its_ends_and_by_its_socket(
+            steps in proptest::collection::vec((0u16..40, any::<bool>(), any::<bool>()), 0..200)
+        ) {
+            let (mut all, mut expect) = (AllHeld::default(), BTreeMap::new());
+            for (port, comes, has_cookie) in steps {
+                let ends = held(port, 0).ends();
+                let cookie = if has_cookie { u64::from(port) + 1 } else { 0 };
+                let removed = all.remove(ends).map(|held| held.cookie);
+                prop_assert_eq!(removed, expect.remove(&port));
+                if comes {
+                    all.insert(held(port, cookie));
+                    expect.insert(port, cookie);
+                }
+            }
+            prop_assert_eq!(all.len(), expect.len());
+            prop_assert_eq!(all.iter().count(), expect.len());
+            for port in 0..40 {
+                let found = all.get(held(port, 0).ends()).map(|held| held.cookie);
+                prop_assert_eq!(found, expect.get(&port).copied());
+                let by_cookie = all.of_cookie(u64::from(port) + 1).map(|held| held.id);
+                let is_known = expect.get(&port).is_some_and(|cookie| *cookie != 0);
+                prop_assert_eq!(by_cookie, is_known.then_some(ConnectionId(u64::from(port))));
+            }
+        }
+    }
+}
