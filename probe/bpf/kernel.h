@@ -16,6 +16,7 @@ static long (*map_update)(void *map, const void *key, const void *value, u64 fla
 static void *(*map_lookup)(void *map, const void *key) = (void *)1;
 static long (*read_kernel)(void *into, u32 size, const void *from) = (void *)113;
 static void *(*current_task)(void) = (void *)158;
+static long (*write)(void *seq, const void *data, u32 size) = (void *)127;
 
 enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_RINGBUF = 27 };
 enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6, IPPROTO_UDP = 17 };
@@ -28,6 +29,7 @@ struct sock_common {
 	u32 skc_daddr;
 	u32 skc_rcv_saddr;
 	u16 skc_dport;
+	u16 skc_num;
 	u16 skc_family;
 	volatile unsigned char skc_state;
 	possible_net_t skc_net;
@@ -45,16 +47,34 @@ struct inet_sock { u16 inet_sport; } KERNELS;
 struct pid_namespace { struct ns_common ns; } KERNELS;
 struct upid { s32 nr; struct pid_namespace *ns; } KERNELS;
 struct pid { u32 level; struct upid numbers[1]; } KERNELS;
-struct task_struct { struct pid *thread_pid; struct task_struct *group_leader; } KERNELS;
+struct signal_struct { u64 sum_sched_runtime; s32 nr_threads; } KERNELS;
+struct sched_entity { u64 sum_exec_runtime; } KERNELS;
+struct percpu_counter { long long count; } KERNELS;
+struct mm_struct { struct percpu_counter rss_stat[4]; } KERNELS;
+struct fdtable { u32 max_fds; u64 *open_fds; } KERNELS;
+struct files_struct { struct fdtable *fdt; } KERNELS;
+struct task_struct {
+	struct pid *thread_pid;
+	struct task_struct *group_leader;
+	s32 tgid;
+	s32 exit_state;
+	u64 start_boottime;
+	struct sched_entity se;
+	struct signal_struct *signal;
+	struct mm_struct *mm;
+	struct files_struct *files;
+} KERNELS;
 struct inode { unsigned long i_ino; } KERNELS;
 struct file { struct inode *f_inode; } KERNELS;
 struct socket { struct sock *sk; struct file *file; } KERNELS;
+struct seq_file;
+struct bpf_iter_meta { struct seq_file *seq; } KERNELS;
 
 // The inode of the probe's pid namespace; filled in when the program is loaded.
 const volatile u32 own_pid_namespace = 0;
 
 // The port that a socket has or had: one that is closed has given back the one in skc_num.
-static u16 port_of(struct sock *sk)
+static inline u16 port_of(struct sock *sk)
 {
 	u16 port = 0;
 	read_kernel(&port, sizeof(port), &((struct inet_sock *)sk)->inet_sport);

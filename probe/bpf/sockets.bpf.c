@@ -8,7 +8,7 @@ static u64 (*boot_ns)(void) = (void *)125;
 static void *(*reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*submit)(void *record, u64 flags) = (void *)132;
 static struct socket *(*socket_of)(void *file) = (void *)162;
-static long (*write)(void *seq, const void *data, u32 size) = (void *)127;
+static struct tcp_sock *(*tcp_of)(void *sk) = (void *)137;
 
 enum { ESTABLISHED = 1, SYN_SENT = 2, CLOSE = 7, LISTEN = 10 };
 
@@ -21,8 +21,6 @@ struct tcp_sock {
 	u32 total_retrans;
 	struct minmax rtt_min;
 } KERNELS;
-struct seq_file;
-struct bpf_iter_meta { struct seq_file *seq; } KERNELS;
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
@@ -235,6 +233,11 @@ struct held {
 	struct carried carried;
 };
 
+// The process that the pass is at, as the probe's pid namespace numbers it: it has many files, one after the other.
+static struct task_struct *at_task;
+static u64 at_task_since;
+static u32 at_pid;
+
 SEC("iter/task_file")
 int sockets_held(struct bpf_iter__task_file *context)
 {
@@ -258,18 +261,32 @@ int sockets_held(struct bpf_iter__task_file *context)
 		return 0;
 	if (held.protocol != IPPROTO_TCP && held.protocol != IPPROTO_UDP)
 		return 0;
-	held.pid = own_pid(task);
+	if (task != at_task || task->start_boottime != at_task_since) {
+		at_pid = own_pid(task);
+		at_task = task;
+		at_task_since = task->start_boottime;
+	}
+	held.pid = at_pid;
 	if (!held.pid)
 		return 0;
 	held.cookie = cookie_of(sk);
 	held.inode = file->f_inode->i_ino;
 	held.namespace = sk->__sk_common.skc_net.net->ns.inum;
 	held.state = sk->__sk_common.skc_state;
-	held.local_port = port_of(sk);
+	held.local_port = sk->__sk_common.skc_num;
 	held.remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
 	addresses(sk, held.local, held.remote);
-	if (held.protocol == IPPROTO_TCP && held.state != LISTEN)
-		carried_by(sk, &held.carried);
+	if (held.protocol == IPPROTO_TCP && held.state != LISTEN) {
+		struct tcp_sock *tcp = tcp_of(sk);
+
+		if (tcp) {
+			held.carried.sent = tcp->bytes_acked;
+			held.carried.received = tcp->bytes_received;
+			held.carried.retransmits = tcp->total_retrans;
+			held.carried.rtt_us_8 = tcp->srtt_us;
+			held.carried.min_rtt_us = tcp->rtt_min.s[0].v;
+		}
+	}
 	write(context->meta->seq, &held, sizeof(held));
 	return 0;
 }

@@ -11,6 +11,7 @@ use crate::state::Reading;
 
 /// The way to the state's owner. A status goes out when it changes.
 pub struct Outlet {
+    waiting: Vec<Reading>,
     readings: mpsc::Sender<Reading>,
     statuses: BTreeMap<Collector, CollectorStatus>,
 }
@@ -20,16 +21,25 @@ pub struct Closed;
 
 impl Outlet {
     pub fn new(readings: mpsc::Sender<Reading>) -> Self {
-        Self { readings, statuses: BTreeMap::new() }
+        Self { waiting: Vec::new(), readings, statuses: BTreeMap::new() }
     }
 
-    pub fn send(&self, reading: Reading) -> Result<(), Closed> {
-        self.readings.blocking_send(reading).map_err(|_| Closed)
+    /// With the next that is flushed: who is woken takes them together.
+    pub fn send(&mut self, reading: Reading) {
+        self.waiting.push(reading);
     }
 
-    pub fn status(&mut self, collector: Collector, status: CollectorStatus) -> Result<(), Closed> {
-        if self.statuses.get(&collector) == Some(&status) {
+    pub fn flush(&mut self) -> Result<(), Closed> {
+        if self.waiting.is_empty() {
             return Ok(());
+        }
+        let readings = std::mem::take(&mut self.waiting);
+        self.readings.blocking_send(Reading::Several(readings)).map_err(|_| Closed)
+    }
+
+    pub fn status(&mut self, collector: Collector, status: CollectorStatus) {
+        if self.statuses.get(&collector) == Some(&status) {
+            return;
         }
         if status.state != CollectorState::Ok
             && self.statuses.get(&collector).is_none_or(|old| old.state != status.state)
@@ -37,7 +47,7 @@ impl Outlet {
             warn!(collector = collector.name(), state = status.state.name(), message = %status.message, "collector");
         }
         self.statuses.insert(collector, status.clone());
-        self.send(Reading::Status(collector, status))
+        self.send(Reading::Status(collector, status));
     }
 }
 

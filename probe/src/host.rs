@@ -14,7 +14,13 @@ pub struct Reader {
     system: Option<System>,
     proc_root: PathBuf,
     last: Option<Counters>,
+    /// As they were read last, and how often they were asked for since.
+    facts: Option<Host>,
+    asked: u32,
 }
+
+/// What a host is, but for its addresses, is read every so many times.
+const FACTS_EVERY: u32 = 10;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Counters {
@@ -27,11 +33,19 @@ struct Counters {
 
 impl Reader {
     pub fn new(config: &Config) -> Self {
-        Self { system: System::new().ok(), proc_root: config.proc_root.clone(), last: None }
+        Self { system: System::new().ok(), proc_root: config.proc_root.clone(), last: None, facts: None, asked: 0 }
     }
 
     /// What rarely changes. `local_networks` is the reading of the host's own namespace.
     pub fn facts(&mut self, config: &Config, local_networks: Vec<Subnet>) -> Host {
+        self.asked += 1;
+        let known = self.facts.take().filter(|_| !self.asked.is_multiple_of(FACTS_EVERY));
+        let facts = known.unwrap_or_else(|| self.read_facts(config));
+        self.facts = Some(facts.clone());
+        Host { local_networks, ..facts }
+    }
+
+    fn read_facts(&mut self, config: &Config) -> Host {
         let memory_bytes = self.system.as_mut().map_or(0, |system| {
             system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
             system.total_memory()
@@ -50,7 +64,7 @@ impl Reader {
             booted_at_ms: System::boot_time().unwrap_or(0) * 1000,
             cpus: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
             memory_bytes,
-            local_networks,
+            local_networks: Vec::new(),
             ephemeral_ports: port_range(&read("sys/net/ipv4/ip_local_port_range")),
             scope_version: config.version.clone(),
             engine: None,

@@ -12,15 +12,17 @@ use shared::id::ProcessId;
 use shared::report::{Collector, CollectorStatus, Process, ProcessMetrics};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::info_span;
+use tracing::{info, info_span};
 
 use crate::cgroup::meter::Meter;
 use crate::collector::{Closed, Outlet, degraded, failed, off, ok};
 use crate::docker::Watched;
+use crate::ebpf::Opened;
 use crate::netns::Namespaces;
 use crate::process::{self, Scanner};
+use crate::socket::With;
 use crate::state::Reading;
-use crate::{Config, host, link, memory, socket};
+use crate::{Config, ebpf, host, link, memory, socket};
 
 /// A pass waits this many times its own cost before the next. Processes may be read less often than sockets, which keep
 /// their own time, and links change rarely.
@@ -37,8 +39,9 @@ const INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// How often memory is given back that was needed for a moment.
 const TIDYING_AT_FIRST: Duration = Duration::from_secs(5);
 const TIDYING_INTERVAL: Duration = Duration::from_secs(60);
-/// How soon the thread notices that it is to stop.
-const NAP: Duration = Duration::from_millis(50);
+/// How soon the thread notices that it is to stop, and what the kernel tells; sooner where it tells much.
+const NAP: Duration = Duration::from_millis(100);
+const NAP_WHILE_BUSY: Duration = Duration::from_millis(40);
 
 pub fn spawn(
     config: Config,
@@ -69,15 +72,25 @@ struct Kernel {
 
 impl Kernel {
     fn new(config: Config, watched: Watched, readings: mpsc::Sender<Reading>) -> Self {
+        let ephemeral = socket::ephemeral_ports(&config.proc_root);
+        let Opened { watch, datagrams, tasks } = match config.sockets {
+            With::Ebpf => ebpf::open(&config.proc_root, ephemeral),
+            With::Netlink | With::Proc => Opened::nothing(),
+        };
+        if let Err(why) = &tasks
+            && !why.is_empty()
+        {
+            info!(%why, "what processes use is read in /proc");
+        }
         Self {
             outlet: Outlet::new(readings),
             watched,
             started: Instant::now(),
             tick: 0,
             host: host::Reader::new(&config),
-            scanner: Scanner::new(config.proc_root.clone(), config.omit_command_arguments),
+            scanner: Scanner::new(config.proc_root.clone(), config.omit_command_arguments, tasks.ok()),
             namespaces: Namespaces::new(config.proc_root.clone()),
-            sockets: socket::Reader::new(config.proc_root.clone(), config.sockets, config.read_names),
+            sockets: socket::Reader::new(&config, ephemeral, watch, datagrams),
             links: config.read_links.then(link::Reader::open),
             meter: Meter::new(config.proc_root.clone()),
             config,
@@ -90,19 +103,16 @@ impl Kernel {
         let mut links_rest_until = Instant::now();
         // The first report takes more than what comes after it.
         let mut next_tidying = Instant::now() + TIDYING_AT_FIRST;
-        if self.links.is_none() && self.outlet.status(Collector::Link, off("turned off by --no-links")).is_err() {
-            return;
+        if self.links.is_none() {
+            self.outlet.status(Collector::Link, off("turned off by --no-links"));
         }
         while !stop.is_cancelled() {
             let now = Instant::now();
-            let mut sent = Ok(());
             if now >= next_scan {
-                sent = self.scan();
+                self.scan();
                 next_scan = now + (now.elapsed() * SCAN_REST).clamp(SCAN_INTERVAL, INTERVAL_MAX);
             }
-            if sent.is_ok() {
-                sent = self.sockets.read(&mut self.namespaces, &self.scanner, &mut self.outlet);
-            }
+            self.sockets.read(&mut self.namespaces, &self.scanner, &mut self.outlet);
             if let Some(links) = &mut self.links
                 && links.heard_of_changes()
             {
@@ -110,11 +120,10 @@ impl Kernel {
             }
             if let Some(links) = &mut self.links
                 && now >= next_links
-                && sent.is_ok()
             {
                 let before = Instant::now();
                 let at_s = self.started.elapsed().as_secs_f64();
-                sent = links.read(&self.namespaces, at_s, &mut self.outlet);
+                links.read(&self.namespaces, at_s, &mut self.outlet);
                 let rest = (before.elapsed() * LINKS_REST).min(INTERVAL_MAX);
                 links_rest_until = before + rest;
                 next_links = before + rest.max(LINKS_INTERVAL);
@@ -123,7 +132,7 @@ impl Kernel {
                     next_links = next_links.min(links_rest_until.max(before + LINKS_CONFIRM));
                 }
             }
-            if sent.is_err() {
+            if let Err(Closed) = self.outlet.flush() {
                 return;
             }
             if self.links.is_none() {
@@ -134,36 +143,37 @@ impl Kernel {
                 next_tidying = now + TIDYING_INTERVAL;
             }
             let next = next_scan.min(next_links).saturating_duration_since(Instant::now());
-            std::thread::sleep(next.min(NAP));
+            let nap = if self.sockets.is_busy() { NAP_WHILE_BUSY } else { NAP };
+            std::thread::sleep(next.min(nap));
         }
     }
 
-    fn scan(&mut self) -> Result<(), Closed> {
+    fn scan(&mut self) {
         self.tick += 1;
         let at_s = self.started.elapsed().as_secs_f64();
         let status = match self.scanner.scan(self.tick, at_s) {
             Ok(()) => self.process_status(),
             Err(error) => failed(format!("{} is not readable: {error}", self.config.proc_root.display())),
         };
-        self.outlet.status(Collector::Process, status)?;
+        self.outlet.status(Collector::Process, status);
         self.namespaces.renew(&self.scanner);
         let addresses = self.namespaces.host_addresses();
         let facts = self.host.facts(&self.config, addresses);
         let metrics = self.host.metrics(at_s);
         let summary = format!("{} cores, {} interfaces' addresses", facts.cpus, facts.local_networks.len());
-        self.outlet.status(Collector::Host, ok(summary))?;
-        self.outlet.send(Reading::Host(Box::new(facts), metrics))?;
+        self.outlet.status(Collector::Host, ok(summary));
+        self.outlet.send(Reading::Host(Box::new(facts), metrics));
         let all = &self.scanner.processes;
         let samples: BTreeMap<ProcessId, ProcessMetrics> = all.iter().map(|(id, known)| (*id, known.metrics)).collect();
         // Which processes there are rarely differs from one second to the next.
         if self.scanner.take_changed() || self.namespaces.changed {
             let processes = self.processes();
-            self.outlet.send(Reading::Processes(processes, samples))?;
+            self.outlet.send(Reading::Processes(processes, samples));
         } else {
-            self.outlet.send(Reading::ProcessMetrics(samples))?;
+            self.outlet.send(Reading::ProcessMetrics(samples));
         }
         let containers = self.meter.read(self.watched.running(), at_s);
-        self.outlet.send(Reading::ContainerMetrics(containers))
+        self.outlet.send(Reading::ContainerMetrics(containers));
     }
 
     fn processes(&self) -> BTreeMap<ProcessId, Process> {
@@ -182,7 +192,7 @@ impl Kernel {
     fn process_status(&self) -> CollectorStatus {
         let (all, hidden) = (self.scanner.processes.len(), self.scanner.hidden);
         if hidden == 0 {
-            return ok(format!("{all} processes"));
+            return ok(format!("{all} processes by {}", self.scanner.source()));
         }
         degraded(format!(
             "{all} processes, of {hidden} neither namespace nor descriptors: run the probe as root or with \

@@ -7,6 +7,7 @@ mod monitor;
 pub mod neighbour;
 mod peer;
 mod reader;
+mod rest;
 pub mod route;
 pub mod rule;
 

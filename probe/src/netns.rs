@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use shared::addr::Subnet;
 use shared::id::NetNsId;
@@ -21,6 +22,10 @@ use home::Home;
 
 /// Where engines and iproute2 mount namespaces.
 const MOUNTED: [&str; 3] = ["/run/docker/netns", "/run/netns", "/var/run/netns"];
+/// Where nothing was made or removed, what is mounted there is looked at now and then: a file is made first, then a namespace
+/// is mounted on it.
+const MOUNTS_INTERVAL: Duration = Duration::from_secs(10);
+const MOUNTS_SETTLE: Duration = Duration::from_secs(3);
 /// More mounted namespaces are not looked at, but counted.
 const MOUNTED_MAX: usize = 2_000;
 /// As many processes are kept as a way in as find one that still lives at the next pass.
@@ -28,7 +33,7 @@ const WAYS_MAX: usize = 4;
 
 pub struct Namespaces {
     proc_root: PathBuf,
-    mounted: Vec<PathBuf>,
+    mounts: Mounts,
     home: Option<Home>,
     host_inode: Option<u64>,
     by_inode: BTreeMap<u64, Met>,
@@ -63,7 +68,7 @@ impl Namespaces {
         let host_inode = std::fs::read_link("/proc/self/ns/net").ok().and_then(|l| procfs::bracketed(&l));
         Self {
             proc_root,
-            mounted: MOUNTED.map(PathBuf::from).to_vec(),
+            mounts: Mounts::in_directories(MOUNTED.map(PathBuf::from).to_vec()),
             home: Home::of_this_thread().ok(),
             host_inode,
             by_inode: BTreeMap::new(),
@@ -85,7 +90,7 @@ impl Namespaces {
                 }
             }
         }
-        let mut mounts = mounts(&self.mounted);
+        let mut mounts = self.mounts.now();
         self.left_out = mounts.len().saturating_sub(MOUNTED_MAX);
         mounts.truncate(MOUNTED_MAX);
         for (inode, path) in mounts {
@@ -200,6 +205,39 @@ fn opened(way: &Path, inode: u64) -> io::Result<File> {
 /// Whether an error says that a namespace went while it was looked at.
 pub fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT))
+}
+
+/// The namespaces that are mounted in some directories, and when that was looked at.
+struct Mounts {
+    directories: Vec<PathBuf>,
+    /// When each directory changed last; none of one that is not there.
+    changed: Vec<Option<SystemTime>>,
+    looked: Option<Instant>,
+    /// When the directories were seen to have changed.
+    seen_to_change: Instant,
+    found: Vec<(u64, PathBuf)>,
+}
+
+impl Mounts {
+    fn in_directories(directories: Vec<PathBuf>) -> Self {
+        Self { directories, changed: Vec::new(), looked: None, seen_to_change: Instant::now(), found: Vec::new() }
+    }
+
+    fn now(&mut self) -> Vec<(u64, PathBuf)> {
+        let now = Instant::now();
+        let changed_at = |directory: &PathBuf| std::fs::metadata(directory).and_then(|it| it.modified()).ok();
+        let changed: Vec<_> = self.directories.iter().map(changed_at).collect();
+        if changed != self.changed {
+            (self.changed, self.seen_to_change) = (changed, now);
+        }
+        let is_settled = now.duration_since(self.seen_to_change) > MOUNTS_SETTLE;
+        let is_recent = self.looked.is_some_and(|looked| now.duration_since(looked) < MOUNTS_INTERVAL);
+        if !is_settled || !is_recent {
+            self.found = mounts(&self.directories);
+            self.looked = Some(now);
+        }
+        self.found.clone()
+    }
 }
 
 /// Inodes and paths of the namespaces that are mounted in these directories. A file that is no mount, as one is left

@@ -1,5 +1,7 @@
 //! Processes of the host: who they are is read when they appear, what they use at each tick.
 
+pub mod tasks;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
@@ -10,6 +12,7 @@ use shared::report::ProcessMetrics;
 
 use crate::collector::boot_ms;
 use crate::procfs::{self, Stat};
+use tasks::{Tasks, Used};
 
 /// A process that is this young may still be becoming what it is: the container runtime forks, enters namespaces and
 /// cgroups, then executes.
@@ -43,11 +46,13 @@ pub struct Known {
 struct Sample {
     tick: u64,
     at_s: f64,
-    cpu_ticks: u64,
+    cpu_ns: u64,
 }
 
 pub struct Scanner {
     root: PathBuf,
+    /// None where each process is asked by itself.
+    tasks: Option<Tasks>,
     omit_arguments: bool,
     pub processes: BTreeMap<ProcessId, Known>,
     by_pid: HashMap<u32, ProcessId>,
@@ -60,9 +65,10 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    pub fn new(root: PathBuf, omit_arguments: bool) -> Self {
+    pub fn new(root: PathBuf, omit_arguments: bool, tasks: Option<Tasks>) -> Self {
         Self {
             root,
+            tasks,
             omit_arguments,
             processes: BTreeMap::new(),
             by_pid: HashMap::new(),
@@ -83,13 +89,11 @@ impl Scanner {
     /// # Errors
     /// Where /proc itself cannot be read; a process that ends meanwhile is none.
     pub fn scan(&mut self, tick: u64, at_s: f64) -> io::Result<()> {
-        let mut pids = procfs::pids(&self.root)?;
-        pids.sort_unstable();
         let mut alive = BTreeMap::new();
-        for pid in pids {
+        for (pid, used) in self.pids()? {
             let known = self.by_pid.get(&pid).and_then(|id| self.processes.remove_entry(id));
             let before = known.as_ref().map(|(id, _)| *id);
-            let now = self.look_at(pid, known, tick, at_s);
+            let now = self.look_at(pid, known, used.as_ref(), tick, at_s);
             self.changed |= before != now.as_ref().map(|(id, _)| *id);
             alive.extend(now);
         }
@@ -101,15 +105,47 @@ impl Scanner {
         Ok(())
     }
 
+    /// In their order, with what they use where the kernel tells it of all.
+    fn pids(&mut self) -> io::Result<Vec<(u32, Option<Used>)>> {
+        match self.tasks.as_mut().map(Tasks::all) {
+            Some(Ok(all)) => return Ok(all.into_iter().map(|used| (used.pid, Some(used))).collect()),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the kernel tells no more what processes use; /proc is read");
+                self.tasks = None;
+            }
+            None => {}
+        }
+        let mut pids = procfs::pids(&self.root)?;
+        pids.sort_unstable();
+        Ok(pids.into_iter().map(|pid| (pid, None)).collect())
+    }
+
+    /// How it is known what processes use.
+    pub fn source(&self) -> &'static str {
+        if self.tasks.is_some() { "eBPF" } else { "/proc" }
+    }
+
     fn look_at(
         &mut self,
         pid: u32,
         known: Option<(ProcessId, Known)>,
+        used: Option<&Used>,
         tick: u64,
         at_s: f64,
     ) -> Option<(ProcessId, Known)> {
+        let is_settled = |known: &Known| tick > known.settling_until && tick - known.identified < REFRESH_EVERY_TICKS;
+        let known = match (known, used) {
+            (Some((id, mut known)), Some(used)) if id.start == used.start && is_settled(&known) => {
+                self.sample(used, &mut known, tick, at_s);
+                return Some((id, known));
+            }
+            (known, _) => known,
+        };
         let rests = |known: &Known| {
-            known.idle && !(tick + u64::from(pid)).is_multiple_of(IDLE_EVERY_TICKS) && tick > known.settling_until
+            used.is_none()
+                && known.idle
+                && !(tick + u64::from(pid)).is_multiple_of(IDLE_EVERY_TICKS)
+                && tick > known.settling_until
         };
         let known = match known {
             Some((id, known)) if rests(&known) => return Some((id, known)),
@@ -133,7 +169,7 @@ impl Scanner {
                 metrics: ProcessMetrics::default(),
                 settling_until: if self.is_old(&stat) { tick } else { tick + SETTLED_AFTER_TICKS },
                 identified: u64::MAX,
-                sampled: Sample { tick, at_s, cpu_ticks: stat.cpu_ticks },
+                sampled: Sample { tick, at_s, cpu_ns: used.map_or_else(|| self.cpu_ns(&stat), |used| used.cpu_ns) },
                 idle: false,
             },
         };
@@ -142,7 +178,20 @@ impl Scanner {
             self.identify(&directory, &stat, &mut process, first);
             process.identified = tick;
         }
-        self.sample(&directory, &stat, &mut process, tick, at_s);
+        match used.filter(|used| used.start == id.start) {
+            Some(used) => self.sample(used, &mut process, tick, at_s),
+            None => {
+                let used = Used {
+                    pid,
+                    start: id.start,
+                    cpu_ns: self.cpu_ns(&stat),
+                    memory_bytes: stat.resident_pages * self.page_bytes,
+                    threads: stat.threads,
+                    open_files: None,
+                };
+                self.sample(&used, &mut process, tick, at_s);
+            }
+        }
         Some((id, process))
     }
 
@@ -183,19 +232,25 @@ impl Scanner {
         self.changed |= facts(process) != before;
     }
 
-    fn sample(&mut self, directory: &Path, stat: &Stat, process: &mut Known, tick: u64, at_s: f64) {
+    fn cpu_ns(&self, stat: &Stat) -> u64 {
+        (stat.cpu_ticks as f64 / self.ticks_per_second * 1e9) as u64
+    }
+
+    fn sample(&mut self, used: &Used, process: &mut Known, tick: u64, at_s: f64) {
         let last = process.sampled;
         let seconds = at_s - last.at_s;
         if seconds > 0.0 {
-            let used = stat.cpu_ticks.saturating_sub(last.cpu_ticks) as f64 / self.ticks_per_second;
-            process.metrics.cpu_percent = (used / seconds * 1000.0).round() / 10.0;
-            process.idle = stat.cpu_ticks == last.cpu_ticks && tick != last.tick;
+            let busy_s = used.cpu_ns.saturating_sub(last.cpu_ns) as f64 / 1e9;
+            process.metrics.cpu_percent = (busy_s / seconds * 1000.0).round() / 10.0;
+            process.idle = used.cpu_ns == last.cpu_ns && tick != last.tick;
         }
-        process.sampled = Sample { tick, at_s, cpu_ticks: stat.cpu_ticks };
-        process.metrics.memory_bytes = stat.resident_pages * self.page_bytes;
-        process.metrics.threads = stat.threads;
-        if process.identified == tick || process.metrics.open_files.is_none() || !process.idle {
-            process.metrics.open_files = open_files(&directory.join("fd"));
+        process.sampled = Sample { tick, at_s, cpu_ns: used.cpu_ns };
+        process.metrics.memory_bytes = used.memory_bytes;
+        process.metrics.threads = used.threads;
+        if used.open_files.is_some() {
+            process.metrics.open_files = used.open_files;
+        } else if process.identified == tick || process.metrics.open_files.is_none() || !process.idle {
+            process.metrics.open_files = open_files(&procfs::pid_dir(&self.root, used.pid).join("fd"));
         }
     }
 }
@@ -223,7 +278,7 @@ mod tests {
 
     #[test]
     fn this_process_and_its_child_are_found_with_their_facts() {
-        let mut scanner = Scanner::new("/proc".into(), false);
+        let mut scanner = Scanner::new("/proc".into(), false, None);
         let mut child = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn().unwrap();
         // The child is ours before it has become `sleep`.
         let mut tick = 1;
@@ -249,7 +304,7 @@ mod tests {
 
     #[test]
     fn arguments_are_left_out_on_request() {
-        let mut scanner = Scanner::new("/proc".into(), true);
+        let mut scanner = Scanner::new("/proc".into(), true, None);
         scanner.scan(1, 1.0).unwrap();
         assert!(scanner.processes.values().all(|p| p.command.is_empty()));
         assert!(!scanner.processes[&scanner.of_pid(std::process::id()).unwrap()].name.is_empty());
@@ -261,7 +316,7 @@ mod tests {
         let stat = |start: u64| format!("77 (x) S 1 1 1 0 -1 0 0 0 0 0 5 5 0 0 20 0 1 0 {start} 1 1 0");
         fs::create_dir_all(root.join("77")).unwrap();
         fs::write(root.join("77/stat"), stat(100)).unwrap();
-        let mut scanner = Scanner::new(root.clone(), false);
+        let mut scanner = Scanner::new(root.clone(), false, None);
         scanner.scan(1, 1.0).unwrap();
         assert!(scanner.take_changed(), "it came");
         let before = scanner.of_pid(77).unwrap();

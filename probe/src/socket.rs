@@ -20,6 +20,7 @@ pub use reader::Reader;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use shared::addr::{Protocol, Tuple};
 use shared::report::{Evidence, Role};
@@ -79,6 +80,13 @@ impl Listeners {
     pub fn forget_before(&mut self, tick: u64) {
         self.seen.retain(|_, last| *last >= tick);
     }
+}
+
+/// The host's range of ports for those who call.
+pub fn ephemeral_ports(proc_root: &Path) -> Option<(u16, u16)> {
+    let range = std::fs::read_to_string(proc_root.join("sys/net/ipv4/ip_local_port_range")).ok()?;
+    let mut ends = range.split_ascii_whitespace().map(|end| end.parse().ok());
+    Some((ends.next()??, ends.next()??))
 }
 
 /// Which end of a connection the local one is, by the best evidence that this host has.

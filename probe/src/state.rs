@@ -45,6 +45,8 @@ pub enum Reading {
     Engine(Box<Inventory>),
     Weave(BTreeMap<WeavePeerId, WeaveRouter>),
     Store(Box<cluster_store::Known>),
+    /// That belong to the same moment.
+    Several(Vec<Reading>),
 }
 
 /// The report as it is now, and when which of it changed. Whoever reads it holds up its owner: no longer than it takes to
@@ -87,15 +89,20 @@ impl Published {
     pub fn take(&mut self, reading: Reading) {
         let Self { report, journal, told } = self;
         match reading {
+            Reading::Several(readings) => readings.into_iter().for_each(|reading| self.take(reading)),
             Reading::Status(collector, status) => {
                 report.collectors.insert(collector, status);
                 journal.note(Parts::COLLECTORS);
             }
             Reading::Host(host, metrics) => {
                 let engine = report.host.engine.take();
-                report.host = Host { engine, ..*host };
+                let host = Host { engine, ..*host };
+                if report.host != host {
+                    journal.note(Parts::HOST);
+                }
+                report.host = host;
                 report.metrics.host = Some(metrics);
-                journal.note(Parts::HOST | Parts::HOST_METRICS);
+                journal.note(Parts::HOST_METRICS);
             }
             Reading::Processes(processes, metrics) => {
                 report.processes = processes;

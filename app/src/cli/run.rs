@@ -42,7 +42,14 @@ pub fn foreground(options: &Options, parts: Parts) -> Result<()> {
         .with_ansi(terminal)
         .log_internal_errors(false)
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut threads = if parts.app {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        probe::memory::be_thrifty();
+        // A probe reads in a thread of its own; what is left is little, and would else be handed to and fro.
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = threads.worker_threads(2).enable_all().build()?;
     let result = runtime.block_on(run(options, parts));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result

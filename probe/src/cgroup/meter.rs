@@ -2,16 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use shared::id::ContainerId;
 use shared::report::ContainerMetrics;
 
-use super::{Group, Mounts, Usage, network_bytes};
+use super::{CpuCounter, Group, Mounts, Usage, network_bytes};
 use crate::docker::Watch;
 use crate::{host, procfs};
 
-/// A container in which nothing runs is looked at as a whole this often, seconds.
+/// A container in which nothing runs is looked at as a whole this often, seconds, and one in which little runs: of it only
+/// its CPU time is read each time.
 const RESTS_S: f64 = 10.0;
+const DAWDLES_S: f64 = 5.0;
+/// Less of one CPU is little.
+const LITTLE_PERCENT: f64 = 1.0;
+/// Of more containers the file that says it is opened anew each time.
+const KEPT_OPEN_MAX: usize = 256;
 
 pub struct Meter {
     proc_root: PathBuf,
@@ -19,14 +26,23 @@ pub struct Meter {
     last: HashMap<ContainerId, Sample>,
 }
 
+#[derive(Clone)]
 struct Sample {
     /// Through whom the group was found.
     pid: u32,
     group: Group,
+    cpu: Option<Arc<CpuCounter>>,
     /// When its CPU time was read last, and when all else was, seconds.
     at_s: f64,
     whole_at_s: f64,
+    /// Until when it used no more than it had when it was read as a whole.
+    rested_until_s: f64,
+    /// Its CPU time when that was read last.
+    cpu_ns: u64,
+    /// Little ran before it was read as a whole.
+    dawdles: bool,
     usage: Usage,
+    rates: ContainerMetrics,
     /// Received and sent bytes.
     network: (u64, u64),
 }
@@ -43,9 +59,11 @@ impl Meter {
         at_s: f64,
     ) -> BTreeMap<ContainerId, ContainerMetrics> {
         let (mut metrics, mut last) = (BTreeMap::new(), HashMap::new());
+        let mut open = 0;
         for (id, watch) in running {
             let then = self.last.remove(&id).filter(|then| then.pid == watch.pid);
-            let Some((sample, now)) = self.look_at(&watch, then, at_s) else { continue };
+            let Some((sample, now)) = self.look_at(&watch, then, open, at_s) else { continue };
+            open += usize::from(now.cpu.is_some());
             metrics.insert(id.clone(), sample);
             last.insert(id, now);
         }
@@ -53,17 +71,28 @@ impl Meter {
         metrics
     }
 
-    fn look_at(&self, watch: &Watch, then: Option<Sample>, at_s: f64) -> Option<(ContainerMetrics, Sample)> {
-        // Where nothing ran, nothing was sent, written or taken; the kernel may have freed memory.
-        let rests = |then: &Sample| at_s - then.whole_at_s < RESTS_S && then.group.cpu_ns() == Some(then.usage.cpu_ns);
-        let then = match then {
-            Some(then) if rests(&then) => {
-                let memory_bytes = then.usage.memory_bytes;
-                let sample = ContainerMetrics { memory_bytes, ..ContainerMetrics::default() };
-                return Some((sample, Sample { at_s, ..then }));
+    fn look_at(
+        &self,
+        watch: &Watch,
+        then: Option<Sample>,
+        open: usize,
+        at_s: f64,
+    ) -> Option<(ContainerMetrics, Sample)> {
+        if let Some(then) = &then
+            && let Some(cpu_ns) = then.cpu.as_ref().map_or_else(|| then.group.cpu_ns(), |counter| counter.ns())
+        {
+            let (whole_s, elapsed_s) = (at_s - then.whole_at_s, at_s - then.at_s);
+            let cpu_percent = percent(host::per_second(then.cpu_ns, cpu_ns, elapsed_s));
+            // Where nothing ran, nothing was sent, written or taken; the kernel may have freed memory.
+            if then.usage.cpu_ns == cpu_ns && whole_s < RESTS_S {
+                let sample = ContainerMetrics { memory_bytes: then.usage.memory_bytes, ..ContainerMetrics::default() };
+                return Some((sample, Sample { at_s, rested_until_s: at_s, rates: sample, ..then.clone() }));
             }
-            then => then,
-        };
+            if then.dawdles && cpu_percent < LITTLE_PERCENT && whole_s < DAWDLES_S {
+                let sample = ContainerMetrics { cpu_percent, ..then.rates };
+                return Some((sample, Sample { at_s, cpu_ns, ..then.clone() }));
+            }
+        }
         let directory = procfs::pid_dir(&self.proc_root, watch.pid);
         let (group, usage) = match then.as_ref().and_then(|then| Some((then.group.clone(), then.group.usage()?))) {
             Some(found) => found,
@@ -77,18 +106,40 @@ impl Meter {
             true => (0, 0),
             false => network_bytes(&directory.join("net/dev")),
         };
-        let mut sample = ContainerMetrics { memory_bytes: usage.memory_bytes, ..ContainerMetrics::default() };
+        let mut rates = ContainerMetrics { memory_bytes: usage.memory_bytes, ..ContainerMetrics::default() };
         if let Some(then) = &then {
-            let rate = |old, new| host::per_second(old, new, at_s - then.at_s);
-            let busy_ns = rate(then.usage.cpu_ns, usage.cpu_ns);
-            sample.cpu_percent = (busy_ns / 1e9 * 1e4).round() / 100.0;
-            sample.read_bytes_per_s = rate(then.usage.read_bytes, usage.read_bytes).round();
-            sample.written_bytes_per_s = rate(then.usage.written_bytes, usage.written_bytes).round();
-            sample.received_bytes_per_s = rate(then.network.0, network.0).round();
-            sample.sent_bytes_per_s = rate(then.network.1, network.1).round();
+            let rate = |old, new| host::per_second(old, new, at_s - then.rested_until_s).round();
+            rates.cpu_percent = percent(host::per_second(then.cpu_ns, usage.cpu_ns, at_s - then.at_s));
+            rates.read_bytes_per_s = rate(then.usage.read_bytes, usage.read_bytes);
+            rates.written_bytes_per_s = rate(then.usage.written_bytes, usage.written_bytes);
+            rates.received_bytes_per_s = rate(then.network.0, network.0);
+            rates.sent_bytes_per_s = rate(then.network.1, network.1);
         }
-        Some((sample, Sample { pid: watch.pid, group, at_s, whole_at_s: at_s, usage, network }))
+        let cpu = match then.as_ref() {
+            Some(then) if then.group == group => then.cpu.clone(),
+            _ if open < KEPT_OPEN_MAX => group.cpu_counter().map(Arc::new),
+            _ => None,
+        };
+        let now = Sample {
+            pid: watch.pid,
+            group,
+            cpu,
+            at_s,
+            whole_at_s: at_s,
+            rested_until_s: at_s,
+            cpu_ns: usage.cpu_ns,
+            dawdles: then.is_some() && rates.cpu_percent < LITTLE_PERCENT,
+            usage,
+            rates,
+            network,
+        };
+        Some((rates, now))
     }
+}
+
+/// Of one CPU, to two places.
+fn percent(busy_ns_per_s: f64) -> f64 {
+    (busy_ns_per_s / 1e9 * 1e4).round() / 100.0
 }
 
 #[cfg(test)]
@@ -96,25 +147,79 @@ mod tests {
     use super::*;
     use std::fs;
 
+    /// A container's group and its part of /proc.
+    struct Files(PathBuf);
+
+    impl Files {
+        fn new() -> Self {
+            let root = std::env::temp_dir().join(format!("scope-meter-{}", uuid::Uuid::new_v4()));
+            fs::create_dir_all(root.join("7/net")).unwrap();
+            fs::create_dir_all(root.join("group")).unwrap();
+            let files = Self(root);
+            files.write("7/cgroup", "0::/group\n");
+            files
+        }
+
+        fn write(&self, file: &str, text: &str) {
+            fs::write(self.0.join(file), text).unwrap();
+        }
+
+        fn network(&self, bytes: u64) {
+            let line = format!("eth0: {bytes} 1 0 0 0 0 0 0 {bytes} 1 0 0 0 0 0 0\n");
+            self.write("7/net/dev", &format!("Inter-|\n face |\n{line}"));
+        }
+
+        fn cpu(&self, ms: u64) {
+            self.write("group/cpu.stat", &format!("usage_usec {}\n", ms * 1000));
+        }
+
+        fn memory(&self, bytes: u64) {
+            self.write("group/memory.current", &bytes.to_string());
+        }
+
+        fn meter(&self) -> impl FnMut(f64) -> ContainerMetrics {
+            let mounts = Mounts { unified: Some(self.0.clone()), ..Mounts::default() };
+            let mut meter = Meter { proc_root: self.0.clone(), mounts, last: HashMap::new() };
+            move |at_s| {
+                let watch = Watch { pid: 7, host_network: false };
+                meter.read([("c".into(), watch)].into(), at_s).remove(&ContainerId::from("c")).unwrap()
+            }
+        }
+    }
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_container_in_which_little_runs_is_looked_at_as_a_whole_now_and_then() {
+        let files = Files::new();
+        let mut read = files.meter();
+        let mut use_all = |at_s: f64, ms: u64, bytes: u64| {
+            files.cpu(ms);
+            files.network(bytes);
+            files.memory(bytes);
+            let ContainerMetrics { cpu_percent, received_bytes_per_s, memory_bytes, .. } = read(at_s);
+            (cpu_percent, received_bytes_per_s, memory_bytes)
+        };
+        use_all(0.0, 0, 0);
+        assert_eq!(use_all(1.0, 500, 9_000), (50.0, 9_000.0, 9_000));
+        assert_eq!(use_all(2.0, 501, 10_000), (0.1, 1_000.0, 10_000), "what it had while it was busy is over");
+        assert_eq!(use_all(3.0, 503, 12_000), (0.2, 1_000.0, 10_000), "as when it was looked at");
+        assert_eq!(use_all(6.0, 506, 15_000), (0.1, 1_000.0, 10_000));
+        assert_eq!(use_all(7.0, 507, 20_000), (0.1, 2_000.0, 20_000), "over the time since it was looked at");
+        assert_eq!(use_all(8.0, 607, 29_000), (10.0, 9_000.0, 29_000), "one that is busy is looked at at once");
+    }
+
     #[test]
     fn a_container_in_which_nothing_runs_is_looked_at_now_and_then() {
-        let root = std::env::temp_dir().join(format!("scope-meter-{}", uuid::Uuid::new_v4()));
-        fs::create_dir_all(root.join("7/net")).unwrap();
-        fs::create_dir_all(root.join("group")).unwrap();
-        let write = |file: &str, text: &str| fs::write(root.join(file), text).unwrap();
-        write("7/cgroup", "0::/group\n");
-        let network = |bytes: u64| {
-            let line = format!("eth0: {bytes} 1 0 0 0 0 0 0 {bytes} 1 0 0 0 0 0 0\n");
-            write("7/net/dev", &format!("Inter-|\n face |\n{line}"));
-        };
-        let cpu = |ms: u64| write("group/cpu.stat", &format!("usage_usec {}\n", ms * 1000));
-        let memory = |bytes: u64| write("group/memory.current", &bytes.to_string());
-        let mounts = Mounts { unified: Some(root.clone()), ..Mounts::default() };
-        let mut meter = Meter { proc_root: root.clone(), mounts, last: HashMap::new() };
-        let mut read = |at_s| {
-            let watch = Watch { pid: 7, host_network: false };
-            meter.read([("c".into(), watch)].into(), at_s).remove(&ContainerId::from("c")).unwrap()
-        };
+        let files = Files::new();
+        let mut read = files.meter();
+        let network = |bytes| files.network(bytes);
+        let cpu = |ms| files.cpu(ms);
+        let memory = |bytes| files.memory(bytes);
         network(0);
         cpu(100);
         memory(1_000);
@@ -132,6 +237,5 @@ mod tests {
         cpu(700);
         let again = read(12.0);
         assert_eq!((again.cpu_percent, again.received_bytes_per_s), (10.0, 1_000.0), "since it was last known to rest");
-        fs::remove_dir_all(root).unwrap();
     }
 }

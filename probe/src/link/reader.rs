@@ -1,6 +1,6 @@
 //! One pass over all namespaces after the other: what links there are, how they hang together, and what goes over them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
@@ -11,8 +11,9 @@ use shared::report::{Collector, Link, LinkKey, LinkMetrics, Paths};
 
 use super::interface::{Counters, Interface};
 use super::monitor::Monitor;
+use super::rest::Rest;
 use super::{address, forwarding, interface, neighbour, peer, route, rule};
-use crate::collector::{Closed, Outlet, boot_ms, degraded, failed, ok};
+use crate::collector::{Outlet, boot_ms, degraded, failed, ok};
 use crate::host::per_second;
 use crate::netlink::{Attributes, Family, Socket, attribute, number};
 use crate::netns::{Namespaces, is_gone};
@@ -31,8 +32,13 @@ const NETNSA_FD: u16 = 3;
 
 pub struct Reader {
     monitor: io::Result<Monitor>,
+    /// The kernel said that something changed since the last reading.
+    told: bool,
+    rest: Rest,
+    interfaces: BTreeMap<LinkKey, Interface>,
     links: BTreeMap<LinkKey, Link>,
     paths: BTreeMap<NetNsId, Paths>,
+    metrics: BTreeMap<LinkKey, LinkMetrics>,
     counters: BTreeMap<LinkKey, (f64, Counters)>,
     /// The other ends as they were last: nobody is asked twice.
     peers: BTreeMap<LinkKey, LinkKey>,
@@ -52,8 +58,12 @@ impl Reader {
     pub fn open() -> Self {
         Self {
             monitor: Monitor::open(),
+            told: false,
+            rest: Rest::default(),
+            interfaces: BTreeMap::new(),
             links: BTreeMap::new(),
             paths: BTreeMap::new(),
+            metrics: BTreeMap::new(),
             counters: BTreeMap::new(),
             peers: BTreeMap::new(),
             lowers: BTreeMap::new(),
@@ -68,28 +78,52 @@ impl Reader {
 
     /// Whether the kernel said that something changed since the last call.
     pub fn heard_of_changes(&mut self) -> bool {
-        self.monitor.as_mut().is_ok_and(Monitor::heard)
+        let heard = self.monitor.as_mut().is_ok_and(Monitor::heard);
+        self.told |= heard;
+        heard
     }
 
-    pub fn read(&mut self, namespaces: &Namespaces, at_s: f64, outlet: &mut Outlet) -> Result<(), Closed> {
+    pub fn read(&mut self, namespaces: &Namespaces, at_s: f64, outlet: &mut Outlet) {
         let began = boot_ms();
         let mut interfaces = BTreeMap::new();
         let mut paths = BTreeMap::new();
         let (mut read, mut refused) = (0, None);
-        for (inode, met) in namespaces.all() {
-            match namespaces.visit(inode, table) {
+        let mut look_at =
+            |inode, id, interfaces: &mut BTreeMap<LinkKey, Interface>| match namespaces.visit(inode, table) {
                 Ok(table) => {
                     read += 1;
-                    let key = |index| LinkKey { namespace: met.id, index };
+                    let key = |index| LinkKey { namespace: id, index };
                     interfaces.extend(table.interfaces.into_iter().map(|i| (key(i.index), i)));
-                    paths.insert(met.id, table.paths);
+                    paths.insert(id, table.paths);
                 }
                 Err(error) if is_gone(&error) => {}
                 Err(error) => refused = Some(error),
+            };
+        let may_rest = !std::mem::take(&mut self.told) && self.monitor.is_ok();
+        let (resting, wanted): (Vec<_>, Vec<_>) =
+            namespaces.all().map(|(inode, met)| (inode, met.id)).partition(|(_, id)| may_rest && self.rest.rests(*id));
+        for (inode, id) in &wanted {
+            look_at(*inode, *id, &mut interfaces);
+        }
+        let mut guessed = BTreeSet::new();
+        let mut rested = Vec::new();
+        for (inode, id) in resting {
+            match self.rest.unseen(id, &self.interfaces, &interfaces, &self.peers) {
+                Some(table) => {
+                    // Whatever has no other end is not known to have carried anything.
+                    guessed.extend(table.keys().filter(|key| !self.peers.contains_key(key)));
+                    interfaces.extend(table);
+                    rested.push(id);
+                }
+                None => look_at(inode, id, &mut interfaces),
             }
         }
+        read += rested.len();
+        paths.extend(rested.iter().filter_map(|id| Some((*id, self.paths.get(id)?.clone()))));
         let links = self.join(&interfaces, namespaces);
-        let metrics = self.rates(&interfaces, at_s);
+        self.rest.note(&interfaces, &self.interfaces, &self.peers, &rested);
+        let metrics = self.rates(&interfaces, &guessed, at_s);
+        self.interfaces = interfaces;
         let status = match refused {
             _ if namespaces.left_out > 0 => degraded(format!(
                 "{} links in {read} namespaces; {} mounted namespaces more are not read",
@@ -111,17 +145,18 @@ impl Reader {
                 links.len()
             )),
         };
-        outlet.status(Collector::Link, status)?;
+        outlet.status(Collector::Link, status);
         let differs = |(id, now): (&NetNsId, &Paths)| {
             self.paths.get(id).is_some_and(|before| before.forwarding != now.forwarding)
         };
         self.forwarding_changed |= paths.iter().any(differs);
         if links != self.links || paths != self.paths {
             (self.links, self.paths) = (links.clone(), paths.clone());
-            outlet.send(Reading::Links(links, paths))?;
+            outlet.send(Reading::Links(links, paths));
         }
-        outlet.send(Reading::LinkMetrics(metrics))?;
-        outlet.send(Reading::Began(Collector::Link, began))
+        self.metrics.clone_from(&metrics);
+        outlet.send(Reading::LinkMetrics(metrics));
+        outlet.send(Reading::Began(Collector::Link, began));
     }
 
     fn join(&mut self, interfaces: &BTreeMap<LinkKey, Interface>, namespaces: &Namespaces) -> BTreeMap<LinkKey, Link> {
@@ -172,11 +207,24 @@ impl Reader {
         found
     }
 
-    /// Of links that are seen for the second time; what stands still has none.
-    fn rates(&mut self, interfaces: &BTreeMap<LinkKey, Interface>, at_s: f64) -> BTreeMap<LinkKey, LinkMetrics> {
-        let mut metrics = BTreeMap::new();
+    /// Of links that are seen for the second time; what stands still has none. Of those whose counters are `guessed` they
+    /// stay as they were.
+    fn rates(
+        &mut self,
+        interfaces: &BTreeMap<LinkKey, Interface>,
+        guessed: &BTreeSet<LinkKey>,
+        at_s: f64,
+    ) -> BTreeMap<LinkKey, LinkMetrics> {
+        let (mut metrics, mut counters) = (BTreeMap::new(), BTreeMap::new());
         for (key, Interface { counters: now, .. }) in interfaces {
-            let Some((then_s, then)) = self.counters.get(key) else { continue };
+            let before = self.counters.get(key);
+            if let Some(before) = before.filter(|_| guessed.contains(key)) {
+                counters.insert(*key, *before);
+                metrics.extend(self.metrics.get(key).map(|sample| (*key, *sample)));
+                continue;
+            }
+            counters.insert(*key, (at_s, *now));
+            let Some((then_s, then)) = before else { continue };
             let rate = |old, new| (per_second(old, new, at_s - then_s) * 10.0).round() / 10.0;
             let sample = LinkMetrics {
                 received_bytes_per_s: rate(then.received_bytes, now.received_bytes).round(),
@@ -190,7 +238,7 @@ impl Reader {
                 metrics.insert(*key, sample);
             }
         }
-        self.counters = interfaces.iter().map(|(key, i)| (*key, (at_s, i.counters))).collect();
+        self.counters = counters;
         metrics
     }
 }

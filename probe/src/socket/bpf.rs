@@ -2,21 +2,19 @@
 //! millisecond too, and those that never come to be; and all sockets with who has them, in one pass. What they need of
 //! the kernel is BTF (5.8 and later).
 
-use std::io::{self, Read};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, Iter};
+use aya::programs::Iter;
 use aya::{Btf, Ebpf, EbpfLoader};
 use shared::addr::{Protocol, canonical};
 
-use super::datagram::Datagrams;
 use super::sock_diag::state;
 use super::traffic::Carried;
 use super::{Socket, State};
+use crate::ebpf::{self, map, program, refused, trace};
 use crate::netlink::ip;
-use crate::procfs;
 
 /// Compiled from `probe/bpf/sockets.bpf.c` by `scripts/bpf.sh`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/sockets.bpf.o");
@@ -30,9 +28,6 @@ const EVENT_BYTES: usize = 96;
 const HELD_BYTES: usize = 96;
 /// Where `struct carried` begins in both.
 const CARRIED_AT: usize = 64;
-
-/// How the verifier's account of a program ends.
-const VERDICT: &str = "processed";
 
 const AF_INET: u16 = 2;
 const IPPROTO_UDP: u8 = 17;
@@ -104,45 +99,10 @@ pub struct Watch {
 #[derive(Default)]
 struct Latest([(u64, [u8; 2]); 8], usize);
 
-/// What there is of the kernel's own programs, each by itself, or why it is not there, in words.
-pub struct Opened {
-    pub watch: Result<Watch, String>,
-    pub datagrams: Result<Datagrams, String>,
-}
-
-/// `ephemeral` is the host's range of ports for those who call.
-pub fn open(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Opened {
-    let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
-    let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number".to_owned());
-    let btf = Btf::from_sys_fs().map_err(|error| format!("the kernel has no BTF: {error}"));
-    let opened = match own.and_then(|own| Ok((own, btf?))) {
-        Ok((own, btf)) => Opened { watch: Watch::load(own, &btf), datagrams: Datagrams::load(own, ephemeral, &btf) },
-        Err(why) => Opened { watch: Err(why.clone()), datagrams: Err(why) },
-    };
-    // The kernel's types, read for a moment, are more than all that the probe keeps.
-    crate::memory::give_back();
-    opened
-}
-
-/// Attaches a program to a tracepoint, for as long as the programs are there.
-pub(super) fn trace(programs: &mut Ebpf, name: &str, tracepoint: &str, btf: &Btf) -> Result<(), String> {
-    let found: &mut BtfTracePoint = program(programs, name)?.try_into().map_err(|error| refused(&error))?;
-    found.load(tracepoint, btf).map_err(|error| refused(&error))?;
-    found.attach().map_err(|error| refused(&error))?;
-    Ok(())
-}
-
-/// Why the kernel does not take a program.
-pub(super) fn refused(error: &dyn std::error::Error) -> String {
-    let why = whole(error);
-    // Who has no right to ask gets no account of the program.
-    let is_barred = ["not permitted", "denied"].iter().any(|word| why.contains(word)) && !why.contains(VERDICT);
-    let advice = if is_barred { "; run the probe as root or with CAP_BPF and CAP_PERFMON" } else { "" };
-    format!("the kernel refuses it: {why}{advice}")
-}
-
 impl Watch {
-    fn load(own_pid_namespace: u32, btf: &Btf) -> Result<Self, String> {
+    /// # Errors
+    /// Why the kernel does not take it, in words.
+    pub fn load(own_pid_namespace: u32, btf: &Btf) -> Result<Self, String> {
         let mut programs = EbpfLoader::new()
             .btf(Some(btf))
             .override_global("own_pid_namespace", &own_pid_namespace, true)
@@ -163,29 +123,8 @@ impl Watch {
     ///
     /// # Errors
     /// Where the kernel lets nobody go through them.
-    pub fn held(&mut self, each: impl FnMut(Held)) -> io::Result<()> {
-        let held: &mut Iter = program(&mut self.programs, HELD)
-            .and_then(|held| held.try_into().map_err(|error| format!("{error}")))
-            .map_err(io::Error::other)?;
-        let attached = held.attach().map_err(io::Error::other)?;
-        let mut pass = held.take_link(attached).map_err(io::Error::other)?.into_file().map_err(io::Error::other)?;
-        let (mut each, mut buffer) = (each, vec![0; HELD_BYTES * 1_024]);
-        let mut filled = 0;
-        loop {
-            let read = match pass.read(&mut buffer[filled..]) {
-                Ok(0) => return Ok(()),
-                Ok(read) => filled + read,
-                // It may be interrupted, or the kernel may want to be asked again.
-                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let whole = read - read % HELD_BYTES;
-            buffer[..whole].chunks_exact(HELD_BYTES).filter_map(parse_held).for_each(&mut each);
-            buffer.copy_within(whole..read, 0);
-            filled = read - whole;
-        }
+    pub fn held(&mut self, mut each: impl FnMut(Held)) -> io::Result<()> {
+        ebpf::pass(&mut self.programs, HELD, HELD_BYTES, |record| parse_held(record).into_iter().for_each(&mut each))
     }
 
     /// From now on one socket of so many is told of, a power of two.
@@ -198,13 +137,19 @@ impl Watch {
 
     /// Gives what happened since the last call, and how many events of that time are lost.
     pub fn drain(&mut self, mut take: impl FnMut(Event)) -> u64 {
+        let mut is_quiet = true;
         for _ in 0..EVENTS_MAX {
             let Some(record) = self.events.next() else { break };
+            is_quiet = false;
             if let Some(event) = parse(&record)
                 && self.latest.is_new(event.cookie, [record[28], record[29]])
             {
                 take(event);
             }
+        }
+        // What is lost is where there is no room: something is in the way.
+        if is_quiet {
+            return 0;
         }
         let lost: u64 = self.lost.get(&0, 0).map(|counts| counts.iter().sum()).unwrap_or(self.lost_before);
         let new = lost.saturating_sub(self.lost_before);
@@ -222,32 +167,6 @@ impl Latest {
         latest[*next] = (cookie, states);
         *next = (*next + 1) % latest.len();
         true
-    }
-}
-
-fn program<'a>(programs: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::programs::Program, String> {
-    programs.program_mut(name).ok_or_else(|| format!("the object lacks {name}"))
-}
-
-pub(super) fn map(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, String> {
-    programs.take_map(name).ok_or_else(|| format!("the object lacks {name}"))
-}
-
-/// An error with what caused it.
-fn whole(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
-    words.dedup();
-    let text = words.join(": ");
-    // What the verifier objects to stands at the end of its account, before how long that took.
-    let account = [VERDICT, "verification time", "stack depth"];
-    let is_of_account = |line: &str| account.iter().any(|begin| line.starts_with(begin));
-    match text.lines().any(|line| line.starts_with(VERDICT)) {
-        true => {
-            let objection = text.lines().take_while(|line| !is_of_account(line)).last().unwrap_or_default();
-            format!("{VERDICT} and found wrong: {objection}")
-        }
-        false => text.lines().next().unwrap_or_default().to_owned(),
     }
 }
 
@@ -331,13 +250,14 @@ impl Record<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+    use std::path::Path;
     use std::time::{Duration, Instant};
 
     /// Of the kernel that the tests run on; it needs root, as the end-to-end tests do.
     fn watch() -> Watch {
-        open(Path::new("/proc"), None).watch.expect("a kernel with BTF, and root")
+        crate::ebpf::open(Path::new("/proc"), None).watch.expect("a kernel with BTF, and root")
     }
 
     fn held(watch: &mut Watch) -> Vec<Held> {

@@ -9,7 +9,7 @@ use aya::maps::{HashMap, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Pod};
 use shared::addr::canonical;
 
-use super::bpf::{map, refused, trace};
+use crate::ebpf::{map, refused, trace};
 
 /// Compiled by `scripts/bpf.sh`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/datagrams.bpf.o");
@@ -90,7 +90,9 @@ struct Seen {
 }
 
 impl Datagrams {
-    pub(super) fn load(own_pid_namespace: u32, ephemeral: Option<(u16, u16)>, btf: &Btf) -> Result<Self, String> {
+    /// # Errors
+    /// Why the kernel does not take it, in words.
+    pub fn load(own_pid_namespace: u32, ephemeral: Option<(u16, u16)>, btf: &Btf) -> Result<Self, String> {
         let mut loader = EbpfLoader::new();
         loader.btf(Some(btf)).override_global("own_pid_namespace", &own_pid_namespace, true);
         if let Some((low, high)) = &ephemeral {
@@ -180,7 +182,7 @@ fn sent(talk: &Talk, sum: &Sum, new: (u64, u64, u64, u64)) -> Option<Sent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::socket::bpf::open;
+    use crate::ebpf::open;
     use std::net::UdpSocket;
     use std::path::Path;
 

@@ -3,19 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use shared::addr::Protocol;
 use shared::delta::Changes;
 use shared::report::{Failures, Flow, FlowKey};
 
 /// More flows at a time are not kept apart; what they had is counted as dropped.
 const FLOWS_MAX: usize = 4_096;
-/// What had no conversation for so long is none any more; of what is looked at now and then, several times as long.
+/// What had no conversation for so long is none any more; of what is looked at now and then, several times as long as that
+/// may take.
 const IDLE_MS: u64 = 3_000;
-const IDLE_DATAGRAMS_MS: u64 = 12_000;
+pub const IDLE_DATAGRAMS_MS: u64 = 12_000;
+pub const IDLE_RARELY_SEEN_MS: u64 = 30_000;
 
 struct Held {
     flow: Flow,
-    last_ms: u64,
+    /// Until when it is one, unless it goes on.
+    until_ms: u64,
 }
 
 #[derive(Default)]
@@ -36,11 +38,13 @@ pub enum Outcome {
 }
 
 impl Flows {
-    /// Datagrams go on; nobody knows how many conversations that is, so it counts as one.
-    pub fn keep(&mut self, key: FlowKey, now_ms: u64) {
-        match self.held.get_mut(&key) {
-            Some(held) => held.last_ms = now_ms,
-            None => self.note(key, Outcome::Well, 1, now_ms),
+    /// Datagrams go on, and may be silent for so long; nobody knows how many conversations that is, so it counts as one.
+    pub fn keep(&mut self, key: FlowKey, idle_ms: u64, now_ms: u64) {
+        if !self.held.contains_key(&key) {
+            self.note(key, Outcome::Well, 1, now_ms);
+        }
+        if let Some(held) = self.held.get_mut(&key) {
+            held.until_ms = held.until_ms.max(now_ms + idle_ms);
         }
     }
 
@@ -51,8 +55,8 @@ impl Flows {
             self.dropped += weight;
             return;
         }
-        let held = self.held.entry(key).or_insert_with(|| Held { flow: Flow::default(), last_ms: now_ms });
-        held.last_ms = now_ms;
+        let held = self.held.entry(key).or_insert_with(|| Held { flow: Flow::default(), until_ms: 0 });
+        held.until_ms = held.until_ms.max(now_ms + IDLE_MS);
         held.flow.count += weight;
         let Failures { refused, timed_out, reset, unreachable } = &mut held.flow.failures;
         match outcome {
@@ -68,8 +72,7 @@ impl Flows {
     pub fn expire(&mut self, now_ms: u64) {
         let Self { held, changed, .. } = self;
         held.retain(|key, held| {
-            let patience = if key.protocol == Protocol::Tcp { IDLE_MS } else { IDLE_DATAGRAMS_MS };
-            let is_in_use = now_ms.saturating_sub(held.last_ms) < patience;
+            let is_in_use = now_ms < held.until_ms;
             if !is_in_use {
                 changed.insert(*key, None);
             }
@@ -105,6 +108,7 @@ impl Flows {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use shared::addr::Protocol;
     use shared::id::NetNsId;
     use shared::report::Role;
 

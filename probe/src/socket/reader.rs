@@ -11,7 +11,7 @@ use shared::addr::{Protocol, is_confined};
 use shared::id::{NetNsId, ProcessId};
 use shared::report::{Collector, CollectorStatus, Role};
 
-use super::bpf::{self, Event, Held, Opened, Watch};
+use super::bpf::{Event, Held, Watch};
 use super::datagram::{Datagrams, Sent};
 use super::dns::Names;
 use super::owner::Owners;
@@ -19,7 +19,8 @@ use super::sampling::Sampling;
 use super::table::{Dump, Extent, Table};
 use super::tracker::Tracker;
 use super::{Socket, With, proc_net, sock_diag};
-use crate::collector::{Closed, Outlet, degraded, failed, off, ok};
+use crate::Config;
+use crate::collector::{Outlet, degraded, failed, off, ok};
 use crate::link::address;
 use crate::netns::{Namespaces, is_gone};
 use crate::process::Scanner;
@@ -33,19 +34,20 @@ const ADDRESSES_EVERY_PASSES_WITH_EVENTS: u32 = 4;
 /// Where nothing tells of changes, and where the kernel does: a dump then only shows what it does not tell, such as who
 /// has a connection that was accepted, and UDP.
 const PACE: Pace = Pace { rest: 40, least: Duration::from_millis(250) };
-const PACE_WITH_EVENTS: Pace = Pace { rest: 150, least: Duration::from_secs(2) };
+const PACE_WITH_EVENTS: Pace = Pace { rest: 250, least: Duration::from_secs(2) };
 /// The kernel sums up what UDP sends.
 const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(500) };
 /// A host may have many conversations that conntrack remembers, and its table is gone through as a whole. Where the kernel
 /// tells what UDP sends, that shows only what comes from hosts without a probe.
 const PACE_OF_TRACKED: Pace = Pace { rest: 150, least: Duration::from_millis(2_500) };
-const PACE_OF_TRACKED_WITH_EVENTS: Pace = Pace { rest: 300, least: Duration::from_secs(5) };
+const PACE_OF_TRACKED_WITH_EVENTS: Pace = Pace { rest: 600, least: Duration::from_secs(10) };
+const PACE_OF_NOTHING_TRACKED: Pace = Pace { rest: 600, least: Duration::from_secs(20) };
 /// A namespace gets its addresses after it is made, and not every change of them is told.
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
 const YOUNG_PASSES_WITH_EVENTS: u32 = 3;
 /// A dump of all sockets costs what the kernel's table is large, once for each namespace.
-const WHOLE_INTERVAL: Duration = Duration::from_secs(60);
+const WHOLE_INTERVAL: Duration = Duration::from_secs(300);
 /// Where changes come faster than they are read, that goes on for a while.
 const AFTER_LOSS: Duration = Duration::from_secs(5);
 const PACE_MAX: Duration = Duration::from_secs(5);
@@ -58,6 +60,8 @@ const NAMES_INTERVAL: Duration = Duration::from_secs(30);
 /// Processes and namespaces are read once a second: of those that are new, what happened is kept for so long.
 const UNKNOWN_FOR: Duration = Duration::from_millis(2_500);
 const UNKNOWN_MAX: usize = 4_096;
+/// So many events at a time are much: of several times as many some would be lost.
+const MUCH: u64 = 500;
 
 /// How long is waited between dumps: some times what the last one took, within bounds.
 struct Pace {
@@ -82,6 +86,8 @@ pub struct Reader {
     next_tracked: Instant,
     next_forgetting: Instant,
     lost: u64,
+    /// The kernel told much the last time.
+    is_busy: bool,
     tracker: Tracker,
     ephemeral: Option<(u16, u16)>,
     /// How often each namespace was read.
@@ -99,18 +105,15 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(proc_root: PathBuf, with: With, with_names: bool) -> Self {
-        let range = std::fs::read_to_string(proc_root.join("sys/net/ipv4/ip_local_port_range")).unwrap_or_default();
-        let mut ends = range.split_ascii_whitespace().map(str::parse);
-        let ephemeral = match (ends.next(), ends.next()) {
-            (Some(Ok(low)), Some(Ok(high))) => Some((low, high)),
-            _ => None,
-        };
+    /// `ephemeral` is the host's range of ports for those who call.
+    pub fn new(
+        config: &Config,
+        ephemeral: Option<(u16, u16)>,
+        watch: Result<Watch, String>,
+        datagrams: Result<Datagrams, String>,
+    ) -> Self {
+        let Config { proc_root, sockets: with, read_names, .. } = config.clone();
         let now = Instant::now();
-        let Opened { watch, datagrams } = match with {
-            With::Ebpf => bpf::open(&proc_root, ephemeral),
-            With::Netlink | With::Proc => Opened { watch: Err(String::new()), datagrams: Err(String::new()) },
-        };
         Self {
             with,
             owners: Owners::new(proc_root.clone()),
@@ -123,10 +126,11 @@ impl Reader {
             ownerless: Vec::new(),
             sampling: Sampling::new(now),
             next_datagrams: now,
-            names: Names::open(with_names),
+            names: Names::open(read_names),
             next_tracked: now,
             next_forgetting: now + NAMES_INTERVAL,
             lost: 0,
+            is_busy: false,
             ephemeral,
             passes: HashMap::new(),
             refused: None,
@@ -141,7 +145,7 @@ impl Reader {
     }
 
     /// Takes in what happened, looks at everything where it is time for that, and tells what is new.
-    pub fn read(&mut self, namespaces: &mut Namespaces, scanner: &Scanner, outlet: &mut Outlet) -> Result<(), Closed> {
+    pub fn read(&mut self, namespaces: &mut Namespaces, scanner: &Scanner, outlet: &mut Outlet) {
         self.follow(namespaces, scanner);
         let now = Instant::now();
         self.names.follow(now);
@@ -167,25 +171,29 @@ impl Reader {
                 Err(_) => PACE,
             };
             self.next_dump = now + (took * rest).clamp(least, PACE_MAX);
-            outlet.status(Collector::Conntrack, self.tracker.status())?;
-            outlet.status(Collector::Ebpf, self.events_status())?;
+            outlet.status(Collector::Conntrack, self.tracker.status());
+            outlet.status(Collector::Ebpf, self.events_status());
             let unwanted = || off("turned off by --no-dns: addresses outside have no names");
-            outlet.status(Collector::Dns, self.names.status().unwrap_or_else(unwanted))?;
-            outlet.status(Collector::Socket, self.status(self.passes.len(), scanner.hidden))?;
+            outlet.status(Collector::Dns, self.names.status().unwrap_or_else(unwanted));
+            outlet.status(Collector::Socket, self.status(self.passes.len(), scanner.hidden));
         }
         if is_due || now >= self.next_send {
             self.next_send = now + SEND_INTERVAL;
-            self.send(namespaces, outlet)?;
+            self.send(namespaces, outlet);
         }
         // Sums are right after a dump: between two of them only what closed is in.
         if is_due && now >= self.next_traffic {
             self.next_traffic = now + TRAFFIC_INTERVAL;
             let news = self.table.traffic.news(self.now_ms());
             if !news.is_empty() {
-                outlet.send(Reading::FlowMetrics(news))?;
+                outlet.send(Reading::FlowMetrics(news));
             }
         }
-        Ok(())
+    }
+
+    /// Whether it is better to read again soon.
+    pub fn is_busy(&self) -> bool {
+        self.is_busy
     }
 
     /// Since the reader was made.
@@ -218,6 +226,7 @@ impl Reader {
                 }
             }
         }) + homeless;
+        self.is_busy = told > MUCH;
         if let Some(weight) = sampling.take(told, now)
             && let Err(error) = events.look_at_one_of(weight)
         {
@@ -280,7 +289,11 @@ impl Reader {
         for news in &news {
             self.table.take_tracked(news, of, self.datagrams.is_ok(), now_ms);
         }
-        let Pace { rest, least } = if self.datagrams.is_ok() { PACE_OF_TRACKED_WITH_EVENTS } else { PACE_OF_TRACKED };
+        let Pace { rest, least } = match self.datagrams.is_ok() {
+            true if news.is_empty() => PACE_OF_NOTHING_TRACKED,
+            true => PACE_OF_TRACKED_WITH_EVENTS,
+            false => PACE_OF_TRACKED,
+        };
         self.next_tracked = now + (now.elapsed() * rest).max(least);
     }
 
@@ -372,7 +385,7 @@ impl Reader {
         }
     }
 
-    fn send(&mut self, namespaces: &mut Namespaces, outlet: &mut Outlet) -> Result<(), Closed> {
+    fn send(&mut self, namespaces: &mut Namespaces, outlet: &mut Outlet) {
         let Self { table, tracker, names, .. } = self;
         let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here));
         let flows = table.flows.news();
@@ -384,16 +397,15 @@ impl Reader {
         let named = names.news();
         if self.has_news || namespaces.changed {
             (namespaces.changed, self.has_news) = (false, false);
-            outlet.send(Reading::Namespaces(namespaces.records(), self.table.listeners.clone()))?;
+            outlet.send(Reading::Namespaces(namespaces.records(), self.table.listeners.clone()));
         }
         // A name goes before the conversation that it is known by.
         if !named.is_empty() {
-            outlet.send(Reading::Names(named))?;
+            outlet.send(Reading::Names(named));
         }
         if !connections.is_empty() || !flows.is_empty() {
-            outlet.send(Reading::Connections(connections, flows))?;
+            outlet.send(Reading::Connections(connections, flows));
         }
-        Ok(())
     }
 
     fn events_status(&self) -> CollectorStatus {

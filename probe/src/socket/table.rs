@@ -12,7 +12,7 @@ use shared::report::{Connection, Evidence, FlowKey, Listener, ListenerKey, Role}
 use super::bpf::{Change, Event};
 use super::conntrack::Entry;
 use super::datagram::Sent;
-use super::flow::{Flows, Outcome};
+use super::flow::{Flows, IDLE_DATAGRAMS_MS, IDLE_RARELY_SEEN_MS, Outcome};
 use super::held::{AllHeld, Ends, Held};
 use super::tracked::News;
 use super::traffic::{Carried, Traffic};
@@ -248,7 +248,7 @@ impl Table {
             }
         };
         if !is_told {
-            self.flows.keep(flow, now_ms);
+            self.flows.keep(flow, IDLE_DATAGRAMS_MS, now_ms);
         }
         let Sent { packets, bytes, received_packets, received_bytes, .. } = *sent;
         self.traffic.datagrams(flow, (packets, bytes), (received_packets, received_bytes), now_ms);
@@ -280,7 +280,7 @@ impl Table {
             let flow = Connection { namespace, protocol, local, remote, owner, role, evidence, nat }.flow();
             let is_connected = self.held.get(Ends { namespace, protocol, local, remote }).is_some();
             if !is_connected {
-                self.flows.keep(flow, now_ms);
+                self.flows.keep(flow, if tells_clients { IDLE_RARELY_SEEN_MS } else { IDLE_DATAGRAMS_MS }, now_ms);
             }
             // What a server sends is told by itself then.
             let sent = if is_told { (0, 0) } else { reply };

@@ -1,0 +1,118 @@
+//! What the programs in `probe/bpf` have in common that the kernel runs for the probe: how they are loaded, attached and
+//! read, and what is said where the kernel does not take one. Each is used by itself.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use aya::programs::{BtfTracePoint, Iter};
+use aya::{Btf, Ebpf};
+
+use crate::process::tasks::Tasks;
+use crate::procfs;
+use crate::socket::bpf::Watch;
+use crate::socket::datagram::Datagrams;
+
+/// How the verifier's account of a program ends.
+const VERDICT: &str = "processed";
+
+/// What there is of the kernel's own programs, each by itself, or why it is not there, in words.
+pub struct Opened {
+    pub watch: Result<Watch, String>,
+    pub datagrams: Result<Datagrams, String>,
+    pub tasks: Result<Tasks, String>,
+}
+
+impl Opened {
+    /// Where they are not wanted.
+    pub fn nothing() -> Self {
+        Self { watch: Err(String::new()), datagrams: Err(String::new()), tasks: Err(String::new()) }
+    }
+}
+
+/// `ephemeral` is the host's range of ports for those who call.
+pub fn open(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Opened {
+    let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
+    let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number".to_owned());
+    let btf = Btf::from_sys_fs().map_err(|error| format!("the kernel has no BTF: {error}"));
+    let opened = match own.and_then(|own| Ok((own, btf?))) {
+        Ok((own, btf)) => Opened {
+            watch: Watch::load(own, &btf),
+            datagrams: Datagrams::load(own, ephemeral, &btf),
+            tasks: Tasks::load(own, proc_root, &btf),
+        },
+        Err(why) => Opened { watch: Err(why.clone()), datagrams: Err(why.clone()), tasks: Err(why) },
+    };
+    // The kernel's types, read for a moment, are more than all that the probe keeps.
+    crate::memory::give_back();
+    opened
+}
+
+/// Attaches a program to a tracepoint, for as long as the programs are there.
+pub fn trace(programs: &mut Ebpf, name: &str, tracepoint: &str, btf: &Btf) -> Result<(), String> {
+    let found: &mut BtfTracePoint = program(programs, name)?.try_into().map_err(|error| refused(&error))?;
+    found.load(tracepoint, btf).map_err(|error| refused(&error))?;
+    found.attach().map_err(|error| refused(&error))?;
+    Ok(())
+}
+
+/// Why the kernel does not take a program.
+pub fn refused(error: &dyn std::error::Error) -> String {
+    let why = whole(error);
+    // Who has no right to ask gets no account of the program.
+    let is_barred = ["not permitted", "denied"].iter().any(|word| why.contains(word)) && !why.contains(VERDICT);
+    let advice = if is_barred { "; run the probe as root or with CAP_BPF and CAP_PERFMON" } else { "" };
+    format!("the kernel refuses it: {why}{advice}")
+}
+
+/// Runs a program over all that there is of what it is for, and gives the records that it writes.
+///
+/// # Errors
+/// Where the kernel lets nobody go through them.
+pub fn pass(programs: &mut Ebpf, name: &str, bytes: usize, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let iterator: &mut Iter = program(programs, name)
+        .and_then(|found| found.try_into().map_err(|error| format!("{error}")))
+        .map_err(io::Error::other)?;
+    let attached = iterator.attach().map_err(io::Error::other)?;
+    let mut pass = iterator.take_link(attached).map_err(io::Error::other)?.into_file().map_err(io::Error::other)?;
+    let mut buffer = vec![0; bytes * 512];
+    let mut filled = 0;
+    loop {
+        let read = match pass.read(&mut buffer[filled..]) {
+            Ok(0) => return Ok(()),
+            Ok(read) => filled + read,
+            // It may be interrupted, or the kernel may want to be asked again.
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => continue,
+            Err(error) => return Err(error),
+        };
+        let whole = read - read % bytes;
+        buffer[..whole].chunks_exact(bytes).for_each(&mut each);
+        buffer.copy_within(whole..read, 0);
+        filled = read - whole;
+    }
+}
+
+pub fn program<'a>(programs: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::programs::Program, String> {
+    programs.program_mut(name).ok_or_else(|| format!("the object lacks {name}"))
+}
+
+pub fn map(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, String> {
+    programs.take_map(name).ok_or_else(|| format!("the object lacks {name}"))
+}
+
+/// An error with what caused it.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.dedup();
+    let text = words.join(": ");
+    // What the verifier objects to stands at the end of its account, before how long that took.
+    let account = [VERDICT, "verification time", "stack depth"];
+    let is_of_account = |line: &str| account.iter().any(|begin| line.starts_with(begin));
+    match text.lines().any(|line| line.starts_with(VERDICT)) {
+        true => {
+            let objection = text.lines().take_while(|line| !is_of_account(line)).last().unwrap_or_default();
+            format!("{VERDICT} and found wrong: {objection}")
+        }
+        false => text.lines().next().unwrap_or_default().to_owned(),
+    }
+}
