@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::thread::JoinHandle;
 
 use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf, Ebpf};
@@ -23,24 +24,34 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Where they are not wanted.
-    pub fn nothing() -> Self {
-        Self { watch: Err(String::new()), datagrams: Err(String::new()), tasks: Err(String::new()) }
+    /// None of them, in words that say why.
+    pub fn nothing(why: &str) -> Self {
+        Self { watch: Err(why.to_owned()), datagrams: Err(why.to_owned()), tasks: Err(why.to_owned()) }
     }
 }
 
-/// `ephemeral` is the host's range of ports for those who call.
+/// Loads them in a thread of its own, so that what needs none of them can be read meanwhile. `ephemeral` is the host's range
+/// of ports for those who call.
+pub fn opening(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> JoinHandle<Opened> {
+    let proc_root = proc_root.to_owned();
+    std::thread::spawn(move || open(&proc_root, ephemeral))
+}
+
 pub fn open(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Opened {
     let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
     let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number".to_owned());
     let btf = Btf::from_sys_fs().map_err(|error| format!("the kernel has no BTF: {error}"));
     let opened = match own.and_then(|own| Ok((own, btf?))) {
-        Ok((own, btf)) => Opened {
-            watch: Watch::load(own, &btf),
-            datagrams: Datagrams::load(own, ephemeral, &btf),
-            tasks: Tasks::load(own, proc_root, &btf),
-        },
-        Err(why) => Opened { watch: Err(why.clone()), datagrams: Err(why.clone()), tasks: Err(why) },
+        // What takes longest is to find the kernel's fields, for each object by itself.
+        Ok((own, btf)) => std::thread::scope(|scope| {
+            let datagrams = scope.spawn(|| Datagrams::load(own, ephemeral, &btf));
+            let tasks = scope.spawn(|| Tasks::load(own, proc_root, &btf));
+            let watch = Watch::load(own, &btf);
+            let broken = |_| "the thread that loads it is broken".to_owned();
+            let datagrams = datagrams.join().map_err(broken).and_then(|loaded| loaded);
+            Opened { watch, datagrams, tasks: tasks.join().map_err(broken).and_then(|loaded| loaded) }
+        }),
+        Err(why) => Opened::nothing(&why),
     };
     // The kernel's types, read for a moment, are more than all that the probe keeps.
     crate::memory::give_back();

@@ -65,6 +65,8 @@ struct Kernel {
     scanner: Scanner,
     namespaces: Namespaces,
     sockets: socket::Reader,
+    /// Those that the kernel is to run, until they are loaded.
+    programs: Option<JoinHandle<Opened>>,
     /// None where they are not to be read.
     links: Option<link::Reader>,
     meter: Meter,
@@ -73,24 +75,17 @@ struct Kernel {
 impl Kernel {
     fn new(config: Config, watched: Watched, readings: mpsc::Sender<Reading>) -> Self {
         let ephemeral = socket::ephemeral_ports(&config.proc_root);
-        let Opened { watch, datagrams, tasks } = match config.sockets {
-            With::Ebpf => ebpf::open(&config.proc_root, ephemeral),
-            With::Netlink | With::Proc => Opened::nothing(),
-        };
-        if let Err(why) = &tasks
-            && !why.is_empty()
-        {
-            info!(%why, "what processes use is read in /proc");
-        }
+        let programs = (config.sockets == With::Ebpf).then(|| ebpf::opening(&config.proc_root, ephemeral));
         Self {
             outlet: Outlet::new(readings),
             watched,
             started: Instant::now(),
             tick: 0,
             host: host::Reader::new(&config),
-            scanner: Scanner::new(config.proc_root.clone(), config.omit_command_arguments, tasks.ok()),
+            scanner: Scanner::new(config.proc_root.clone(), config.omit_command_arguments),
             namespaces: Namespaces::new(config.proc_root.clone()),
-            sockets: socket::Reader::new(&config, ephemeral, watch, datagrams),
+            sockets: socket::Reader::new(&config, ephemeral),
+            programs,
             links: config.read_links.then(link::Reader::open),
             meter: Meter::new(config.proc_root.clone()),
             config,
@@ -112,6 +107,7 @@ impl Kernel {
                 self.scan();
                 next_scan = now + (now.elapsed() * SCAN_REST).clamp(SCAN_INTERVAL, INTERVAL_MAX);
             }
+            self.take_programs();
             self.sockets.read(&mut self.namespaces, &self.scanner, &mut self.outlet);
             if let Some(links) = &mut self.links
                 && links.heard_of_changes()
@@ -145,6 +141,18 @@ impl Kernel {
             let next = next_scan.min(next_links).saturating_duration_since(Instant::now());
             let nap = if self.sockets.is_busy() { NAP_WHILE_BUSY } else { NAP };
             std::thread::sleep(next.min(nap));
+        }
+    }
+
+    /// Waits for them: what they tell is half of what there is to know.
+    fn take_programs(&mut self) {
+        let Some(programs) = self.programs.take() else { return };
+        let opened = programs.join().unwrap_or_else(|_| Opened::nothing("the thread that loads it is broken"));
+        let Opened { watch, datagrams, tasks } = opened;
+        self.sockets.use_programs(watch, datagrams);
+        match tasks {
+            Ok(tasks) => self.scanner.use_tasks(tasks),
+            Err(why) => info!(%why, "what processes use is read in /proc"),
         }
     }
 

@@ -65,10 +65,10 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    pub fn new(root: PathBuf, omit_arguments: bool, tasks: Option<Tasks>) -> Self {
+    pub fn new(root: PathBuf, omit_arguments: bool) -> Self {
         Self {
             root,
-            tasks,
+            tasks: None,
             omit_arguments,
             processes: BTreeMap::new(),
             by_pid: HashMap::new(),
@@ -78,6 +78,11 @@ impl Scanner {
             hidden: 0,
             changed: false,
         }
+    }
+
+    /// What processes use is told by the kernel from now on.
+    pub fn use_tasks(&mut self, tasks: Tasks) {
+        self.tasks = Some(tasks);
     }
 
     pub fn of_pid(&self, pid: u32) -> Option<ProcessId> {
@@ -278,7 +283,7 @@ mod tests {
 
     #[test]
     fn this_process_and_its_child_are_found_with_their_facts() {
-        let mut scanner = Scanner::new("/proc".into(), false, None);
+        let mut scanner = Scanner::new("/proc".into(), false);
         let mut child = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn().unwrap();
         // The child is ours before it has become `sleep`.
         let mut tick = 1;
@@ -304,7 +309,7 @@ mod tests {
 
     #[test]
     fn arguments_are_left_out_on_request() {
-        let mut scanner = Scanner::new("/proc".into(), true, None);
+        let mut scanner = Scanner::new("/proc".into(), true);
         scanner.scan(1, 1.0).unwrap();
         assert!(scanner.processes.values().all(|p| p.command.is_empty()));
         assert!(!scanner.processes[&scanner.of_pid(std::process::id()).unwrap()].name.is_empty());
@@ -316,7 +321,7 @@ mod tests {
         let stat = |start: u64| format!("77 (x) S 1 1 1 0 -1 0 0 0 0 0 5 5 0 0 20 0 1 0 {start} 1 1 0");
         fs::create_dir_all(root.join("77")).unwrap();
         fs::write(root.join("77/stat"), stat(100)).unwrap();
-        let mut scanner = Scanner::new(root.clone(), false, None);
+        let mut scanner = Scanner::new(root.clone(), false);
         scanner.scan(1, 1.0).unwrap();
         assert!(scanner.take_changed(), "it came");
         let before = scanner.of_pid(77).unwrap();

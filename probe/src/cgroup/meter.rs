@@ -14,7 +14,7 @@ use crate::{host, procfs};
 /// A container in which nothing runs is looked at as a whole this often, seconds, and one in which little runs: of it only
 /// its CPU time is read each time.
 const RESTS_S: f64 = 10.0;
-const DAWDLES_S: f64 = 5.0;
+const DAWDLES_S: f64 = 8.0;
 /// Less of one CPU is little.
 const LITTLE_PERCENT: f64 = 1.0;
 /// Of more containers the file that says it is opened anew each time.
@@ -208,9 +208,9 @@ mod tests {
         assert_eq!(use_all(1.0, 500, 9_000), (50.0, 9_000.0, 9_000));
         assert_eq!(use_all(2.0, 501, 10_000), (0.1, 1_000.0, 10_000), "what it had while it was busy is over");
         assert_eq!(use_all(3.0, 503, 12_000), (0.2, 1_000.0, 10_000), "as when it was looked at");
-        assert_eq!(use_all(6.0, 506, 15_000), (0.1, 1_000.0, 10_000));
-        assert_eq!(use_all(7.0, 507, 20_000), (0.1, 2_000.0, 20_000), "over the time since it was looked at");
-        assert_eq!(use_all(8.0, 607, 29_000), (10.0, 9_000.0, 29_000), "one that is busy is looked at at once");
+        assert_eq!(use_all(9.0, 509, 15_000), (0.1, 1_000.0, 10_000));
+        assert_eq!(use_all(10.0, 510, 26_000), (0.1, 2_000.0, 26_000), "over the time since it was looked at");
+        assert_eq!(use_all(11.0, 610, 35_000), (10.0, 9_000.0, 35_000), "one that is busy is looked at at once");
     }
 
     #[test]

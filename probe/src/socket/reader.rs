@@ -106,20 +106,15 @@ pub struct Reader {
 
 impl Reader {
     /// `ephemeral` is the host's range of ports for those who call.
-    pub fn new(
-        config: &Config,
-        ephemeral: Option<(u16, u16)>,
-        watch: Result<Watch, String>,
-        datagrams: Result<Datagrams, String>,
-    ) -> Self {
+    pub fn new(config: &Config, ephemeral: Option<(u16, u16)>) -> Self {
         let Config { proc_root, sockets: with, read_names, .. } = config.clone();
         let now = Instant::now();
         Self {
             with,
             owners: Owners::new(proc_root.clone()),
             table: Table::default(),
-            events: watch,
-            datagrams,
+            events: Err(String::new()),
+            datagrams: Err(String::new()),
             tracker: Tracker::open(&proc_root, now),
             proc_root,
             unknown: Vec::new(),
@@ -142,6 +137,11 @@ impl Reader {
             next_traffic: now,
             has_news: false,
         }
+    }
+
+    /// To be called before it reads for the first time; without it, it does without them.
+    pub fn use_programs(&mut self, watch: Result<Watch, String>, datagrams: Result<Datagrams, String>) {
+        (self.events, self.datagrams) = (watch, datagrams);
     }
 
     /// Takes in what happened, looks at everything where it is time for that, and tells what is new.

@@ -1,7 +1,7 @@
 //! A probe on a host with 50 containers, up to 1,000 processes and 20,000 connections, all of them real; and what overlays and a
 //! swarm add to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
@@ -181,15 +181,19 @@ fn count_programs() -> Option<OwnedFd> {
     i32::try_from(fd).ok().filter(|fd| *fd >= 0).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// How long the programs of a process ran, seconds.
+/// How long the kernel ran the programs of a process in the midst of others' work, seconds. Those that are attached to
+/// nothing ran in the process's own time.
 fn programs_s(pid: u32) -> f64 {
     let all = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
-    let texts = all.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    let texts: Vec<String> = all.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect();
+    let of =
+        |text: &str, name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(|it| it.trim().to_owned());
+    let attached: BTreeSet<String> =
+        texts.iter().filter(|text| text.contains("link_type:")).filter_map(|text| of(text, "prog_id:")).collect();
     let times: BTreeMap<String, f64> = texts
-        .filter_map(|text| {
-            let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-            Some((of("prog_id:")?.to_owned(), of("run_time_ns:")?.parse::<f64>().ok()?))
-        })
+        .iter()
+        .filter_map(|text| Some((of(text, "prog_id:")?, of(text, "run_time_ns:")?.parse::<f64>().ok()?)))
+        .filter(|(id, _)| attached.contains(id))
         .collect();
     times.values().sum::<f64>() / 1e9
 }
