@@ -6,15 +6,19 @@ use std::path::Path;
 use std::thread::JoinHandle;
 
 use aya::programs::{BtfTracePoint, Iter};
-use aya::{Btf, Ebpf};
+use aya::{Btf, Ebpf, EbpfLoader};
 
-use crate::process::tasks::Tasks;
+use crate::process::tasks::{self, Tasks};
 use crate::procfs;
-use crate::socket::bpf::Watch;
-use crate::socket::datagram::Datagrams;
+use crate::socket::bpf::{self, Watch};
+use crate::socket::datagram::{self, Datagrams};
 
 /// How the verifier's account of a program ends.
 const VERDICT: &str = "processed";
+
+/// Where the host does not say which ports are for those who call.
+const EPHEMERAL: (u16, u16) = (32_768, 60_999);
+const BROKEN: &str = "the thread that loads it is broken";
 
 /// What there is of the kernel's own programs, each by itself, or why it is not there, in words.
 pub struct Opened {
@@ -38,24 +42,38 @@ pub fn opening(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> JoinHandle<Op
 }
 
 pub fn open(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Opened {
-    let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
-    let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number".to_owned());
-    let btf = Btf::from_sys_fs().map_err(|error| format!("the kernel has no BTF: {error}"));
-    let opened = match own.and_then(|own| Ok((own, btf?))) {
-        // What takes longest is to find the kernel's fields, for each object by itself.
-        Ok((own, btf)) => std::thread::scope(|scope| {
-            let datagrams = scope.spawn(|| Datagrams::load(own, ephemeral, &btf));
-            let tasks = scope.spawn(|| Tasks::load(own, proc_root, &btf));
-            let watch = Watch::load(own, &btf);
-            let broken = |_| "the thread that loads it is broken".to_owned();
-            let datagrams = datagrams.join().map_err(broken).and_then(|loaded| loaded);
-            Opened { watch, datagrams, tasks: tasks.join().map_err(broken).and_then(|loaded| loaded) }
-        }),
-        Err(why) => Opened::nothing(&why),
-    };
+    let opened = load(proc_root, ephemeral).unwrap_or_else(|why| Opened::nothing(&why));
     // The kernel's types, read for a moment, are more than all that the probe keeps.
     crate::memory::give_back();
     opened
+}
+
+fn load(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Result<Opened, String> {
+    let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
+    let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number")?;
+    let (low, high) = ephemeral.unwrap_or(EPHEMERAL);
+    // A loader reads the kernel's types by itself and keeps them to itself, and they are needed beside it: that takes
+    // longest. One loader is enough for all.
+    let (btf, mut loader) = std::thread::scope(|scope| {
+        let btf = scope.spawn(Btf::from_sys_fs);
+        let loader = EbpfLoader::new();
+        (btf.join(), loader)
+    });
+    let btf = btf.map_err(|_| BROKEN)?.map_err(|error| format!("the kernel has no BTF: {error}"))?;
+    loader.override_global("own_pid_namespace", &own, true);
+    loader.override_global("ephemeral_low", &low, false).override_global("ephemeral_high", &high, false);
+    let mut object = |bytes| loader.load(bytes).map_err(|error| refused(&error));
+    let (sockets, datagrams, tasks) = (object(bpf::OBJECT), object(datagram::OBJECT), object(tasks::OBJECT));
+    drop(loader);
+    // The kernel looks at each program before it takes it.
+    let opened = std::thread::scope(|scope| {
+        let datagrams = scope.spawn(|| Datagrams::load(datagrams?, &btf));
+        let tasks = scope.spawn(|| Tasks::load(tasks?, proc_root, &btf));
+        let watch = sockets.and_then(|sockets| Watch::load(sockets, &btf));
+        let datagrams = datagrams.join().map_err(|_| BROKEN.to_owned()).and_then(|loaded| loaded);
+        Opened { watch, datagrams, tasks: tasks.join().map_err(|_| BROKEN.to_owned()).and_then(|loaded| loaded) }
+    });
+    Ok(opened)
 }
 
 /// Attaches a program to a tracepoint, for as long as the programs are there.

@@ -147,7 +147,7 @@ impl Kernel {
     /// Waits for them: what they tell is half of what there is to know.
     fn take_programs(&mut self) {
         let Some(programs) = self.programs.take() else { return };
-        let opened = programs.join().unwrap_or_else(|_| Opened::nothing("the thread that loads it is broken"));
+        let opened = programs.join().unwrap_or_else(|_| Opened::nothing("the thread that loads them is broken"));
         let Opened { watch, datagrams, tasks } = opened;
         self.sockets.use_programs(watch, datagrams);
         match tasks {

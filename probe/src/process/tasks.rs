@@ -6,13 +6,13 @@ use std::io;
 use std::path::Path;
 
 use aya::programs::Iter;
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Btf, Ebpf};
 
 use crate::ebpf::{self, program, refused};
 use crate::procfs::{self, Stat};
 
 /// Compiled by `scripts/bpf.sh`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/tasks.bpf.o");
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/tasks.bpf.o");
 const USED: &str = "tasks_used";
 /// `struct used` of the program.
 const USED_BYTES: usize = 56;
@@ -42,12 +42,7 @@ pub struct Used {
 impl Tasks {
     /// # Errors
     /// Why the kernel does not take it, or that it tells of other processes than /proc does; in words.
-    pub fn load(own_pid_namespace: u32, proc_root: &Path, btf: &Btf) -> Result<Self, String> {
-        let mut programs = EbpfLoader::new()
-            .btf(Some(btf))
-            .override_global("own_pid_namespace", &own_pid_namespace, true)
-            .load(OBJECT)
-            .map_err(|error| refused(&error))?;
+    pub fn load(mut programs: Ebpf, proc_root: &Path, btf: &Btf) -> Result<Self, String> {
         let used: &mut Iter = program(&mut programs, USED)?.try_into().map_err(|error| refused(&error))?;
         used.load("task", btf).map_err(|error| refused(&error))?;
         let mut tasks = Self {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::programs::Iter;
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Btf, Ebpf};
 use shared::addr::{Protocol, canonical};
 
 use super::sock_diag::state;
@@ -17,7 +17,7 @@ use crate::ebpf::{self, map, program, refused, trace};
 use crate::netlink::ip;
 
 /// Compiled from `probe/bpf/sockets.bpf.c` by `scripts/bpf.sh`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/sockets.bpf.o");
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/sockets.bpf.o");
 const CHANGES: [&str; 2] = ["state_changed", "state_changed_meanwhile"];
 const TRACEPOINT: &str = "inet_sock_set_state";
 const HELD: &str = "sockets_held";
@@ -102,12 +102,7 @@ struct Latest([(u64, [u8; 2]); 8], usize);
 impl Watch {
     /// # Errors
     /// Why the kernel does not take it, in words.
-    pub fn load(own_pid_namespace: u32, btf: &Btf) -> Result<Self, String> {
-        let mut programs = EbpfLoader::new()
-            .btf(Some(btf))
-            .override_global("own_pid_namespace", &own_pid_namespace, true)
-            .load(OBJECT)
-            .map_err(|error| refused(&error))?;
+    pub fn load(mut programs: Ebpf, btf: &Btf) -> Result<Self, String> {
         let held: &mut Iter = program(&mut programs, HELD)?.try_into().map_err(|error| refused(&error))?;
         held.load("task_file", btf).map_err(|error| refused(&error))?;
         for changes in CHANGES {

@@ -6,13 +6,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use aya::maps::{HashMap, MapData, MapError};
-use aya::{Btf, Ebpf, EbpfLoader, Pod};
+use aya::{Btf, Ebpf, Pod};
 use shared::addr::canonical;
 
 use crate::ebpf::{map, refused, trace};
 
 /// Compiled by `scripts/bpf.sh`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/datagrams.bpf.o");
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/datagrams.bpf.o");
 /// The kernel keeps no more.
 const TALKS_MAX: usize = 8_192;
 /// What was silent for so many readings is forgotten.
@@ -92,13 +92,7 @@ struct Seen {
 impl Datagrams {
     /// # Errors
     /// Why the kernel does not take it, in words.
-    pub fn load(own_pid_namespace: u32, ephemeral: Option<(u16, u16)>, btf: &Btf) -> Result<Self, String> {
-        let mut loader = EbpfLoader::new();
-        loader.btf(Some(btf)).override_global("own_pid_namespace", &own_pid_namespace, true);
-        if let Some((low, high)) = &ephemeral {
-            loader.override_global("ephemeral_low", low, true).override_global("ephemeral_high", high, true);
-        }
-        let mut programs = loader.load(OBJECT).map_err(|error| refused(&error))?;
+    pub fn load(mut programs: Ebpf, btf: &Btf) -> Result<Self, String> {
         trace(&mut programs, "leaves", "net_dev_queue", btf)?;
         // Older kernels lack these: then a datagram may count for each device that it passes, and no answers do.
         for (program, tracepoint) in [("is_sent", "sock_send_length"), ("is_received", "sock_recv_length")] {
