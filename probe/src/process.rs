@@ -38,6 +38,8 @@ pub struct Known {
     /// The last tick at which it is still taken for young.
     settling_until: u64,
     identified: u64,
+    /// When that is due again.
+    identify_at: u64,
     sampled: Sample,
     idle: bool,
 }
@@ -138,7 +140,7 @@ impl Scanner {
         tick: u64,
         at_s: f64,
     ) -> Option<(ProcessId, Known)> {
-        let is_settled = |known: &Known| tick > known.settling_until && tick - known.identified < REFRESH_EVERY_TICKS;
+        let is_settled = |known: &Known| tick > known.settling_until && tick < known.identify_at;
         let known = match (known, used) {
             (Some((id, mut known)), Some(used)) if id.start == used.start && is_settled(&known) => {
                 self.sample(used, &mut known, tick, at_s);
@@ -174,14 +176,18 @@ impl Scanner {
                 metrics: ProcessMetrics::default(),
                 settling_until: if self.is_old(&stat) { tick } else { tick + SETTLED_AFTER_TICKS },
                 identified: u64::MAX,
+                identify_at: 0,
                 sampled: Sample { tick, at_s, cpu_ns: used.map_or_else(|| self.cpu_ns(&stat), |used| used.cpu_ns) },
                 idle: false,
             },
         };
         let first = process.identified == u64::MAX;
-        if first || tick <= process.settling_until || tick - process.identified >= REFRESH_EVERY_TICKS {
+        if first || tick <= process.settling_until || tick >= process.identify_at {
             self.identify(&directory, &stat, &mut process, first);
             process.identified = tick;
+            // Those that were met together do not all come again at once.
+            let sooner = if first { u64::from(pid) % REFRESH_EVERY_TICKS } else { 0 };
+            process.identify_at = tick + REFRESH_EVERY_TICKS - sooner;
         }
         match used.filter(|used| used.start == id.start) {
             Some(used) => self.sample(used, &mut process, tick, at_s),

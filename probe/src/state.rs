@@ -95,12 +95,11 @@ impl Published {
                 journal.note(Parts::COLLECTORS);
             }
             Reading::Host(host, metrics) => {
-                let engine = report.host.engine.take();
-                let host = Host { engine, ..*host };
+                let host = Host { engine: report.host.engine.clone(), ..*host };
                 if report.host != host {
+                    report.host = host;
                     journal.note(Parts::HOST);
                 }
-                report.host = host;
                 report.metrics.host = Some(metrics);
                 journal.note(Parts::HOST_METRICS);
             }
