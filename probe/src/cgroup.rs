@@ -96,20 +96,14 @@ impl Group {
     /// The file that says what it used of CPUs, to be read again and again; none where that is not counted.
     pub fn cpu_counter(&self) -> Option<CpuCounter> {
         let open = |group: &Option<PathBuf>, file: &str| File::open(group.as_ref()?.join(file)).ok();
+        // A hybrid system has the unified hierarchy too, without controllers: what v1 counts goes first.
         let v1 = open(&self.cpuacct, "cpuacct.usage").map(|file| CpuCounter { file, unit_ns: 1 });
         v1.or_else(|| Some(CpuCounter { file: open(&self.unified, "cpu.stat")?, unit_ns: 1_000 }))
     }
 
-    /// What it used of CPUs, ns; none where that is not counted.
-    pub fn cpu_ns(&self) -> Option<u64> {
-        // A hybrid system has the unified hierarchy too, without controllers: what v1 counts goes first.
-        let v2 = || read(&self.unified, "cpu.stat").and_then(|text| keyed(&text, "usage_usec")).map(|us| us * 1000);
-        number(read(&self.cpuacct, "cpuacct.usage")).or_else(v2)
-    }
-
     /// None where the group is gone or no controller counts it.
     pub fn usage(&self) -> Option<Usage> {
-        let cpu_ns = self.cpu_ns();
+        let cpu_ns = self.cpu_counter().and_then(|counter| counter.ns());
         let mut seen = cpu_ns.is_some();
         let mut usage = Usage { cpu_ns: cpu_ns.unwrap_or(0), ..Usage::default() };
         if let Some(bytes) = number(read(&self.memory, "memory.usage_in_bytes")) {

@@ -5,7 +5,7 @@ pub mod conntrack;
 pub mod datagram;
 pub mod dns;
 pub mod flow;
-mod held;
+pub(crate) mod held;
 pub mod owner;
 pub mod proc_net;
 mod reader;

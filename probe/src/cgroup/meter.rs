@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use shared::id::ContainerId;
 use shared::report::ContainerMetrics;
@@ -26,12 +25,11 @@ pub struct Meter {
     last: HashMap<ContainerId, Sample>,
 }
 
-#[derive(Clone)]
 struct Sample {
     /// Through whom the group was found.
     pid: u32,
     group: Group,
-    cpu: Option<Arc<CpuCounter>>,
+    cpu: Option<CpuCounter>,
     /// When its CPU time was read last, and when all else was, seconds.
     at_s: f64,
     whole_at_s: f64,
@@ -78,20 +76,9 @@ impl Meter {
         open: usize,
         at_s: f64,
     ) -> Option<(ContainerMetrics, Sample)> {
-        if let Some(then) = &then
-            && let Some(cpu_ns) = then.cpu.as_ref().map_or_else(|| then.group.cpu_ns(), |counter| counter.ns())
-        {
-            let (whole_s, elapsed_s) = (at_s - then.whole_at_s, at_s - then.at_s);
-            let cpu_percent = percent(host::per_second(then.cpu_ns, cpu_ns, elapsed_s));
-            // Where nothing ran, nothing was sent, written or taken; the kernel may have freed memory.
-            if then.usage.cpu_ns == cpu_ns && whole_s < RESTS_S {
-                let sample = ContainerMetrics { memory_bytes: then.usage.memory_bytes, ..ContainerMetrics::default() };
-                return Some((sample, Sample { at_s, rested_until_s: at_s, rates: sample, ..then.clone() }));
-            }
-            if then.dawdles && cpu_percent < LITTLE_PERCENT && whole_s < DAWDLES_S {
-                let sample = ContainerMetrics { cpu_percent, ..then.rates };
-                return Some((sample, Sample { at_s, cpu_ns, ..then.clone() }));
-            }
+        let mut then = then;
+        if let Some(metrics) = then.as_mut().and_then(|then| then.glance(at_s)) {
+            return then.map(|now| (metrics, now));
         }
         let directory = procfs::pid_dir(&self.proc_root, watch.pid);
         let (group, usage) = match then.as_ref().and_then(|then| Some((then.group.clone(), then.group.usage()?))) {
@@ -115,9 +102,10 @@ impl Meter {
             rates.received_bytes_per_s = rate(then.network.0, network.0);
             rates.sent_bytes_per_s = rate(then.network.1, network.1);
         }
-        let cpu = match then.as_ref() {
-            Some(then) if then.group == group => then.cpu.clone(),
-            _ if open < KEPT_OPEN_MAX => group.cpu_counter().map(Arc::new),
+        let dawdles = then.is_some() && rates.cpu_percent < LITTLE_PERCENT;
+        let cpu = match then {
+            Some(then) if then.group == group => then.cpu,
+            _ if open < KEPT_OPEN_MAX => group.cpu_counter(),
             _ => None,
         };
         let now = Sample {
@@ -128,12 +116,33 @@ impl Meter {
             whole_at_s: at_s,
             rested_until_s: at_s,
             cpu_ns: usage.cpu_ns,
-            dawdles: then.is_some() && rates.cpu_percent < LITTLE_PERCENT,
+            dawdles,
             usage,
             rates,
             network,
         };
         Some((rates, now))
+    }
+}
+
+impl Sample {
+    /// What its CPU time alone tells; none where all else has to be read too.
+    fn glance(&mut self, at_s: f64) -> Option<ContainerMetrics> {
+        let cpu_ns = match &self.cpu {
+            Some(counter) => counter.ns()?,
+            None => self.group.cpu_counter()?.ns()?,
+        };
+        let whole_s = at_s - self.whole_at_s;
+        let cpu_percent = percent(host::per_second(self.cpu_ns, cpu_ns, at_s - self.at_s));
+        if self.usage.cpu_ns == cpu_ns && whole_s < RESTS_S {
+            // Where nothing ran, nothing was sent, written or taken; the kernel may have freed memory.
+            self.rates = ContainerMetrics { memory_bytes: self.usage.memory_bytes, ..ContainerMetrics::default() };
+            self.rested_until_s = at_s;
+        } else if !self.dawdles || cpu_percent >= LITTLE_PERCENT || whole_s >= DAWDLES_S {
+            return None;
+        }
+        (self.at_s, self.cpu_ns) = (at_s, cpu_ns);
+        Some(ContainerMetrics { cpu_percent, ..self.rates })
     }
 }
 

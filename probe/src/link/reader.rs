@@ -11,7 +11,7 @@ use shared::report::{Collector, Link, LinkKey, LinkMetrics, Paths};
 
 use super::interface::{Counters, Interface};
 use super::monitor::Monitor;
-use super::rest::Rest;
+use super::rest::{Rest, unseen};
 use super::{address, forwarding, interface, neighbour, peer, route, rule};
 use crate::collector::{Outlet, boot_ms, degraded, failed, ok};
 use crate::host::per_second;
@@ -108,7 +108,7 @@ impl Reader {
         let mut guessed = BTreeSet::new();
         let mut rested = Vec::new();
         for (inode, id) in resting {
-            match self.rest.unseen(id, &self.interfaces, &interfaces, &self.peers) {
+            match unseen(id, &self.interfaces, &interfaces, &self.peers) {
                 Some(table) => {
                     // Whatever has no other end is not known to have carried anything.
                     guessed.extend(table.keys().filter(|key| !self.peers.contains_key(key)));

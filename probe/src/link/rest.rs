@@ -24,32 +24,6 @@ impl Rest {
         self.plain.get(&id).is_some_and(|(same, rested)| *same >= SAME_PASSES && *rested < REST_PASSES)
     }
 
-    /// What a namespace holds that was not entered, by what is seen `now` of the other ends; none where these are not as they
-    /// were `before`.
-    pub fn unseen(
-        &self,
-        id: NetNsId,
-        before: &BTreeMap<LinkKey, Interface>,
-        now: &BTreeMap<LinkKey, Interface>,
-        peers: &BTreeMap<LinkKey, LinkKey>,
-    ) -> Option<BTreeMap<LinkKey, Interface>> {
-        let mut found = BTreeMap::new();
-        for (key, interface) in of(id, before) {
-            let counters = match peers.get(key) {
-                None => interface.counters,
-                Some(other) => {
-                    let (then, now) = (before.get(other)?, now.get(other)?);
-                    if !is_same(then, now) {
-                        return None;
-                    }
-                    grown(interface.counters, then.counters, now.counters)
-                }
-            };
-            found.insert(*key, Interface { counters, ..interface.clone() });
-        }
-        Some(found)
-    }
-
     /// What a pass has shown; those that `rested` were not entered.
     pub fn note(
         &mut self,
@@ -85,6 +59,31 @@ impl Rest {
         }
         self.plain = plain;
     }
+}
+
+/// What a namespace holds that was not entered, by what is seen `now` of the other ends; none where these are not as they
+/// were `before`.
+pub fn unseen(
+    id: NetNsId,
+    before: &BTreeMap<LinkKey, Interface>,
+    now: &BTreeMap<LinkKey, Interface>,
+    peers: &BTreeMap<LinkKey, LinkKey>,
+) -> Option<BTreeMap<LinkKey, Interface>> {
+    let mut found = BTreeMap::new();
+    for (key, interface) in of(id, before) {
+        let counters = match peers.get(key) {
+            None => interface.counters,
+            Some(other) => {
+                let (then, now) = (before.get(other)?, now.get(other)?);
+                if !is_same(then, now) {
+                    return None;
+                }
+                grown(interface.counters, then.counters, now.counters)
+            }
+        };
+        found.insert(*key, Interface { counters, ..interface.clone() });
+    }
+    Some(found)
 }
 
 fn of(id: NetNsId, all: &BTreeMap<LinkKey, Interface>) -> impl Iterator<Item = (&LinkKey, &Interface)> {
@@ -174,21 +173,19 @@ mod tests {
 
     #[test]
     fn what_one_sends_that_was_not_entered_the_other_end_shows() {
-        let rest = rested();
         let here = |sent| BTreeMap::from_iter(seen(sent).into_iter().filter(|(key, _)| key.namespace == NetNsId(1)));
-        let found = rest.unseen(NetNsId(2), &seen(100), &here(150), &peers()).unwrap();
+        let found = unseen(NetNsId(2), &seen(100), &here(150), &peers()).unwrap();
         assert_eq!(found[&key(2, 8)].counters, Counters { received_bytes: 50, ..Counters::default() });
         assert_eq!(found[&key(2, 1)].counters.sent_bytes, 7);
     }
 
     #[test]
     fn one_whose_other_end_changed_or_went_is_entered() {
-        let rest = rested();
         let mut now = seen(0);
         now.get_mut(&key(1, 9)).unwrap().link.running = true;
-        assert!(rest.unseen(NetNsId(2), &seen(0), &now, &peers()).is_none());
+        assert!(unseen(NetNsId(2), &seen(0), &now, &peers()).is_none());
         now.remove(&key(1, 9));
-        assert!(rest.unseen(NetNsId(2), &seen(0), &now, &peers()).is_none());
+        assert!(unseen(NetNsId(2), &seen(0), &now, &peers()).is_none());
     }
 
     #[test]

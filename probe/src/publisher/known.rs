@@ -50,34 +50,19 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
-    use shared::addr::Protocol;
-    use shared::id::{ConnectionId, NetNsId, ProcessId};
-    use shared::report::{Connection, Evidence, HostMetrics, Process, ProcessMetrics, Role};
+    use shared::id::{ConnectionId, ProcessId};
+    use shared::report::{HostMetrics, Process, ProcessMetrics};
 
     use super::*;
+    use crate::socket::held::tests::connection;
     use crate::state::Reading;
-
-    fn connection(port: u16) -> Arc<Connection> {
-        Arc::new(Connection {
-            namespace: NetNsId(1),
-            protocol: Protocol::Tcp,
-            local: ([10, 0, 0, 1], port).into(),
-            remote: ([10, 0, 0, 2], 80).into(),
-            owner: None,
-            role: Role::Client,
-            evidence: Evidence::Guess,
-            nat: None,
-        })
-    }
 
     fn reading(kind: u8, n: u16) -> Reading {
         let id = ProcessId { pid: n.into(), start: 1 };
         match kind {
             0 => Reading::Connections(
-                Changes { set: vec![(ConnectionId(n.into()), connection(n))], removed: Vec::new() },
+                Changes { set: vec![(ConnectionId(n.into()), connection(n).into())], removed: Vec::new() },
                 Changes::default(),
             ),
             1 => Reading::Connections(
@@ -122,7 +107,7 @@ mod tests {
         let mut published = Published::default();
         let mut known = Known::of(&published);
         for first in [1, 20_001] {
-            let set = (first..first + 20_000u64).map(|n| (ConnectionId(n), connection(1))).collect();
+            let set = (first..first + 20_000u64).map(|n| (ConnectionId(n), connection(1).into())).collect();
             published.take(Reading::Connections(Changes { set, removed: Vec::new() }, Changes::default()));
         }
         assert!(known.news(&published, true).is_none());

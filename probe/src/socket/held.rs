@@ -45,6 +45,23 @@ pub struct Held {
 }
 
 impl Held {
+    /// One that nobody was told of yet, and of which nothing is known but what it is.
+    pub fn new(id: ConnectionId, (inode, cookie): (u64, u64), dump: u64, connection: Connection) -> Self {
+        Self {
+            id,
+            inode,
+            cookie,
+            dump,
+            is_told: false,
+            is_tracked: false,
+            began: None,
+            is_counted: false,
+            weight: 1,
+            carried: Carried::default(),
+            connection: Arc::new(connection),
+        }
+    }
+
     pub fn ends(&self) -> Ends {
         let Connection { namespace, protocol, local, remote, .. } = *self.connection;
         Ends { namespace, protocol, local, remote }
@@ -128,14 +145,15 @@ impl AllHeld {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
     use shared::report::{Evidence, Role};
     use std::collections::BTreeMap;
 
-    fn held(port: u16, cookie: u64) -> Held {
-        let connection = Connection {
+    /// To one server, from this port.
+    pub fn connection(port: u16) -> Connection {
+        Connection {
             namespace: NetNsId(1),
             protocol: Protocol::Tcp,
             local: ([10, 0, 0, 1], port).into(),
@@ -144,20 +162,11 @@ mod tests {
             role: Role::Client,
             evidence: Evidence::Guess,
             nat: None,
-        };
-        Held {
-            id: ConnectionId(u64::from(port)),
-            inode: 0,
-            cookie,
-            dump: 0,
-            is_told: false,
-            is_tracked: false,
-            began: None,
-            is_counted: false,
-            weight: 1,
-            carried: Carried::default(),
-            connection: Arc::new(connection),
         }
+    }
+
+    fn held(port: u16, cookie: u64) -> Held {
+        Held::new(ConnectionId(u64::from(port)), (0, cookie), 0, connection(port))
     }
 
     proptest! {

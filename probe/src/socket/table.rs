@@ -328,19 +328,7 @@ impl Table {
         self.next_id += 1;
         let id = ConnectionId(self.next_id);
         self.changed.insert(id, Some(ends));
-        self.held.insert(Held {
-            id,
-            inode,
-            cookie,
-            dump: self.dump,
-            is_told: false,
-            is_tracked: false,
-            began: None,
-            is_counted: false,
-            weight: 1,
-            carried: Carried::default(),
-            connection: Arc::new(connection),
-        })
+        self.held.insert(Held::new(id, (inode, cookie), self.dump, connection))
     }
 
     fn remove(&mut self, ends: Ends) -> Option<Held> {
