@@ -23,15 +23,15 @@ use shared::report::{Collector, CollectorState};
 use shared::view::{Finding, FindingCount};
 
 use crate::clock::Now;
-use crate::store::{HostState, Liveness, Store};
+use crate::store::{HostState, Liveness, Reading, Store};
 use crate::topology::interfaces::overlay_of;
 use crate::topology::{Entity, Topology};
 use ledger::Ledger;
 
-/// Control plane and kernel are read every few seconds, each by itself: what still differs when both were read anew does
-/// not come from the one being read before the other. Of a probe that does not tell when it reads, so long is waited.
-/// Milliseconds.
-const TWO_PASSES_MS: u64 = 8_000;
+/// An engine tells of a member a moment before it writes the entries for it. Milliseconds.
+const SETTLE_MS: u64 = 500;
+/// And of what it attaches or lets go, which may take it a while, as long before or after.
+const ATTACH_MS: u64 = 2_000;
 /// Long enough for an engine that is restarted, or a device that is being made.
 const A_MOMENT_MS: u64 = 2_000;
 
@@ -77,10 +77,34 @@ pub struct Suspicion {
     /// What is wrong, one by one, where several things of one place are told as one: it counts once one of them lasts,
     /// which a row of things that each end by themselves is not.
     pub parts: BTreeSet<String>,
-    /// For how long it must be seen before it counts.
-    pub patience_ms: u64,
-    /// Rather than that, until its host's links and what its engine believes were both read again.
-    pub until_read_again: bool,
+    pub counts: Counts,
+}
+
+/// When what is suspected counts. Control plane and kernel are read every few seconds, each by itself: what differs may
+/// come from the one being read before the other. Times are milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Counts {
+    /// Seen for so long.
+    After(u64),
+    /// Still there when both sides were read again, by readings that began so long after it was first seen.
+    ReadAgain(u64),
+    /// Still missing on one side by a reading that was made while the other had it: before that reading began, and after it
+    /// was over. What comes and goes within seconds may be missed by each reading of the one side, and be seen by each of the
+    /// other, and yet nothing is wrong.
+    MissingOn(Side),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Side {
+    Kernel,
+    Engine,
+}
+
+/// The last reading of each side of a host, by the app's steady clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Readings {
+    pub kernel: Reading,
+    pub engine: Reading,
 }
 
 impl Suspicion {
@@ -96,8 +120,7 @@ impl Suspicion {
             advice: "",
             because: Vec::new(),
             parts: BTreeSet::new(),
-            patience_ms: TWO_PASSES_MS,
-            until_read_again: true,
+            counts: Counts::ReadAgain(SETTLE_MS),
         }
     }
 
@@ -128,7 +151,11 @@ impl Suspicion {
     }
 
     fn after(self, patience_ms: u64) -> Self {
-        Self { patience_ms, until_read_again: false, ..self }
+        Self { counts: Counts::After(patience_ms), ..self }
+    }
+
+    fn counts(self, counts: Counts) -> Self {
+        Self { counts, ..self }
     }
 }
 
@@ -220,11 +247,11 @@ impl Diagnosis {
         let found = self.by_host.values().chain(self.by_overlay.values()).flatten();
         let dropped = dropped::audit(store, topology, now.steady_ms);
         let found = found.chain(&self.by_swarms).chain(&self.by_stores).chain(&dropped);
-        let read_again = |id| {
+        let readings = |id| {
             let host = store.hosts.get(&id)?;
-            Some(host.began_ms(Collector::Link)?.min(host.began_ms(Collector::Docker)?))
+            Some(Readings { kernel: host.reading(Collector::Link)?, engine: host.reading(Collector::Docker)? })
         };
-        let news = self.ledger.take(found, read_again, now);
+        let news = self.ledger.take(found, readings, now);
         if news {
             self.ledger.name(store, topology);
         }

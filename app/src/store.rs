@@ -47,6 +47,8 @@ pub struct HostState {
     pub last_seen_ms: u64,
     /// Smallest difference between the app's clock at arrival and the probe's boot clock that was seen.
     offset_min_ms: Option<i64>,
+    /// When the last reading of each source was told.
+    arrived_ms: BTreeMap<Collector, u64>,
     pub lag_ms: u64,
     /// By how much the host's wall clock is ahead of the app's steady one.
     pub clock_offset_ms: i64,
@@ -86,6 +88,7 @@ impl Store {
             liveness: Liveness::Live,
             last_seen_ms: now_ms,
             offset_min_ms: None,
+            arrived_ms: BTreeMap::new(),
             lag_ms: 0,
             clock_offset_ms: 0,
             series: Series::default(),
@@ -196,10 +199,11 @@ impl Store {
 }
 
 impl HostState {
-    /// When the last reading of a source began, by the app's steady clock; none where the probe does not tell.
-    pub fn began_ms(&self, collector: Collector) -> Option<u64> {
+    /// The last one of a source; none where the probe does not tell.
+    pub fn reading(&self, collector: Collector) -> Option<Reading> {
         let boot_ms = self.report.metrics.read_ms.get(&collector)?;
-        u64::try_from(boot_ms.cast_signed() + self.offset_min_ms?).ok()
+        let began_ms = u64::try_from(boot_ms.cast_signed() + self.offset_min_ms?).ok()?;
+        Some(Reading { began_ms, arrived_ms: *self.arrived_ms.get(&collector)? })
     }
 
     fn heard(&mut self, at: Stamp, change: &Delta, now_ms: u64) {
@@ -209,8 +213,18 @@ impl HostState {
         self.offset_min_ms = Some(smallest);
         self.lag_ms = u64::try_from(offset - smallest).unwrap_or(0);
         self.clock_offset_ms = at.wall_ms.cast_signed() - now_ms.cast_signed();
+        let read = change.metrics.read_ms.set.iter().map(|(collector, _)| (*collector, now_ms));
+        self.arrived_ms.extend(read);
         self.series.note(change, &self.report, now_ms);
     }
+}
+
+/// By the app's steady clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    pub began_ms: u64,
+    /// What it found is known here since then, at the latest.
+    pub arrived_ms: u64,
 }
 
 const SERIES_LENGTH: usize = 60;

@@ -14,6 +14,7 @@ mod remnant;
 mod residents;
 pub mod scope;
 pub mod swarm;
+mod underlay;
 pub mod unprobed;
 pub mod weave;
 
@@ -129,6 +130,10 @@ pub enum Medium {
     Stacked,
     /// Devices of two hosts between which frames of an overlay go.
     Vxlan,
+    /// The same, of Weave without the kernel's help: in datagrams of its own.
+    Sleeve,
+    /// Devices of two hosts between which go packets of conversations that are translated on the way.
+    Translated,
     /// A bridge and the device that the host sends on to what comes from there.
     Route,
 }
@@ -141,6 +146,8 @@ impl Medium {
             Self::Port => "bridge",
             Self::Stacked => "device",
             Self::Vxlan => "vxlan",
+            Self::Sleeve => "sleeve",
+            Self::Translated => "nat",
             Self::Route => "route",
         }
     }
@@ -238,7 +245,9 @@ pub struct Topology {
     /// Connections of Weave's peers among themselves, with the hosts whose routers tell of them.
     peerings: BTreeMap<weave::Peering, BTreeSet<HostId>>,
     daemon_edges: HashSet<ConnectsKey>,
-    underlay: interfaces::Underlay,
+    /// How interfaces of each host hang together.
+    wired: BTreeMap<HostId, HashSet<ConnectsKey>>,
+    underlay: underlay::Underlay,
     unprobed: BTreeMap<NetworkId, unprobed::Members>,
     /// Those that managers of standalone Swarms list, with who does, and under which id.
     elsewhere: BTreeMap<Unprobed, (HostId, ContainerId)>,
@@ -566,6 +575,7 @@ impl Topology {
         }
         let moved = joined.take_moved();
         self.carry(store, &joined, moved, now_ms);
+        self.cross(store, joined.crossings.take_touched());
         self.join = joined;
     }
 

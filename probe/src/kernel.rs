@@ -33,8 +33,10 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 const LINKS_INTERVAL: Duration = Duration::from_secs(3);
 /// The kernel says that links change; several do when a container starts.
 const LINKS_SETTLE: Duration = Duration::from_millis(200);
-/// Where forwarding entries changed they are read again after so long, which shows whether it lasts.
+/// Where forwarding entries changed they are read again after so long, and so often: before and after the engine is asked
+/// again, which shows whether the two differ for good.
 const LINKS_CONFIRM: Duration = Duration::from_millis(1_500);
+const CONFIRMATIONS: u32 = 3;
 const INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// How often memory is given back that was needed for a moment.
 const TIDYING_AT_FIRST: Duration = Duration::from_secs(5);
@@ -96,6 +98,7 @@ impl Kernel {
         let mut next_scan = Instant::now();
         let mut next_links = Instant::now();
         let mut links_rest_until = Instant::now();
+        let mut confirmations = 0;
         // The first report takes more than what comes after it.
         let mut next_tidying = Instant::now() + TIDYING_AT_FIRST;
         if self.links.is_none() {
@@ -125,6 +128,10 @@ impl Kernel {
                 next_links = before + rest.max(LINKS_INTERVAL);
                 if links.take_forwarding_changed() {
                     self.watched.forwarding_changed();
+                    confirmations = CONFIRMATIONS;
+                }
+                if confirmations > 0 {
+                    confirmations -= 1;
                     next_links = next_links.min(links_rest_until.max(before + LINKS_CONFIRM));
                 }
             }

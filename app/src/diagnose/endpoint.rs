@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shared::id::{ContainerId, HostId, NetNsId, NetworkId};
 use shared::report::{Container, ContainerState, LinkKey, Network};
 
-use super::{Suspicion, network_name};
+use super::{ATTACH_MS, Counts, Suspicion, network_name};
 use crate::store::HostState;
 use crate::topology::interfaces::{of_namespace, overlay_of};
 use crate::topology::{Entity, NetworkKey};
@@ -51,6 +51,7 @@ fn missing(id: HostId, host: &HostState) -> impl Iterator<Item = Suspicion> {
             Some(
                 suspicion
                     .on(id)
+                    .counts(Counts::ReadAgain(ATTACH_MS))
                     .says(format!("Docker on {here}"), format!("{name} is {addresses} {} in {of}", endpoint.mac))
                     .says(format!("kernel of {here}"), format!("interfaces of {name}:\n{has}"))
                     .advise("Detach the container from the network and attach it again, or restart it."),
@@ -115,6 +116,7 @@ fn unknown(id: HostId, host: &HostState) -> impl Iterator<Item = Suspicion> {
             suspicion
                 .warns()
                 .on(id)
+                .counts(Counts::ReadAgain(ATTACH_MS))
                 .says(format!("Docker on {here}"), format!("{} is of no endpoint in {of}", peer.mac))
                 .says(
                     format!("kernel of {here}"),

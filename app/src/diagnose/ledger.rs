@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::id::HostId;
 use shared::view::{self, Finding, FindingCount};
+use tracing::info;
 
-use super::{Severity, Suspicion};
+use super::{Counts, Readings, SETTLE_MS, Severity, Side, Suspicion};
 use crate::clock::Now;
 use crate::store::Store;
 use crate::topology::{Entity, Topology};
@@ -17,8 +18,8 @@ use crate::view::wording::rfc3339;
 const CLEARED_FOR_MS: u64 = 3_600_000;
 const CLEARED_MAX: usize = 200;
 
-/// An engine tells of a member a moment before it writes the entries for it.
-const SETTLE_MS: u64 = 500;
+/// Of a probe that does not tell when it reads its sides, this takes the place of two readings. Milliseconds.
+const TWO_PASSES_MS: u64 = 8_000;
 
 #[derive(Default)]
 pub struct Ledger {
@@ -31,6 +32,8 @@ pub struct Ledger {
 
 struct Seen {
     since_ms: u64,
+    /// When a reading was told that misses what the other side had before.
+    missed_ms: Option<u64>,
     /// For long enough.
     lasts: bool,
 }
@@ -47,12 +50,11 @@ struct Entry {
 }
 
 impl Ledger {
-    /// Takes what is suspected now; true where an answer would read differently. `read_again` tells of a host when the
-    /// earlier of its two sides' last readings began, by the steady clock.
+    /// Takes what is suspected now; true where an answer would read differently. `readings` tells of a host's two sides.
     pub fn take<'a>(
         &mut self,
         found: impl Iterator<Item = &'a Suspicion>,
-        read_again: impl Fn(HostId) -> Option<u64>,
+        readings: impl Fn(HostId) -> Option<Readings>,
         now: Now,
     ) -> bool {
         let now_ms = now.steady_ms;
@@ -62,13 +64,14 @@ impl Ledger {
         let lasting: BTreeMap<&str, u64> = found
             .values()
             .filter_map(|suspicion| {
-                let read = suspicion.host.filter(|_| suspicion.until_read_again).and_then(&read_again);
-                Some((&*suspicion.id, self.lasts_since(suspicion, read, now_ms)?))
+                let readings = suspicion.host.and_then(&readings);
+                Some((&*suspicion.id, self.lasts_since(suspicion, readings, now_ms)?))
             })
             .collect();
         let gone: Vec<String> = self.open.keys().filter(|id| !lasting.contains_key(id.as_str())).cloned().collect();
         for id in gone {
             if let Some(entry) = self.open.remove(&id) {
+                info!(finding = id, summary = entry.what.summary, "cleared");
                 self.cleared.insert(id, Entry { last_ms: now_ms, ..entry });
                 news = true;
             }
@@ -99,6 +102,7 @@ impl Ledger {
                     last_ms: now_ms,
                     named: None,
                 };
+                info!(finding = suspicion.id, summary = suspicion.summary, "finding");
                 self.open.insert(suspicion.id.clone(), entry);
                 news = true;
             }
@@ -114,19 +118,15 @@ impl Ledger {
         news
     }
 
-    /// Since when that of its parts is seen which was first to last long enough; none where none did. `read` is when its
-    /// host's sides were last read, where that is what it waits for.
-    fn lasts_since(&mut self, suspicion: &Suspicion, read: Option<u64>, now_ms: u64) -> Option<u64> {
+    /// Since when that of its parts is seen which was first to last long enough; none where none did.
+    fn lasts_since(&mut self, suspicion: &Suspicion, readings: Option<Readings>, now_ms: u64) -> Option<u64> {
         let whole = BTreeSet::from([String::new()]);
         let parts = if suspicion.parts.is_empty() { &whole } else { &suspicion.parts };
         let seen = self.suspected.entry(suspicion.id.clone()).or_default();
         seen.retain(|part, _| parts.contains(part));
         for part in parts {
-            let Seen { since_ms, lasts } = seen.entry(part.clone()).or_insert(Seen { since_ms: now_ms, lasts: false });
-            *lasts |= match read {
-                Some(began_ms) => began_ms >= *since_ms + SETTLE_MS,
-                None => now_ms.saturating_sub(*since_ms) >= suspicion.patience_ms,
-            };
+            let seen = seen.entry(part.clone()).or_insert(Seen { since_ms: now_ms, missed_ms: None, lasts: false });
+            seen.lasts |= seen.lasts_by(suspicion.counts, readings, now_ms);
         }
         seen.values().filter(|seen| seen.lasts).map(|seen| seen.since_ms).min()
     }
@@ -190,6 +190,27 @@ impl Ledger {
     }
 }
 
+impl Seen {
+    fn lasts_by(&mut self, counts: Counts, readings: Option<Readings>, now_ms: u64) -> bool {
+        let Self { since_ms, missed_ms, .. } = self;
+        let for_ms = |patience_ms| now_ms.saturating_sub(*since_ms) >= patience_ms;
+        match (counts, readings) {
+            (Counts::After(patience_ms), _) => for_ms(patience_ms),
+            (_, None) => for_ms(TWO_PASSES_MS),
+            (Counts::ReadAgain(after_ms), Some(Readings { kernel, engine })) => {
+                kernel.began_ms.min(engine.began_ms) >= *since_ms + after_ms
+            }
+            (Counts::MissingOn(side), Some(Readings { kernel, engine })) => {
+                let (lacks, has) = if side == Side::Kernel { (kernel, engine) } else { (engine, kernel) };
+                if lacks.began_ms >= *since_ms + SETTLE_MS {
+                    missed_ms.get_or_insert(lacks.arrived_ms);
+                }
+                missed_ms.is_some_and(|missed_ms| has.began_ms >= missed_ms)
+            }
+        }
+    }
+}
+
 fn named(what: &Suspicion, store: &Store, topology: &Topology) -> Option<(view::Parent, String)> {
     let host = what.host.and_then(|id| store.hosts.get(&id)).map(|host| host.api_name.clone());
     Some((summary::named(&what.subject, topology, store)?, host.unwrap_or_default()))
@@ -222,6 +243,7 @@ fn finding(entry: &Entry, is_open: bool, now: Now) -> (bool, Severity, Finding) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Reading;
     use crate::topology::Outside;
 
     fn suspicion(id: &str, because: &[&str]) -> Suspicion {
@@ -250,15 +272,44 @@ mod tests {
         assert!(ledger.findings(at(1_001)).is_empty());
     }
 
+    fn readings(kernel: (u64, u64), engine: (u64, u64)) -> Option<Readings> {
+        let reading = |(began_ms, arrived_ms)| Reading { began_ms, arrived_ms };
+        Some(Readings { kernel: reading(kernel), engine: reading(engine) })
+    }
+
+    fn between_two_sides(counts: Counts) -> impl FnMut(Option<Readings>, u64) -> bool {
+        let host = HostId(uuid::Uuid::nil());
+        let what = Suspicion::new("a".into(), "test", Entity::Host(host), String::new()).on(host).counts(counts);
+        let mut ledger = Ledger::default();
+        move |readings, now| ledger.take([what.clone()].iter(), |_| readings, at(now))
+    }
+
     #[test]
     fn where_two_sides_differ_it_counts_once_both_were_read_again() {
-        let host = HostId(uuid::Uuid::nil());
-        let what = Suspicion::new("a".into(), "test", Entity::Host(host), String::new()).on(host);
-        let mut ledger = Ledger::default();
-        let mut take = |began: u64, now| ledger.take([what.clone()].iter(), |_| Some(began), at(now));
-        assert!(!take(900, 1_000));
-        assert!(!take(1_400, 30_000), "however long the next reading takes: one side was read as the other changed");
-        assert!(take(1_500, 30_100));
+        let mut take = between_two_sides(Counts::ReadAgain(500));
+        assert!(!take(readings((900, 950), (900, 950)), 1_000));
+        let late = "however long the next reading takes: one side was read as the other changed";
+        assert!(!take(readings((1_499, 1_550), (2_000, 2_050)), 30_000), "{late}");
+        assert!(take(readings((1_500, 1_550), (2_000, 2_050)), 30_100));
+        assert!(!between_two_sides(Counts::ReadAgain(500))(None, 1_000));
+        let mut take = between_two_sides(Counts::ReadAgain(500));
+        take(None, 1_000);
+        assert!(take(None, 1_000 + TWO_PASSES_MS), "of who does not tell when it reads, time is what counts");
+    }
+
+    #[test]
+    fn what_lives_between_two_readings_of_one_side_is_not_missing_there() {
+        // The engine tells of a member at 1,000. The kernel is read once before it has the entry, and once after it lost it.
+        let mut take = between_two_sides(Counts::MissingOn(Side::Kernel));
+        assert!(!take(readings((700, 900), (800, 1_000)), 1_000));
+        assert!(!take(readings((700, 900), (4_500, 4_600)), 4_600), "the engine still has it");
+        assert!(!take(readings((4_900, 5_000), (4_500, 4_600)), 5_000), "as both were read again, but it may be gone");
+        assert!(!take(readings((7_900, 8_000), (4_500, 4_600)), 8_000));
+        assert!(take(readings((7_900, 8_000), (5_000, 5_100)), 8_100), "the engine had it when the kernel was first read");
+        let mut take = between_two_sides(Counts::MissingOn(Side::Engine));
+        take(readings((700, 900), (800, 1_000)), 1_000);
+        assert!(!take(readings((1_900, 2_000), (1_500, 2_000)), 2_000));
+        assert!(take(readings((2_000, 2_050), (1_500, 2_000)), 2_100));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use shared::id::{HostId, NetworkId};
 use shared::report::{NetworkScope, Overlay, OverlayMember, Paths};
 
 use super::swarm::Dead;
-use super::{Suspicion, network_name, sees_links};
+use super::{Counts, Side, Suspicion, network_name, sees_links};
 use crate::store::HostState;
 use crate::topology::interfaces::sandbox;
 use crate::topology::{Entity, NetworkKey};
@@ -123,6 +123,7 @@ pub fn audit(id: HostId, host: &HostState, network: &NetworkId, dead: &Dead) -> 
             let believed = faults.missing.keys().take(TOLD).map(|address| format!("{address} is at {vtep}"));
             found.push(
                 suspicion(MISSING, vtep, summary)
+                    .counts(Counts::MissingOn(Side::Kernel))
                     .parts(faults.missing.keys().map(ToString::to_string))
                     .says(format!("Docker on {here}"), lines(believed, faults.missing.len()))
                     .says(format!("kernel of {here}"), lines(says, faults.missing.len()))
@@ -156,6 +157,7 @@ pub fn audit(id: HostId, host: &HostState, network: &NetworkId, dead: &Dead) -> 
             let summary = format!("{here} sends frames of {name} to {there}, which {verb}");
             let right = (who.is_some() && faults.right > 0).then(|| "a peer that is gone".to_owned());
             let mut suspicion = suspicion(kind, vtep, summary)
+                .counts(Counts::MissingOn(Side::Engine))
                 .parts(faults.stray.keys().cloned().chain(right))
                 .says(format!("Docker on {here}"), believed)
                 .says(format!("kernel of {here}"), has);

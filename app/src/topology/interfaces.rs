@@ -1,47 +1,27 @@
 //! Interfaces of every network namespace in the graph, and the way down from a container's to the wire: the other end
-//! of its pair, the bridge that this is a port of, the vxlan device of that, the device underneath, and the one of the
-//! peer host that it sends to.
+//! of its pair, the bridge that this is a port of, the vxlan device of that, and the device underneath. What goes on from
+//! there to other hosts is the underlay's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use foldhash::HashSet;
 use petgraph::stable_graph::NodeIndex;
-use shared::addr::is_confined;
 use shared::delta::Delta;
 use shared::id::{HostId, NetNsId, NetworkId};
 use shared::report::{Evidence, Link, LinkKey, Network};
 
+use super::underlay::devices;
 use super::{ConnectsKey, Edge, Entity, Medium, NetworkKey, Topology, join};
 use crate::store::{HostState, Store};
 
 /// On which engines send overlays' frames unless they are told otherwise.
 const VXLAN_PORT: u16 = 4789;
 
-/// What is known of the way between hosts.
-#[derive(Default)]
-pub struct Underlay {
-    /// Edges within each host.
-    within: BTreeMap<HostId, HashSet<ConnectsKey>>,
-    /// Which device of a host's own namespace has an address.
-    devices: BTreeMap<HostId, BTreeMap<IpAddr, u32>>,
-    /// To whom each host sends frames of overlays, with the device that they go through.
-    tunnels: BTreeMap<HostId, BTreeSet<Tunnel>>,
-    between: HashSet<ConnectsKey>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Tunnel {
-    device: LinkKey,
-    vtep: IpAddr,
-    port: u16,
-    network: Option<NetworkKey>,
-}
-
 impl Topology {
     /// Brings a host's interfaces up to its report.
     pub(super) fn apply_interfaces(&mut self, store: &Store, id: HostId, host_node: NodeIndex, change: &Delta) {
-        let Delta { host: facts, links, paths, namespaces, networks, containers, overlays, .. } = change;
+        let Delta { host: facts, links, paths, namespaces, networks, containers, overlays, weave, .. } = change;
         let Some(host) = store.hosts.get(&id) else { return };
         // Whose namespace it is in, is in words of its own.
         let inside = |container| host.report.containers.get(container)?.namespace;
@@ -57,7 +37,8 @@ impl Topology {
             self.changed.nodes.extend(mine);
         }
         let is_rewired = !(links.is_empty() && paths.is_empty() && namespaces.is_empty());
-        if !is_rewired && networks.is_empty() && overlays.is_empty() && facts.is_none() {
+        let is_renamed = !(networks.is_empty() && overlays.is_empty() && weave.is_empty());
+        if !is_rewired && !is_renamed && facts.is_none() {
             return;
         }
         for key in &links.removed {
@@ -74,24 +55,15 @@ impl Topology {
             self.graph.update_edge(host_node, node, Edge::Runs);
         }
         let wanted = self.edges_within(id, host);
-        let before = self.underlay.within.insert(id, wanted.clone()).unwrap_or_default();
+        let before = self.wired.insert(id, wanted.clone()).unwrap_or_default();
         self.renew_links(&before, &wanted);
-        let devices = devices(host);
-        let tunnels = tunnels(id, host);
-        let is_moved = self.underlay.devices.get(&id) != Some(&devices);
-        if is_moved || self.underlay.tunnels.get(&id) != Some(&tunnels) {
-            self.underlay.devices.insert(id, devices);
-            self.underlay.tunnels.insert(id, tunnels);
-            self.renew_tunnels(store);
-        }
+        self.renew_underlay(store, id, host);
     }
 
     pub(super) fn forget_interfaces(&mut self, store: &Store, id: HostId) {
         // Their nodes went with the host's.
-        self.underlay.within.remove(&id);
-        self.underlay.devices.remove(&id);
-        self.underlay.tunnels.remove(&id);
-        self.renew_tunnels(store);
+        self.wired.remove(&id);
+        self.forget_underlay(store, id);
     }
 
     fn edges_within(&self, id: HostId, host: &HostState) -> HashSet<ConnectsKey> {
@@ -147,34 +119,8 @@ impl Topology {
         wanted
     }
 
-    fn renew_tunnels(&mut self, store: &Store) {
-        let Underlay { devices, tunnels, .. } = &self.underlay;
-        let namespace = |host: &HostId| host_namespace(store.hosts.get(host)?);
-        let mut at: BTreeMap<IpAddr, (HostId, LinkKey)> = BTreeMap::new();
-        for (host, devices) in devices {
-            let Some(namespace) = namespace(host) else { continue };
-            at.extend(devices.iter().map(|(address, index)| (*address, (*host, LinkKey { namespace, index: *index }))));
-        }
-        let mut wanted: HashSet<ConnectsKey> = HashSet::default();
-        for (host, tunnels) in tunnels {
-            for tunnel in tunnels {
-                let Some((there, device)) = at.get(&tunnel.vtep).filter(|(there, _)| there != host) else { continue };
-                wanted.insert(ConnectsKey {
-                    source: Entity::Interface(*host, tunnel.device),
-                    target: Entity::Interface(*there, *device),
-                    medium: Medium::Vxlan,
-                    port: tunnel.port,
-                    network: tunnel.network.clone(),
-                });
-            }
-        }
-        wanted.retain(|key| self.node(&key.source).is_some() && self.node(&key.target).is_some());
-        let before = std::mem::replace(&mut self.underlay.between, wanted.clone());
-        self.renew_links(&before, &wanted);
-    }
-
     /// An edge whose end went and came again went with it.
-    fn renew_links(&mut self, before: &HashSet<ConnectsKey>, wanted: &HashSet<ConnectsKey>) {
+    pub(super) fn renew_links(&mut self, before: &HashSet<ConnectsKey>, wanted: &HashSet<ConnectsKey>) {
         for gone in before.difference(wanted) {
             self.count(gone, join::Step::Remove, Evidence::Handshake);
         }
@@ -246,7 +192,7 @@ pub(super) struct OverlayDevice {
     pub(super) vxlan: LinkKey,
     /// In the host's own namespace; none where it is not known.
     pub(super) device: Option<LinkKey>,
-    port: u16,
+    pub(super) port: u16,
 }
 
 pub(super) fn overlay_devices(host: &HostState) -> impl Iterator<Item = OverlayDevice> {
@@ -273,29 +219,9 @@ pub(super) fn overlay_devices(host: &HostState) -> impl Iterator<Item = OverlayD
     })
 }
 
-fn devices(host: &HostState) -> BTreeMap<IpAddr, u32> {
-    let Some(namespace) = host_namespace(host) else { return BTreeMap::new() };
-    let links = of_namespace(host, namespace).filter(|(_, link)| link.kind != "bridge");
-    let addresses = links.flat_map(|(key, link)| link.addresses.iter().map(|subnet| (subnet.address, key.index)));
-    addresses.filter(|(address, _)| !is_confined(*address)).collect()
-}
-
 pub(super) fn default_device(host: &HostState, namespace: NetNsId) -> Option<LinkKey> {
     let routes = &host.report.paths.get(&namespace)?.routes;
     let default = routes.iter().filter(|route| route.to.prefix == 0 && route.to.address.is_ipv4());
     let index = default.min_by_key(|route| route.metric)?.link?;
     Some(LinkKey { namespace, index })
-}
-
-fn tunnels(id: HostId, host: &HostState) -> BTreeSet<Tunnel> {
-    let mut tunnels = BTreeSet::new();
-    for OverlayDevice { vxlan, device, port } in overlay_devices(host) {
-        let (Some(device), Some(paths)) = (device, host.report.paths.get(&vxlan.namespace)) else { continue };
-        let network = overlay_of(id, host, vxlan.namespace);
-        let vteps = paths.forwarding.iter().filter(|entry| entry.link == vxlan.index).filter_map(|entry| entry.vtep);
-        for vtep in vteps.collect::<BTreeSet<IpAddr>>() {
-            tunnels.insert(Tunnel { device, vtep, port, network: network.clone() });
-        }
-    }
-    tunnels
 }

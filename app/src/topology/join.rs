@@ -5,6 +5,7 @@
 //! its remote address; where that is of a host that reports too, it first waits a moment for its partner, because
 //! hosts report in any order.
 
+pub mod crossing;
 mod ends;
 mod flow;
 pub mod sights;
@@ -20,6 +21,7 @@ use shared::delta::Delta;
 use shared::id::{ConnectionId, ContainerId, HostId, NetNsId, NetworkId, ProcessId};
 use shared::report::{Collector, CollectorState, Connection, Evidence, Failures, FlowKey, Role};
 
+use self::crossing::{Crossing, Crossings};
 use self::ends::is_relay;
 use super::residents::Residents;
 use super::scope::{Addresses, Holder, Readdressed, Scope};
@@ -141,6 +143,7 @@ pub struct Join {
     by_flow: HashMap<(HostId, FlowKey), Vec<HalfId>>,
     flow_numbers: HashMap<(HostId, FlowKey), u64>,
     flows_numbered: u64,
+    pub crossings: Crossings,
     /// Flows whose figures may belong to another edge, or be others, since it was last taken.
     moved: HashSet<(HostId, FlowKey)>,
     /// What flows have failed of since it was last taken.
@@ -278,6 +281,9 @@ impl Join {
         self.by_namespace.entry(host).or_default().entry(half.namespace).or_default().insert(id);
         self.by_remote.entry(far_end(&half).ip()).or_default().insert(id);
         self.by_flow.entry((host, half.flow())).or_default().push(id);
+        if let Some(crossing) = Crossing::of(id, &half) {
+            self.crossings.add(crossing);
+        }
         self.halves.insert(id, half);
     }
 
@@ -303,6 +309,9 @@ impl Join {
             }
         }
         leave(&mut self.by_remote, far_end(&half).ip(), id);
+        if let Some(crossing) = Crossing::of(id, &half) {
+            self.crossings.remove(crossing);
+        }
         let flow = (host, half.flow());
         if let Some(of_flow) = self.by_flow.get_mut(&flow) {
             of_flow.retain(|other| *other != id);

@@ -312,7 +312,9 @@ fn connections(
         }
         let rows = far.into_iter().filter_map(|((node, (medium, port), outside), count)| {
             let (port, data_type) = match medium {
-                Medium::Transport(_) | Medium::Vxlan => (port.to_string(), "number"),
+                Medium::Transport(_) | Medium::Vxlan | Medium::Sleeve | Medium::Translated => {
+                    (port.to_string(), "number")
+                }
                 Medium::Veth | Medium::Port | Medium::Stacked | Medium::Route => (medium.name().to_owned(), ""),
             };
             let far = view.name_at(node)?;

@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PING_PATIENCE: Duration = Duration::from_secs(4);
 /// What takes long is asked for as much less often.
 const REST: u32 = 20;
-/// What is doubted is asked for after so long: until then those who doubt have seen it for themselves.
-const CONFIRM: Duration = Duration::from_millis(1_500);
+/// What is doubted is asked for after so long: until then those who doubt have looked again, and the app was told.
+const CONFIRM: Duration = Duration::from_secs(3);
 /// Where engines listen unless told otherwise, in the order in which they are tried.
 pub const SOCKETS: [&str; 3] = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"];
 
