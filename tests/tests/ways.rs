@@ -64,6 +64,12 @@ fn whatever_the_way_an_edge_leads_from_who_calls_to_who_answers() {
     testbed.container(1, "hairpin", &on_lan, &call(&app, 8301));
     testbed.container(1, "other-lan", &["-p", "8302:7302"], &serve(7302));
     testbed.container(1, "round-trip", &on_lan, &call(&app, 8302));
+    // From another host, for long and for a moment.
+    testbed.container(1, "published-too", &["-p", "8303:7309"], &serve(7309));
+    testbed.container(2, "from-afar", &[], &call(&app, 8303));
+    testbed.container(1, "often-called", &["-p", "8304:7310"], &serve(7310));
+    let again = format!("while :; do nc -w 1 {app} 8304 </dev/null >/dev/null; sleep 0.3; done");
+    testbed.container(2, "now-and-then", &[], &again);
     // A container in the network of another.
     testbed.container(1, "main", &on_lan, &serve(7303));
     testbed.container(1, "sidecar", &["--network", "container:main"], &call("127.0.0.1", 7303));
@@ -98,6 +104,8 @@ fn whatever_the_way_an_edge_leads_from_who_calls_to_who_answers() {
         &[
             "hairpin -> published:7301",
             "round-trip -> other-lan:7302",
+            "from-afar -> published-too:7309",
+            "now-and-then -> often-called:7310",
             "sidecar -> main:7303",
             "from-wire -> on-wire:7304",
             "client-six -> server-six:7305",
@@ -106,6 +114,19 @@ fn whatever_the_way_an_edge_leads_from_who_calls_to_who_answers() {
             "by-four -> any:7308",
         ],
     );
+    eventually("by which devices the hosts send what is translated on the way", PATIENCE, || {
+        let shown = view(&base, "interfaces")?;
+        let name = |id: &Value| {
+            let node = &shown["nodes"][id.as_str().unwrap_or_default()];
+            [&node["label"], &node["labelMinor"]].map(|part| part.as_str().unwrap_or_default().to_owned()).join(" of ")
+        };
+        let edges = shown["edges"].as_array().into_iter().flatten().filter(|edge| edge["protocol"] == "nat");
+        let mut found: Vec<String> =
+            edges.map(|edge| format!("{} -> {}:{}", name(&edge["source"]), name(&edge["target"]), edge["port"])).collect();
+        found.sort();
+        let expect = ["eth0 of h2 -> eth0 of h1:8303", "eth0 of h2 -> eth0 of h1:8304"];
+        if found == expect { Ok(()) } else { Err(format!("{found:?}")) }
+    });
     // The interfaces of macvlan are on top of the hosts' own, in other namespaces.
     let shown = view(&base, "containers").unwrap();
     let [from, to] = ["from-wire", "on-wire"].map(|name| escaped(node(&shown, name).unwrap()["id"].as_str().unwrap()));

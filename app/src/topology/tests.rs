@@ -15,7 +15,7 @@ use shared::report::{
 use shared::wire::{Hello, Stamp};
 use uuid::Uuid;
 
-use super::Topology;
+use super::{Edge, Entity, Medium, Topology};
 use crate::store::{Session, Store};
 use crate::view::{Kind, Variant, View};
 
@@ -34,6 +34,8 @@ struct Plan {
     connections: BTreeSet<(u8, u8, bool)>,
     /// Connections to the world.
     outside: BTreeSet<u8>,
+    /// From which container to which of the other host's, through a port published there.
+    published: BTreeSet<(u8, u8)>,
     /// By which name it was asked for, if by any.
     asked: Option<bool>,
     /// Which of the swarm's tasks the host lists as a manager, by host and container, and whether they run; none where
@@ -67,7 +69,12 @@ fn plan() -> impl Strategy<Value = Plan> {
         proptest::collection::btree_set(0u8..3, 0..2),
         proptest::collection::btree_set((0u8..3, any::<bool>()), 0..4),
         proptest::collection::btree_set(any::<bool>(), 0..3),
-        (proptest::option::of(0u8..4), any::<bool>(), proptest::option::of(any::<bool>())),
+        (
+            proptest::option::of(0u8..4),
+            any::<bool>(),
+            proptest::option::of(any::<bool>()),
+            proptest::collection::btree_set((0u8..3, 0u8..3), 0..3),
+        ),
     )
         .prop_map(
             |(
@@ -80,12 +87,13 @@ fn plan() -> impl Strategy<Value = Plan> {
                 calls_unprobed,
                 wired,
                 tunnels,
-                (busy, is_reachable, asked),
+                (busy, is_reachable, asked, published),
             )| Plan {
                 asked,
                 containers,
                 connections,
                 outside,
+                published,
                 manages,
                 is_member,
                 heard,
@@ -224,6 +232,24 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
             }
             if to_host == n {
                 put(server, to, from, Role::Server, None);
+            }
+        }
+    }
+    for (from_host, plan) in both.iter().enumerate() {
+        let from_host = u8::try_from(from_host).unwrap();
+        let to_host = 1 - from_host;
+        for &(client, server) in &plan.published {
+            if !alive(plan, client) || !alive(&both[usize::from(to_host)], server) {
+                continue;
+            }
+            let port = 54_000 + u16::from(client) * 10 + u16::from(server);
+            let device = |n: u8, port| std::net::SocketAddr::from(([10, 77, 0, 10 + n], port));
+            let nat = Tuple { from: device(from_host, port), to: device(to_host, 8000 + u16::from(server)) };
+            if from_host == n {
+                put(client, (address(n, client, false), port).into(), nat.to, Role::Client, Some(nat));
+            }
+            if to_host == n {
+                put(server, (address(n, server, false), 80).into(), nat.from, Role::Server, Some(nat));
             }
         }
     }
@@ -596,12 +622,47 @@ fn a_conversation_that_was_short_stays_for_the_window_however_hosts_tell_of_it()
     }
 }
 
+#[test]
+fn a_call_of_a_published_port_crosses_between_the_devices_of_the_hosts_for_as_long_as_somebody_makes_it() {
+    let calls = Plan { published: [(0, 1), (1, 1)].into(), is_reachable: true, ..quiet() };
+    let still = Plan { is_reachable: true, ..quiet() };
+    let mut app = App::new();
+    let now = |app: &mut App, both: [&Plan; 2], now_ms| {
+        let both = both.map(Clone::clone);
+        for n in [0, 1] {
+            app.report(n, report(n, &both[usize::from(n)], &both), now_ms);
+        }
+        app.settle(now_ms);
+        let between = |edge: petgraph::graph::EdgeIndex| {
+            let (source, target) = app.topology.graph.edge_endpoints(edge)?;
+            match (&app.topology.graph[source], &app.topology.graph[target]) {
+                (Entity::Interface(from, a), Entity::Interface(to, b)) if from != to => Some(((*from, *a), (*to, *b))),
+                _ => None,
+            }
+        };
+        let edges = app.topology.graph.edge_indices().filter_map(|edge| {
+            let Edge::Connects(connects) = &app.topology.graph[edge] else { return None };
+            Some((between(edge)?, connects.medium, connects.port))
+        });
+        edges.collect::<Vec<_>>()
+    };
+    let device = LinkKey { namespace: NetNsId(1), index: 2 };
+    let one = ((host(0), device), (host(1), device));
+    assert_eq!(now(&mut app, [&calls, &still], 1_000), [(one, Medium::Translated, 8001)], "one edge for both");
+    let unreachable = Plan { is_reachable: false, ..still.clone() };
+    assert_eq!(now(&mut app, [&calls, &unreachable], 2_000), [], "nobody's address");
+    assert_eq!(now(&mut app, [&calls, &still], 3_000), [(one, Medium::Translated, 8001)]);
+    assert_eq!(now(&mut app, [&still, &still], 4_000).len(), 1, "for the window");
+    assert_eq!(now(&mut app, [&still, &still], 6_000 + WINDOW_MS), []);
+}
+
 /// Two containers of which the first calls the other.
 fn quiet() -> Plan {
     Plan {
         containers: [Some(true), Some(true), None],
         connections: [(0, 1, false)].into(),
         outside: BTreeSet::new(),
+        published: BTreeSet::new(),
         asked: None,
         manages: None,
         is_member: false,
