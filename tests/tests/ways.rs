@@ -121,8 +121,9 @@ fn whatever_the_way_an_edge_leads_from_who_calls_to_who_answers() {
             [&node["label"], &node["labelMinor"]].map(|part| part.as_str().unwrap_or_default().to_owned()).join(" of ")
         };
         let edges = shown["edges"].as_array().into_iter().flatten().filter(|edge| edge["protocol"] == "nat");
-        let mut found: Vec<String> =
-            edges.map(|edge| format!("{} -> {}:{}", name(&edge["source"]), name(&edge["target"]), edge["port"])).collect();
+        let mut found: Vec<String> = edges
+            .map(|edge| format!("{} -> {}:{}", name(&edge["source"]), name(&edge["target"]), edge["port"]))
+            .collect();
         found.sort();
         let expect = ["eth0 of h2 -> eth0 of h1:8303", "eth0 of h2 -> eth0 of h1:8304"];
         if found == expect { Ok(()) } else { Err(format!("{found:?}")) }

@@ -305,7 +305,10 @@ mod tests {
         assert!(!take(readings((700, 900), (4_500, 4_600)), 4_600), "the engine still has it");
         assert!(!take(readings((4_900, 5_000), (4_500, 4_600)), 5_000), "as both were read again, but it may be gone");
         assert!(!take(readings((7_900, 8_000), (4_500, 4_600)), 8_000));
-        assert!(take(readings((7_900, 8_000), (5_000, 5_100)), 8_100), "the engine had it when the kernel was first read");
+        assert!(
+            take(readings((7_900, 8_000), (5_000, 5_100)), 8_100),
+            "the engine had it when the kernel was first read"
+        );
         let mut take = between_two_sides(Counts::MissingOn(Side::Engine));
         take(readings((700, 900), (800, 1_000)), 1_000);
         assert!(!take(readings((1_900, 2_000), (1_500, 2_000)), 2_000));

@@ -79,8 +79,9 @@ impl Topology {
             self.count(gone, Step::Remove, Evidence::Handshake);
         }
         // An edge whose end went and came again went with it.
-        let is_new =
-            |(crossing, key): &(&Crossing, &ConnectsKey)| before.get(*crossing) != Some(*key) || !self.connects.contains_key(*key);
+        let is_new = |(crossing, key): &(&Crossing, &ConnectsKey)| {
+            before.get(*crossing) != Some(*key) || !self.connects.contains_key(*key)
+        };
         let new: Vec<&ConnectsKey> = wanted.iter().filter(is_new).map(|(_, key)| key).collect();
         for key in new {
             self.count(key, Step::Add, Evidence::Handshake);

@@ -86,6 +86,8 @@ pub struct Reader {
     next_tracked: Instant,
     next_forgetting: Instant,
     lost: u64,
+    /// Changes in network namespaces that no process known here was in before they were gone.
+    homeless: u64,
     /// The kernel told much the last time.
     is_busy: bool,
     tracker: Tracker,
@@ -125,6 +127,7 @@ impl Reader {
             next_tracked: now,
             next_forgetting: now + NAMES_INTERVAL,
             lost: 0,
+            homeless: 0,
             is_busy: false,
             ephemeral,
             passes: HashMap::new(),
@@ -207,25 +210,32 @@ impl Reader {
         // Whatever sockets are read with: conntrack may answer later than at the start.
         self.tracker.renew(now);
         self.table.flows.expire(now_ms);
-        let Self { events: Ok(events), table, tracker, unknown, sampling, .. } = self else { return };
+        let Self { events: Ok(events), table, tracker, unknown, sampling, homeless, .. } = self else { return };
         let mut take = |event: &Event| {
             let Some(namespace) = namespaces.id(event.namespace) else { return false };
             let track = |namespace, here| tracker.find_sparingly(Protocol::Tcp, namespace, here, now);
             table.take(event, namespace, |pid| scanner.of_pid(pid), track, now_ms);
             true
         };
-        unknown.retain(|(since, event)| now.duration_since(*since) < UNKNOWN_FOR && !take(event));
-        let (mut homeless, mut told) = (0, 0);
+        unknown.retain(|(since, event)| {
+            if take(event) {
+                return false;
+            }
+            let may_be_met = now.duration_since(*since) < UNKNOWN_FOR;
+            *homeless += u64::from(!may_be_met);
+            may_be_met
+        });
+        let (mut left_out, mut told) = (0, 0);
         let lost = events.drain(|event| {
             told += 1;
             if !take(&event) {
                 if unknown.len() < UNKNOWN_MAX {
                     unknown.push((now, event));
                 } else {
-                    homeless += 1;
+                    left_out += 1;
                 }
             }
-        }) + homeless;
+        }) + left_out;
         self.is_busy = told > MUCH;
         if let Some(weight) = sampling.take(told, now)
             && let Err(error) = events.look_at_one_of(weight)
@@ -255,7 +265,7 @@ impl Reader {
             let is_last = now.duration_since(since) >= UNKNOWN_FOR || ownerless.len() >= UNKNOWN_MAX;
             let Some(namespace) = namespaces.id(sent.namespace) else {
                 match is_last {
-                    true => self.lost += sent.packets,
+                    true => self.homeless += sent.packets,
                     false => ownerless.push((since, sent)),
                 }
                 continue;
@@ -419,7 +429,15 @@ impl Reader {
             (Ok(_), Err(error)) => {
                 degraded(format!("every TCP connection is told by the kernel, but not UDP: {error}"))
             }
-            (Ok(_), _) if dropped == 0 => ok("every TCP connection is told by the kernel, and what UDP sends".into()),
+            (Ok(_), _) if dropped == 0 => ok(match self.homeless {
+                0 => "every TCP connection is told by the kernel, and what UDP sends".into(),
+                // About, so that it is rarely another.
+                count => format!(
+                    "every TCP connection is told by the kernel, and what UDP sends; up to {} changes were in network \
+                     namespaces that went before they were met, or are of processes that are not seen here",
+                    count.next_power_of_two()
+                ),
+            }),
             (Ok(_), _) => degraded(format!(
                 "every TCP connection is told by the kernel, but {lost} changes came too fast, and {kinds} connections \
                  were of more kinds than are kept apart"
