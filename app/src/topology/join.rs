@@ -617,8 +617,11 @@ impl Join {
             Scope::Namespace(..) => None,
             Scope::Host(_) | Scope::Network(_) | Scope::Underlay => self.addresses.holder(&scope, far_end(half).ip()),
         };
-        // Whoever calls counts their short conversations themselves, and knows best whom.
-        if matches!(id, HalfId::Flow(..)) && half.role == Role::Server {
+        let due = half.opened_ms + PARTNER_PATIENCE_MS;
+        // Whoever calls counts their short conversations themselves, and knows best whom. Of one that was open for a moment
+        // the host that was called may have told by itself, by chance.
+        let is_short = matches!(id, HalfId::Flow(..)) || half.closed_ms.is_some_and(|closed_ms| closed_ms < due);
+        if is_short && half.role == Role::Server {
             let there = match (&scope, &holder) {
                 (Scope::Namespace(..), _) => Some(id.host()),
                 (_, Some(Holder::Host(there) | Holder::Container(there, _))) => Some(*there),
@@ -628,7 +631,6 @@ impl Join {
                 return Wanted::Link(None);
             }
         }
-        let due = half.opened_ms + PARTNER_PATIENCE_MS;
         // From a host without a probe no partner comes.
         let reports = matches!(holder, Some(Holder::Host(_) | Holder::Container(..)));
         let known = reports || matches!(scope, Scope::Namespace(..));

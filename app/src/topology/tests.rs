@@ -8,9 +8,9 @@ use shared::addr::{Protocol, Tuple};
 use shared::delta;
 use shared::id::{ConnectionId, HostId, InstanceId, NetNsId, ProcessId};
 use shared::report::{
-    Connection, Container, ContainerState, Endpoint, Engine, Evidence, FlowMetrics, FlowTotals, Forwarding, Link,
-    LinkKey, Namespace, Network, NetworkScope, Overlay, OverlayMember, Paths, PortMapping, Process, Role, Route,
-    RouteKind, Service, ServiceMode, SwarmMember, SwarmNode, Task, Vxlan,
+    Collector, CollectorState, CollectorStatus, Connection, Container, ContainerState, Endpoint, Engine, Evidence,
+    FlowMetrics, FlowTotals, Forwarding, Link, LinkKey, Namespace, Network, NetworkScope, Overlay, OverlayMember,
+    Paths, PortMapping, Process, Role, Route, RouteKind, Service, ServiceMode, SwarmMember, SwarmNode, Task, Vxlan,
 };
 use shared::wire::{Hello, Stamp};
 use uuid::Uuid;
@@ -619,6 +619,31 @@ fn a_conversation_that_was_short_stays_for_the_window_however_hosts_tell_of_it()
         app.settle(now);
         app.settle(now);
         assert_eq!(edges(&mut app), [] as [u16; 0], "{order}");
+    }
+}
+
+#[test]
+fn the_end_that_was_called_alone_is_no_edge_where_who_calls_tells_of_short_ones() {
+    for (sees_short_ones, expect) in [(true, 0), (false, 1)] {
+        let idle = Plan { containers: [Some(true), None, None], connections: BTreeSet::new(), ..quiet() };
+        let mut plain = [0, 1].map(|n| report(n, &idle, &[idle.clone(), idle.clone()]));
+        for (n, report) in plain.iter_mut().enumerate() {
+            report.host.local_networks[0] = format!("10.77.0.1{n}/24").parse().unwrap();
+            let status = CollectorStatus { state: CollectorState::Ok, ..CollectorStatus::default() };
+            report.collectors.extend(sees_short_ones.then_some((Collector::Ebpf, status)));
+        }
+        let mut app = App::new();
+        let [silent, mut called] = [plain[1].clone(), plain[0].clone()];
+        app.report(1, silent, 1_000);
+        let (_, half) = halves()[1].clone();
+        called.connections.insert(ConnectionId(1), half.into());
+        app.report(0, called.clone(), 1_000);
+        called.connections.clear();
+        app.report(0, called, 1_500);
+        app.settle(1_500);
+        let is_transport = |edge: &Edge| matches!(edge, Edge::Connects(c) if matches!(c.medium, Medium::Transport(_)));
+        let found = app.topology.graph.edge_weights().filter(|edge| is_transport(edge)).count();
+        assert_eq!(found, expect, "{sees_short_ones}");
     }
 }
 
