@@ -192,7 +192,13 @@ async fn next_change(
                 if changed.is_err() {
                     return Err(Ended::Closed("the probe is stopping".into()));
                 }
-                sleep(DEBOUNCE).await;
+                // Samples alone come all the time, and go when they are due.
+                let is_outdated = known.is_outdated(&reports.borrow());
+                match is_outdated {
+                    true => sleep(DEBOUNCE).await,
+                    false if Instant::now() < samples_due => continue,
+                    false => {}
+                }
             }
             () = sleep_until(samples_due), if Instant::now() < samples_due => {}
             () = sleep_until(heartbeat) => {}

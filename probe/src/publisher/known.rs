@@ -23,6 +23,11 @@ impl Known {
         Self { report, seen: now, samples_seen: now }
     }
 
+    /// Whether something else than samples changed.
+    pub fn is_outdated(&self, published: &Published) -> bool {
+        !(published.journal.since(self.seen) - Parts::METRICS).is_empty()
+    }
+
     /// What the app does not know yet, and does from now on; none where that is more than is remembered.
     pub fn news(&mut self, published: &Published, with_samples: bool) -> Option<Delta> {
         let Published { report, journal, .. } = published;
@@ -85,10 +90,13 @@ mod tests {
             let mut app = published.report.clone();
             for (kind, n, sends) in steps {
                 published.take(reading(kind, n));
+                let is_outdated = known.is_outdated(&published);
                 if sends > 0 {
                     let with_samples = sends == 2;
                     let change = known.news(&published, with_samples).unwrap();
                     prop_assert!(with_samples || change.metrics.is_empty());
+                    prop_assert!(is_outdated || with_samples || change.is_empty());
+                    prop_assert!(!known.is_outdated(&published));
                     delta::apply(&change, &mut app);
                     prop_assert_eq!(&app.connections, &published.report.connections);
                     prop_assert_eq!(&app.processes, &published.report.processes);

@@ -308,22 +308,28 @@ impl Reader {
     }
 
     fn dump_all(&mut self, namespaces: &mut Namespaces, scanner: &Scanner) {
-        let now = Instant::now();
-        let Ok(events) = &mut self.events else { return self.dump_and_walk(namespaces, scanner) };
+        let (now, now_ms) = (Instant::now(), self.now_ms());
+        let Self { events, table, .. } = self;
+        let Ok(events) = events else { return self.dump_and_walk(namespaces, scanner) };
+        // Only what is not known yet is listed: all that is held would be much to list at each pass.
         let mut owners: HashMap<u64, ProcessId> = HashMap::new();
         let mut sockets: HashMap<u64, Vec<Socket>> = HashMap::new();
+        // Those of one process are mostly in one namespace.
+        let mut last = (0, None);
+        table.begin();
         let passed = events.held(|Held { socket, namespace, pid }| {
+            if last.0 != namespace {
+                last = (namespace, namespaces.id(namespace));
+            }
+            let owner = scanner.of_pid(pid);
+            if last.1.is_some_and(|id| table.see(id, &socket, owner, now_ms)) {
+                return;
+            }
             // Of those who share a socket the first has it.
-            let is_first = match owners.entry(socket.inode) {
-                Entry::Occupied(_) => false,
-                Entry::Vacant(entry) => {
-                    if let Some(process) = scanner.of_pid(pid) {
-                        entry.insert(process);
-                    }
-                    true
+            if let Entry::Vacant(entry) = owners.entry(socket.inode) {
+                if let Some(process) = owner {
+                    entry.insert(process);
                 }
-            };
-            if is_first {
                 sockets.entry(namespace).or_default().push(socket);
             }
         });
@@ -336,13 +342,12 @@ impl Reader {
         let dumps: Vec<Dump> = known
             .map(|(inode, met)| Dump { namespace: met.id, sockets: sockets.remove(&inode).unwrap_or_default() })
             .collect();
-        let now_ms = self.now_ms();
         let Self { table, tracker, .. } = self;
         let owner = |inode: u64| owners.get(&inode).copied();
         // Of sockets that are left out nobody tells that they closed.
         let extent = if self.sampling.is_partial(now) { Extent::All } else { Extent::Held };
         let track = |protocol, here| tracker.find(protocol, here);
-        self.has_news |= table.update(&dumps, extent, self.ephemeral, owner, track, now_ms);
+        self.has_news |= table.finish(&dumps, extent, self.ephemeral, owner, track, now_ms);
         if now >= self.next_whole {
             self.next_whole = now + WHOLE_INTERVAL;
             let dumps = self.dump(namespaces);

@@ -75,6 +75,38 @@ pub struct Dump {
 }
 
 impl Table {
+    /// A dump of every namespace begins. Each of its sockets may be shown to `see` as it comes; the others are for `finish`.
+    pub fn begin(&mut self) {
+        self.dump += 1;
+    }
+
+    /// Takes in a socket that is known already, with its process; false where it is not, or is no connection.
+    pub fn see(&mut self, namespace: NetNsId, socket: &Socket, owner: Option<ProcessId>, now_ms: u64) -> bool {
+        if socket.state != State::Open || socket.remote.port() == 0 {
+            return false;
+        }
+        let Socket { protocol, local, remote, .. } = *socket;
+        let ends = Ends { namespace, protocol, local, remote };
+        let Some(held) = self.held.get_mut(ends).filter(|held| is_same(held, socket)) else { return false };
+        // Of those who share a socket the first has it.
+        if held.dump == self.dump && held.connection.owner.is_some() {
+            return true;
+        }
+        held.dump = self.dump;
+        held.inode = socket.inode;
+        // A socket loses its descriptor before it loses its connection: the last owner stays.
+        if owner.is_some() && held.connection.owner != owner {
+            Arc::make_mut(&mut held.connection).owner = owner;
+            self.changed.insert(held.id, Some(ends));
+        }
+        if let Some(carried) = socket.carried
+            && held.is_settled(now_ms)
+        {
+            held.account(held.connection.flow(), carried, &mut self.traffic, now_ms);
+        }
+        true
+    }
+
     /// Takes in a dump of every namespace. `owner` names a socket's process, `track` asks conntrack about a new
     /// connection. Returns whether listeners changed.
     pub fn update(
@@ -83,37 +115,37 @@ impl Table {
         extent: Extent,
         ephemeral: Option<(u16, u16)>,
         owner: impl Fn(u64) -> Option<ProcessId>,
+        track: impl FnMut(Protocol, Tuple) -> Option<Entry>,
+        now_ms: u64,
+    ) -> bool {
+        self.begin();
+        self.finish(dumps, extent, ephemeral, owner, track, now_ms)
+    }
+
+    /// Like `update`, of what `see` did not take since the dump began. What neither was shown is gone.
+    pub fn finish(
+        &mut self,
+        dumps: &[Dump],
+        extent: Extent,
+        ephemeral: Option<(u16, u16)>,
+        owner: impl Fn(u64) -> Option<ProcessId>,
         mut track: impl FnMut(Protocol, Tuple) -> Option<Entry>,
         now_ms: u64,
     ) -> bool {
-        self.dump += 1;
         let dump = self.dump;
         let changed = self.take_listeners(dumps, &owner);
         for Dump { namespace, sockets } in dumps {
             for socket in sockets.iter().filter(|s| s.state == State::Open && s.remote.port() != 0) {
+                let now = owner(socket.inode);
+                if self.see(*namespace, socket, now, now_ms) {
+                    continue;
+                }
                 let ends = Ends {
                     namespace: *namespace,
                     protocol: socket.protocol,
                     local: socket.local,
                     remote: socket.remote,
                 };
-                let now = owner(socket.inode);
-                let held = self.held.get_mut(ends).filter(|held| is_same(held, socket));
-                if let Some(held) = held {
-                    held.dump = dump;
-                    held.inode = socket.inode;
-                    // A socket loses its descriptor before it loses its connection: the last owner stays.
-                    if now.is_some() && held.connection.owner != now {
-                        Arc::make_mut(&mut held.connection).owner = now;
-                        self.changed.insert(held.id, Some(ends));
-                    }
-                    if let Some(carried) = socket.carried
-                        && held.is_settled(now_ms)
-                    {
-                        held.account(held.connection.flow(), carried, &mut self.traffic, now_ms);
-                    }
-                    continue;
-                }
                 let here = Tuple { from: socket.local, to: socket.remote };
                 let entry = if is_confined(here) { None } else { track(socket.protocol, here) };
                 let ports = self.known_ports.entry(*namespace).or_default();
