@@ -30,7 +30,8 @@ use ledger::Ledger;
 
 /// An engine tells of a member a moment before it writes the entries for it. Milliseconds.
 const SETTLE_MS: u64 = 500;
-/// And of what it attaches or lets go, which may take it a while, as long before or after.
+/// What it attaches or lets go, it and the kernel may have at different times: an engine that is busy takes so long for it.
+/// Milliseconds.
 const ATTACH_MS: u64 = 2_000;
 /// Long enough for an engine that is restarted, or a device that is being made.
 const A_MOMENT_MS: u64 = 2_000;

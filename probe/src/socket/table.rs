@@ -85,8 +85,7 @@ impl Table {
         if socket.state != State::Open || socket.remote.port() == 0 {
             return false;
         }
-        let Socket { protocol, local, remote, .. } = *socket;
-        let ends = Ends { namespace, protocol, local, remote };
+        let ends = ends_of(namespace, socket);
         let Some(held) = self.held.get_mut(ends).filter(|held| is_same(held, socket)) else { return false };
         // Of those who share a socket the first has it.
         if held.dump == self.dump && held.connection.owner.is_some() {
@@ -140,12 +139,6 @@ impl Table {
                 if self.see(*namespace, socket, now, now_ms) {
                     continue;
                 }
-                let ends = Ends {
-                    namespace: *namespace,
-                    protocol: socket.protocol,
-                    local: socket.local,
-                    remote: socket.remote,
-                };
                 let here = Tuple { from: socket.local, to: socket.remote };
                 let entry = if is_confined(here) { None } else { track(socket.protocol, here) };
                 let ports = self.known_ports.entry(*namespace).or_default();
@@ -163,7 +156,7 @@ impl Table {
                 };
                 let flow = connection.flow();
                 let carried = socket.carried.unwrap_or_default();
-                let held = self.insert(ends, connection, (socket.inode, socket.cookie));
+                let held = self.insert(ends_of(*namespace, socket), connection, (socket.inode, socket.cookie));
                 (held.is_tracked, held.carried) = (true, carried);
                 if socket.carried.is_some() {
                     // What it carried before it was seen is nobody's.
@@ -451,6 +444,11 @@ impl Table {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+fn ends_of(namespace: NetNsId, socket: &Socket) -> Ends {
+    let Socket { protocol, local, remote, .. } = *socket;
+    Ends { namespace, protocol, local, remote }
 }
 
 /// The same tuple with another socket is another connection. A socket that was orphaned shows inode 0.
