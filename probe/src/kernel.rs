@@ -36,7 +36,7 @@ const LINKS_SETTLE: Duration = Duration::from_millis(200);
 /// Where forwarding entries changed they are read again after so long, and so often: before and after the engine is asked
 /// again, which shows whether the two differ for good.
 const LINKS_CONFIRM: Duration = Duration::from_millis(1_500);
-const CONFIRMATIONS: u32 = 3;
+const CONFIRMATIONS: u32 = 4;
 const INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// How often memory is given back that was needed for a moment.
 const TIDYING_AT_FIRST: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 /// Up until dropped. The thread that made it is on the hosts' switch meanwhile, so that its sockets reach the hosts.
 pub struct Testbed {
@@ -37,6 +38,8 @@ impl Store {
         }
     }
 }
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Options of a container that is to have `python`.
 pub const MACHINE: [&str; 2] = ["-v", "/:/machine:ro"];
@@ -176,6 +179,20 @@ impl Testbed {
         arguments.extend(options);
         arguments.extend(["rp/busybox:1", "sh", "-c", line]);
         self.docker(host, &arguments);
+    }
+
+    /// Waits until something in a container listens on a TCP port, without calling it.
+    ///
+    /// # Panics
+    /// Where nothing does.
+    pub fn until_listens(&self, host: usize, container: &str, port: u16) {
+        crate::eventually(&format!("{container} listens on {port}"), PATIENCE, || {
+            let tables = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true";
+            let sockets = self.docker(host, &["exec", container, "sh", "-c", tables]);
+            // Local address, remote address and the number of the state.
+            let is_it = |line: &&str| line.contains(&format!(":{port:04X} ")) && line.contains(":0000 0A ");
+            sockets.lines().find(is_it).map(drop).ok_or_else(|| sockets.clone())
+        });
     }
 
     /// The address that a container has in its only network.

@@ -117,9 +117,8 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
     // Through NAT, from another host.
     let answer = format!("nc -l -p 7000 -e sh -c 'cat >/dev/null; head -c {RECEIVED} /dev/zero'");
     testbed.container(1, "server", &["-p", "8088:7000"], &format!("{answer}; sleep 1000"));
-    // Again where nobody listens yet: then nothing was sent.
-    let once = format!("head -c {SENT} /dev/zero | nc {app} 8088 | wc -c");
-    let ask = format!("sleep 2; until [ \"$({once})\" -eq {RECEIVED} ]; do sleep 1; done; sleep 1000");
+    testbed.until_listens(1, "server", 7000);
+    let ask = format!("head -c {SENT} /dev/zero | nc {app} 8088 | wc -c; sleep 1000");
     testbed.container(2, "client", &[], &ask);
     eventually("all that was sent", PATIENCE, || {
         let metrics = metrics(&base, 7000)?;
@@ -132,8 +131,9 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
     });
     // Short ones, each of a process of its own: all are counted, and none is a failure.
     testbed.container(1, "many", &["--network", "lan"], "nc -ll -p 7001 -e true");
+    testbed.until_listens(1, "many", 7001);
     let call = format!("nc {} 7001 </dev/null", testbed.container_address(1, "many"));
-    let calls = format!("sleep 2; for n in $(seq {CALLS}); do {call}; done; touch /done; sleep 1000");
+    let calls = format!("for n in $(seq {CALLS}); do {call}; done; touch /done; sleep 1000");
     testbed.container(1, "caller", &["--network", "lan"], &calls);
     let is_done = || testbed.docker(1, &["exec", "caller", "sh", "-c", "ls /done 2>/dev/null || true"]);
     eventually("all calls are made", Duration::from_secs(90), || match is_done().contains("done") {
@@ -149,10 +149,7 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
             .as_str(),
     );
     testbed.container(1, "fast", &["--network", "lan", MACHINE[0], MACHINE[1]], &accepts);
-    eventually("it listens", PATIENCE, || {
-        let sockets = testbed.docker(1, &["exec", "fast", "cat", "/proc/net/tcp"]);
-        if sockets.contains(&format!(":{:04X} ", 7002)) { Ok(()) } else { Err(sockets) }
-    });
+    testbed.until_listens(1, "fast", 7002);
     let dials = python(&format!(
         "import socket, threading, time\ndef call():\n    for n in range({}):\n        \
          c = socket.create_connection((\"{}\", 7002))\n        time.sleep(0.005)\n        c.close()\n\

@@ -105,7 +105,7 @@ fn what_comes_from_hosts_without_a_probe_and_what_the_kernel_does_not_tell_itsel
     let testbed = Testbed::up(2, false);
     let app = testbed.address(1);
     testbed.open_the_world(2, OUTSIDE);
-    testbed.launch(1, &[]);
+    testbed.launch(1, &["--window", "4s"]);
     testbed.launch(2, &["--sockets", "netlink", &app]);
     let base = testbed.url(1);
     until_well(&base, "conntrack", &["h1", "h2"]);
@@ -127,6 +127,17 @@ fn what_comes_from_hosts_without_a_probe_and_what_the_kernel_does_not_tell_itsel
         match wanted.iter().find(|edge| !found.contains(**edge)) {
             None if found.len() == wanted.len() => Ok(()),
             _ => Err(format!("{found:?}, wanted {wanted:?}")),
+        }
+    });
+    // Its socket is still there; only conntrack tells that nothing is sent any more.
+    testbed.shell(2, "echo 2 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout");
+    testbed.docker(2, &["pause", "teller"]);
+    eventually("who fell silent has no edge, who goes on has", PATIENCE, || {
+        let found = container_edges(&base)?;
+        let has = |edge: &str| found.contains(edge);
+        match has("asker -> published:7200") && !has("teller -> The Internet:7300") {
+            true => Ok(()),
+            false => Err(format!("{found:?}")),
         }
     });
 }

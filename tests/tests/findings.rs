@@ -300,6 +300,11 @@ fn a_daemon_that_does_not_do_its_part_is_found_and_what_follows_hangs_below_it()
     until(&base, "an entry to the dead", &["forwarding-entry-to-dead-peer", "swarm-node-left"], &[]);
     bend(&testbed.address(2));
     until(&base, "the entry is right", &["swarm-node-left"], &[]);
+    // The managers wait for its heartbeats before they let anybody take it out of their list.
+    eventually("its managers know that it is gone", PATIENCE, || {
+        let state = testbed.docker(1, &["node", "inspect", "-f", "{{.Status.State}}", "h3"]);
+        if state.trim() == "down" { Ok(()) } else { Err(state) }
+    });
     testbed.docker(1, &["node", "rm", "h3"]);
     until(&base, "nobody misses it", &[], &[]);
 

@@ -12,6 +12,14 @@ pub fn id(host: HostId) -> String {
     format!("engine:{host}")
 }
 
+/// Whether nobody is served by it, as its probe says.
+pub fn is_down(host: &HostState) -> bool {
+    host.report.collectors.get(&Collector::Docker).is_some_and(|status| {
+        status.state == CollectorState::Failed
+            && matches!(status.trouble, Trouble::Absent | Trouble::Unreachable | Trouble::Silent)
+    })
+}
+
 pub fn audit(id: HostId, host: &HostState) -> Vec<Suspicion> {
     answers(id, host).into_iter().chain(advertises(id, host)).collect()
 }
