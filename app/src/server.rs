@@ -28,6 +28,9 @@ use crate::ingest::{self, Ingest};
 use crate::metrics::Counters;
 use error::Error;
 
+/// Of a probe most of what it tells fits in, and it is cleared before each reading.
+const READ_BUFFER_BYTES: usize = 16 << 10;
+
 /// What every handler may ask.
 pub struct Context {
     pub engine: Engine,
@@ -98,7 +101,7 @@ async fn probe(
 ) -> Result<Response, Error> {
     check_origin(&headers)?;
     let ingest = context.ingest.clone();
-    let upgrade = upgrade.max_message_size(shared::wire::ENCODED_BYTES_MAX);
+    let upgrade = upgrade.max_message_size(shared::wire::ENCODED_BYTES_MAX).read_buffer_size(READ_BUFFER_BYTES);
     Ok(upgrade.on_upgrade(move |socket| ingest::serve(ingest, socket, peer)).into_response())
 }
 

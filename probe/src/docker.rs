@@ -13,6 +13,7 @@ mod standalone;
 pub mod swarm;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -52,11 +53,13 @@ pub struct Watched(Arc<Between>);
 struct Between {
     /// For whom control groups are read.
     running: Mutex<BTreeMap<ContainerId, Watch>>,
+    /// Some of them are others than before.
+    is_new: AtomicBool,
     /// Forwarding entries changed: what the engine believes of its overlays is of interest now.
     forwarding: Notify,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
     pub pid: u32,
     pub host_network: bool,
@@ -67,6 +70,11 @@ impl Watched {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether others run than when this was last asked.
+    pub fn take_new(&self) -> bool {
+        self.0.is_new.swap(false, Ordering::Relaxed)
+    }
+
     pub fn forwarding_changed(&self) {
         self.0.forwarding.notify_one();
     }
@@ -74,8 +82,13 @@ impl Watched {
     fn replace(&self, containers: &BTreeMap<ContainerId, Container>) {
         let running = containers
             .iter()
-            .filter_map(|(id, c)| Some((id.clone(), Watch { pid: c.pid?, host_network: c.host_network })));
-        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) = running.collect();
+            .filter_map(|(id, c)| Some((id.clone(), Watch { pid: c.pid?, host_network: c.host_network })))
+            .collect();
+        let mut known = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != running {
+            *known = running;
+            self.0.is_new.store(true, Ordering::Relaxed);
+        }
     }
 }
 

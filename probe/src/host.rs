@@ -14,6 +14,8 @@ pub struct Reader {
     system: Option<System>,
     proc_root: PathBuf,
     last: Option<Counters>,
+    /// What passed between the last two readings of that, and nothing else.
+    rates: HostMetrics,
     /// As they were read last, and how often they were asked for since.
     facts: Option<Host>,
     asked: u32,
@@ -21,6 +23,8 @@ pub struct Reader {
 
 /// What a host is, but for its addresses, is read every so many times.
 const FACTS_EVERY: u32 = 10;
+/// Seconds between two readings of what passes, at least.
+const RATES_S: f64 = 2.5;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Counters {
@@ -33,7 +37,14 @@ struct Counters {
 
 impl Reader {
     pub fn new(config: &Config) -> Self {
-        Self { system: System::new().ok(), proc_root: config.proc_root.clone(), last: None, facts: None, asked: 0 }
+        Self {
+            system: System::new().ok(),
+            proc_root: config.proc_root.clone(),
+            last: None,
+            rates: HostMetrics::default(),
+            facts: None,
+            asked: 0,
+        }
     }
 
     /// What rarely changes. `local_networks` is the reading of the host's own namespace.
@@ -73,23 +84,33 @@ impl Reader {
 
     /// `at_s` is a clock that only goes forward, in seconds. Rates are zero until there are two samples.
     pub fn metrics(&mut self, at_s: f64) -> HostMetrics {
-        let now = self.counters(at_s);
-        let mut metrics =
-            HostMetrics { load1: System::load_average().map_or(0.0, |load| load.one), ..HostMetrics::default() };
+        self.renew_rates(at_s);
+        let load1 = System::load_average().map_or(0.0, |load| load.one);
+        let mut metrics = HostMetrics { load1, ..self.rates };
         if let Some(system) = &mut self.system {
             system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage());
             system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
             metrics.cpu_percent = f64::from(system.global_cpu_usage());
             metrics.memory_bytes = system.used_memory();
         }
-        if let Some(last) = self.last.replace(now) {
-            let rate = |old, new| per_second(old, new, now.at_s - last.at_s);
-            metrics.received_bytes_per_s = rate(last.received, now.received);
-            metrics.sent_bytes_per_s = rate(last.sent, now.sent);
-            metrics.read_bytes_per_s = rate(last.read, now.read);
-            metrics.written_bytes_per_s = rate(last.written, now.written);
-        }
         metrics
+    }
+
+    /// What passes through interfaces and disks. The kernel adds that up over all of them for whoever asks.
+    fn renew_rates(&mut self, at_s: f64) {
+        if self.last.is_some_and(|last| at_s - last.at_s < RATES_S) {
+            return;
+        }
+        let now = self.counters(at_s);
+        let Some(last) = self.last.replace(now) else { return };
+        let rate = |old, new| per_second(old, new, now.at_s - last.at_s);
+        self.rates = HostMetrics {
+            received_bytes_per_s: rate(last.received, now.received),
+            sent_bytes_per_s: rate(last.sent, now.sent),
+            read_bytes_per_s: rate(last.read, now.read),
+            written_bytes_per_s: rate(last.written, now.written),
+            ..HostMetrics::default()
+        };
     }
 
     fn counters(&self, at_s: f64) -> Counters {

@@ -28,9 +28,14 @@ use crate::{Config, ebpf, host, link, memory, socket};
 /// their own time, and links change rarely.
 const SCAN_REST: u32 = 60;
 const LINKS_REST: u32 = 150;
-const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// Processes are gone through more often while some are young, and where something is heard of one that is not known yet.
+const SCAN_INTERVAL: Duration = Duration::from_secs(3);
+const SCAN_INTERVAL_WHILE_NEW: Duration = Duration::from_secs(1);
+/// What the host and its containers use.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// What changes where no link of the host leads to is not told by the kernel, such as an overlay's forwarding entries.
 const LINKS_INTERVAL: Duration = Duration::from_secs(3);
+const LINKS_INTERVAL_WITHOUT_OVERLAYS: Duration = Duration::from_secs(5);
 /// The kernel says that links change; several do when a container starts.
 const LINKS_SETTLE: Duration = Duration::from_millis(200);
 /// Where forwarding entries changed they are read again after so long, and so often: before and after the engine is asked
@@ -42,7 +47,7 @@ const INTERVAL_MAX: Duration = Duration::from_secs(5);
 const TIDYING_AT_FIRST: Duration = Duration::from_secs(5);
 const TIDYING_INTERVAL: Duration = Duration::from_secs(60);
 /// How soon the thread notices that it is to stop, and what the kernel tells; sooner where it tells much.
-const NAP: Duration = Duration::from_millis(100);
+const NAP: Duration = Duration::from_millis(150);
 const NAP_WHILE_BUSY: Duration = Duration::from_millis(40);
 
 pub fn spawn(
@@ -63,6 +68,8 @@ struct Kernel {
     config: Config,
     started: Instant,
     tick: u64,
+    /// Something was heard of a process or a network namespace that the last scan did not meet.
+    has_strangers: bool,
     host: host::Reader,
     scanner: Scanner,
     namespaces: Namespaces,
@@ -83,6 +90,7 @@ impl Kernel {
             watched,
             started: Instant::now(),
             tick: 0,
+            has_strangers: false,
             host: host::Reader::new(&config),
             scanner: Scanner::new(config.proc_root.clone(), config.omit_command_arguments),
             namespaces: Namespaces::new(config.proc_root.clone()),
@@ -96,6 +104,8 @@ impl Kernel {
 
     fn run(&mut self, stop: &CancellationToken) {
         let mut next_scan = Instant::now();
+        let mut scan_rest_until = Instant::now();
+        let mut next_sample = Instant::now();
         let mut next_links = Instant::now();
         let mut links_rest_until = Instant::now();
         let mut confirmations = 0;
@@ -106,9 +116,19 @@ impl Kernel {
         }
         while !stop.is_cancelled() {
             let now = Instant::now();
-            if now >= next_scan {
+            self.has_strangers |= self.sockets.take_strangers() || self.watched.take_new();
+            if now >= next_scan || (self.has_strangers && now >= scan_rest_until) {
                 self.scan();
-                next_scan = now + (now.elapsed() * SCAN_REST).clamp(SCAN_INTERVAL, INTERVAL_MAX);
+                let rest = now.elapsed() * SCAN_REST;
+                scan_rest_until = now + rest.clamp(SCAN_INTERVAL_WHILE_NEW, INTERVAL_MAX);
+                next_scan = match self.scanner.has_young(self.tick) {
+                    true => scan_rest_until,
+                    false => scan_rest_until.max(now + SCAN_INTERVAL),
+                };
+            }
+            if now >= next_sample {
+                self.sample();
+                next_sample = now + (now.elapsed() * SCAN_REST).clamp(SAMPLE_INTERVAL, INTERVAL_MAX);
             }
             self.take_programs();
             self.sockets.read(&mut self.namespaces, &self.scanner, &mut self.outlet);
@@ -125,7 +145,8 @@ impl Kernel {
                 links.read(&self.namespaces, at_s, &mut self.outlet);
                 let rest = (before.elapsed() * LINKS_REST).min(INTERVAL_MAX);
                 links_rest_until = before + rest;
-                next_links = before + rest.max(LINKS_INTERVAL);
+                let least = if links.has_overlays() { LINKS_INTERVAL } else { LINKS_INTERVAL_WITHOUT_OVERLAYS };
+                next_links = before + rest.max(least);
                 if links.take_forwarding_changed() {
                     self.watched.forwarding_changed();
                     confirmations = CONFIRMATIONS;
@@ -145,7 +166,7 @@ impl Kernel {
                 memory::give_back();
                 next_tidying = now + TIDYING_INTERVAL;
             }
-            let next = next_scan.min(next_links).saturating_duration_since(Instant::now());
+            let next = next_scan.min(next_sample).min(next_links).saturating_duration_since(Instant::now());
             let nap = if self.sockets.is_busy() { NAP_WHILE_BUSY } else { NAP };
             std::thread::sleep(next.min(nap));
         }
@@ -163,6 +184,7 @@ impl Kernel {
         }
     }
 
+    /// Which processes there are, and what they use.
     fn scan(&mut self) {
         self.tick += 1;
         let at_s = self.started.elapsed().as_secs_f64();
@@ -172,12 +194,7 @@ impl Kernel {
         };
         self.outlet.status(Collector::Process, status);
         self.namespaces.renew(&self.scanner);
-        let addresses = self.namespaces.host_addresses();
-        let facts = self.host.facts(&self.config, addresses);
-        let metrics = self.host.metrics(at_s);
-        let summary = format!("{} cores, {} interfaces' addresses", facts.cpus, facts.local_networks.len());
-        self.outlet.status(Collector::Host, ok(summary));
-        self.outlet.send(Reading::Host(Box::new(facts), metrics));
+        self.has_strangers = false;
         let all = &self.scanner.processes;
         let samples: BTreeMap<ProcessId, ProcessMetrics> = all.iter().map(|(id, known)| (*id, known.metrics)).collect();
         // Which processes there are rarely differs from one second to the next.
@@ -187,6 +204,17 @@ impl Kernel {
         } else {
             self.outlet.send(Reading::ProcessMetrics(samples));
         }
+    }
+
+    /// What the host is and uses, and what its containers use.
+    fn sample(&mut self) {
+        let at_s = self.started.elapsed().as_secs_f64();
+        let addresses = self.namespaces.host_addresses();
+        let facts = self.host.facts(&self.config, addresses);
+        let metrics = self.host.metrics(at_s);
+        let summary = format!("{} cores, {} interfaces' addresses", facts.cpus, facts.local_networks.len());
+        self.outlet.status(Collector::Host, ok(summary));
+        self.outlet.send(Reading::Host(Box::new(facts), metrics));
         let containers = self.meter.read(self.watched.running(), at_s);
         self.outlet.send(Reading::ContainerMetrics(containers));
     }

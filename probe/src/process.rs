@@ -22,7 +22,7 @@ const SETTLED_AFTER_S: f64 = 10.0;
 /// Later changes (setns, a new title) are noticed within this many ticks.
 const REFRESH_EVERY_TICKS: u64 = 60;
 /// A process that used no CPU since its last reading is read every so many ticks only.
-const IDLE_EVERY_TICKS: u64 = 3;
+const IDLE_EVERY_TICKS: u64 = 2;
 
 /// What the scanner knows of a process.
 #[derive(Clone, Debug)]
@@ -210,6 +210,11 @@ impl Scanner {
         boot_ms() as f64 / 1000.0 - stat.start as f64 / self.ticks_per_second > SETTLED_AFTER_S
     }
 
+    /// Whether any may still be becoming what it is.
+    pub fn has_young(&self, tick: u64) -> bool {
+        self.processes.values().any(|known| tick < known.settling_until)
+    }
+
     /// Whether processes came, went or are others than they were, but for what they use, since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -334,7 +339,7 @@ mod tests {
         scanner.scan(2, 2.0).unwrap();
         assert!(!scanner.take_changed());
         fs::write(root.join("77/cmdline"), "now\0known").unwrap();
-        scanner.scan(64, 64.0).unwrap();
+        scanner.scan(65, 65.0).unwrap();
         assert!(scanner.take_changed(), "it has a name");
         fs::remove_file(root.join("77/cmdline")).unwrap();
         fs::write(root.join("77/stat"), stat(200)).unwrap();

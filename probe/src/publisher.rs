@@ -1,7 +1,8 @@
 //! Streams the host's report to one app: a snapshot, then what changed.
 //!
 //! At most one message is unacknowledged. While it waits, changes coalesce in the report itself, so that a slow or
-//! silent app costs the host no memory. Structure goes out at once (debounced), samples once an interval.
+//! silent app costs the host no memory. Structure goes out at once, where not much is said already, samples once an
+//! interval.
 
 mod known;
 
@@ -30,13 +31,17 @@ use crate::state::Published;
 use crate::target::Claims;
 use known::Known;
 
-const DEBOUNCE: Duration = Duration::from_millis(100);
+/// From one message to the next, at least: what changes meanwhile goes together.
+const SAID_INTERVAL: Duration = Duration::from_millis(100);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Nothing may have changed; the app must hear that the host lives.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// An app says little, and the whole buffer is cleared before each reading.
+const READ_BUFFER_BYTES: usize = 4 << 10;
 
 pub struct Context {
     pub config: Config,
@@ -114,7 +119,8 @@ async fn session(
     let stream = stream.map_err(|_| Ended::Silent(CONNECT_PATIENCE))?.map_err(Ended::Connect)?;
     stream.set_nodelay(true).map_err(Ended::Connect)?;
     let url = format!("ws://{target}{}", wire::PATH);
-    let limits = WebSocketConfig::default().max_message_size(Some(wire::ENCODED_BYTES_MAX));
+    let limits =
+        WebSocketConfig::default().max_message_size(Some(wire::ENCODED_BYTES_MAX)).read_buffer_size(READ_BUFFER_BYTES);
     let handshake = timeout(ANSWER_PATIENCE, client_async_with_config(url, stream, Some(limits))).await;
     let (socket, _) = handshake.map_err(|_| Ended::Silent(ANSWER_PATIENCE))??;
     let writer = FrameWriter::new().map_err(Ended::Codec)?;
@@ -160,14 +166,16 @@ async fn session(
             (link.writer.encode(&ToApp::Snapshot(snapshot))?, Known::of(&published))
         };
         link.send_frame(frame).await?;
-        let mut samples_at = Instant::now();
+        let (mut samples_at, mut said_at) = (Instant::now(), Instant::now());
         let mut accepted = link.answer(sequence).await?;
         while accepted {
-            let Some(change) = next_change(&mut link, config, &mut reports, &mut known, samples_at).await? else {
+            let due = Due { samples: samples_at + config.publish_interval, any: said_at + SAID_INTERVAL };
+            let Some(change) = next_change(&mut link, &mut reports, &mut known, due).await? else {
                 break;
             };
+            said_at = Instant::now();
             if !change.metrics.is_empty() {
-                samples_at = Instant::now();
+                samples_at = said_at;
             }
             sequence += 1;
             link.send::<()>(&ToApp::Delta(Update { sequence, at: stamp(), delta: change })).await?;
@@ -176,16 +184,21 @@ async fn session(
     }
 }
 
+/// When something may be said again.
+#[derive(Clone, Copy)]
+struct Due {
+    samples: Instant,
+    any: Instant,
+}
+
 /// Waits for something worth sending; none where that can only be told as a whole.
 async fn next_change(
     link: &mut Link,
-    config: &Config,
     reports: &mut watch::Receiver<Published>,
     known: &mut Known,
-    samples_at: Instant,
+    due: Due,
 ) -> Result<Option<Delta>, Ended> {
     let heartbeat = Instant::now() + HEARTBEAT;
-    let samples_due = samples_at + config.publish_interval;
     loop {
         tokio::select! {
             changed = reports.changed() => {
@@ -195,12 +208,12 @@ async fn next_change(
                 // Samples alone come all the time, and go when they are due.
                 let is_outdated = known.is_outdated(&reports.borrow());
                 match is_outdated {
-                    true => sleep(DEBOUNCE).await,
-                    false if Instant::now() < samples_due => continue,
+                    true => sleep_until(due.any).await,
+                    false if Instant::now() < due.samples => continue,
                     false => {}
                 }
             }
-            () = sleep_until(samples_due), if Instant::now() < samples_due => {}
+            () = sleep_until(due.samples), if Instant::now() < due.samples => {}
             () = sleep_until(heartbeat) => {}
             frame = link.socket.next() => {
                 // Only an answer is expected, and none is outstanding.
@@ -209,7 +222,7 @@ async fn next_change(
             }
         }
         let now = Instant::now();
-        let change = known.news(&reports.borrow_and_update(), now >= samples_due);
+        let change = known.news(&reports.borrow_and_update(), now >= due.samples);
         if now >= heartbeat || change.as_ref().is_none_or(|change| !change.is_empty()) {
             return Ok(change);
         }

@@ -13,10 +13,19 @@ pub const EVERYTHING: &str = "system=all&stopped=both&pseudo=show&unconnected=sh
 
 /// GET of a JSON answer.
 pub fn get(url: &str) -> Result<Value, String> {
+    let mut body = body(url)?;
+    body.with_config().limit(1 << 30).read_json().map_err(|error| format!("{url}: {error}"))
+}
+
+/// GET of an answer in plain text.
+pub fn text(url: &str) -> Result<String, String> {
+    body(url)?.read_to_string().map_err(|error| format!("{url}: {error}"))
+}
+
+fn body(url: &str) -> Result<ureq::Body, String> {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).proxy(None).build().into();
-    let mut answer = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
-    answer.body_mut().with_config().limit(1 << 30).read_json().map_err(|error| format!("{url}: {error}"))
+    Ok(agent.get(url).call().map_err(|error| format!("{url}: {error}"))?.into_body())
 }
 
 /// One view with all its options open.

@@ -22,6 +22,8 @@ use crate::view::Variant;
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// A reader that takes nothing for so long is gone.
 const SEND_PATIENCE: Duration = Duration::from_secs(20);
+/// Who looks on says little, and each keeps such a buffer.
+const READ_BUFFER_BYTES: usize = 4 << 10;
 
 pub async fn topology(
     State(context): Shared,
@@ -35,7 +37,7 @@ pub async fn topology(
     let options = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let variant = Variant::new(kind(&topology)?, options, &context.config.label_filters);
     // Nothing that a reader says is long.
-    let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(64 << 10);
+    let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(64 << 10).read_buffer_size(READ_BUFFER_BYTES);
     if upgrade.selected_protocol().is_some_and(|p| p == SUBPROTOCOL) {
         let engine = context.engine.clone();
         return Ok(upgrade.on_upgrade(move |socket| follow(socket, engine, variant)).into_response());

@@ -11,9 +11,10 @@ use crate::docker::Watch;
 use crate::{host, procfs};
 
 /// A container in which nothing runs is looked at as a whole this often, seconds, and one in which little runs: of it only
-/// its CPU time is read each time.
+/// its CPU time is read, and that this often.
 const RESTS_S: f64 = 10.0;
 const DAWDLES_S: f64 = 8.0;
+const GLANCES_S: f64 = 1.5;
 /// Less of one CPU is little.
 const LITTLE_PERCENT: f64 = 1.0;
 /// Of more containers the file that says it is opened anew each time.
@@ -40,7 +41,9 @@ struct Sample {
     /// Little ran before it was read as a whole.
     dawdles: bool,
     usage: Usage,
+    /// When all was read, and as they were told last.
     rates: ContainerMetrics,
+    told: ContainerMetrics,
     /// Received and sent bytes.
     network: (u64, u64),
 }
@@ -119,6 +122,7 @@ impl Meter {
             dawdles,
             usage,
             rates,
+            told: rates,
             network,
         };
         Some((rates, now))
@@ -128,6 +132,9 @@ impl Meter {
 impl Sample {
     /// What its CPU time alone tells; none where all else has to be read too.
     fn glance(&mut self, at_s: f64) -> Option<ContainerMetrics> {
+        if self.dawdles && at_s - self.at_s < GLANCES_S {
+            return Some(self.told);
+        }
         let cpu_ns = match &self.cpu {
             Some(counter) => counter.ns()?,
             None => self.group.cpu_counter()?.ns()?,
@@ -142,7 +149,8 @@ impl Sample {
             return None;
         }
         (self.at_s, self.cpu_ns) = (at_s, cpu_ns);
-        Some(ContainerMetrics { cpu_percent, ..self.rates })
+        self.told = ContainerMetrics { cpu_percent, ..self.rates };
+        Some(self.told)
     }
 }
 
@@ -216,10 +224,11 @@ mod tests {
         use_all(0.0, 0, 0);
         assert_eq!(use_all(1.0, 500, 9_000), (50.0, 9_000.0, 9_000));
         assert_eq!(use_all(2.0, 501, 10_000), (0.1, 1_000.0, 10_000), "what it had while it was busy is over");
-        assert_eq!(use_all(3.0, 503, 12_000), (0.2, 1_000.0, 10_000), "as when it was looked at");
-        assert_eq!(use_all(9.0, 509, 15_000), (0.1, 1_000.0, 10_000));
-        assert_eq!(use_all(10.0, 510, 26_000), (0.1, 2_000.0, 26_000), "over the time since it was looked at");
-        assert_eq!(use_all(11.0, 610, 35_000), (10.0, 9_000.0, 35_000), "one that is busy is looked at at once");
+        assert_eq!(use_all(3.0, 503, 12_000), (0.1, 1_000.0, 10_000), "not looked at again so soon");
+        assert_eq!(use_all(4.0, 505, 12_000), (0.2, 1_000.0, 10_000), "as when it was looked at");
+        assert_eq!(use_all(9.0, 510, 15_000), (0.1, 1_000.0, 10_000));
+        assert_eq!(use_all(11.0, 512, 28_000), (0.1, 2_000.0, 28_000), "over the time since it was looked at");
+        assert_eq!(use_all(13.0, 712, 46_000), (10.0, 9_000.0, 46_000), "one that is busy is looked at at once");
     }
 
     #[test]
@@ -242,9 +251,9 @@ mod tests {
         let idle = read(2.0);
         assert_eq!((idle.cpu_percent, idle.received_bytes_per_s, idle.memory_bytes), (0.0, 0.0, 2_000));
         assert_eq!(read(11.0).memory_bytes, 1_500, "memory may go without anybody running");
-        network(6_000);
-        cpu(700);
-        let again = read(12.0);
+        network(7_000);
+        cpu(800);
+        let again = read(13.0);
         assert_eq!((again.cpu_percent, again.received_bytes_per_s), (10.0, 1_000.0), "since it was last known to rest");
     }
 }

@@ -76,6 +76,11 @@ impl Reader {
         std::mem::take(&mut self.forwarding_changed)
     }
 
+    /// Whether there are tunnels to other hosts.
+    pub fn has_overlays(&self) -> bool {
+        self.links.values().any(|link| link.vxlan.is_some())
+    }
+
     /// Whether the kernel said that something changed since the last call.
     pub fn heard_of_changes(&mut self) -> bool {
         let heard = self.monitor.as_mut().is_ok_and(Monitor::heard);

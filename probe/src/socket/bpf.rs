@@ -23,6 +23,8 @@ const TRACEPOINT: &str = "inet_sock_set_state";
 const HELD: &str = "sockets_held";
 /// So many are taken at a time: as many as the ring has room for.
 const EVENTS_MAX: usize = 10_000;
+/// Fewer never filled it: what is lost is where there is no room.
+const FULL_MIN: usize = EVENTS_MAX / 4;
 /// `struct event` and `struct held` of the program.
 const EVENT_BYTES: usize = 96;
 const HELD_BYTES: usize = 96;
@@ -132,18 +134,18 @@ impl Watch {
 
     /// Gives what happened since the last call, and how many events of that time are lost.
     pub fn drain(&mut self, mut take: impl FnMut(Event)) -> u64 {
-        let mut is_quiet = true;
-        for _ in 0..EVENTS_MAX {
-            let Some(record) = self.events.next() else { break };
-            is_quiet = false;
+        let mut taken = 0;
+        while taken < EVENTS_MAX
+            && let Some(record) = self.events.next()
+        {
+            taken += 1;
             if let Some(event) = parse(&record)
                 && self.latest.is_new(event.cookie, [record[28], record[29]])
             {
                 take(event);
             }
         }
-        // What is lost is where there is no room: something is in the way.
-        if is_quiet {
+        if taken < FULL_MIN {
             return 0;
         }
         let lost: u64 = self.lost.get(&0, 0).map(|counts| counts.iter().sum()).unwrap_or(self.lost_before);

@@ -1,5 +1,6 @@
 //! Reads the sockets of every namespace, whose they are, and what was translated between their ends.
 
+use std::cell::Cell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -34,7 +35,7 @@ const ADDRESSES_EVERY_PASSES_WITH_EVENTS: u32 = 4;
 /// Where nothing tells of changes, and where the kernel does: a dump then only shows what it does not tell, such as who
 /// has a connection that was accepted, and UDP.
 const PACE: Pace = Pace { rest: 40, least: Duration::from_millis(250) };
-const PACE_WITH_EVENTS: Pace = Pace { rest: 250, least: Duration::from_secs(2) };
+const PACE_WITH_EVENTS: Pace = Pace { rest: 250, least: Duration::from_secs(3) };
 /// The kernel sums up what UDP sends.
 const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(500) };
 /// A host may have many conversations that conntrack remembers, and its table is gone through as a whole. Where the kernel
@@ -52,12 +53,12 @@ const WHOLE_INTERVAL: Duration = Duration::from_secs(300);
 const AFTER_LOSS: Duration = Duration::from_secs(5);
 const PACE_MAX: Duration = Duration::from_secs(5);
 /// What the kernel tells is told on at most so often: several things happen at once.
-const SEND_INTERVAL: Duration = Duration::from_millis(100);
+const SEND_INTERVAL: Duration = Duration::from_millis(250);
 /// What connections carry is summed up at most so often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_secs(2);
 /// How often it is looked whether names are still of use.
 const NAMES_INTERVAL: Duration = Duration::from_secs(30);
-/// Processes and namespaces are read once a second: of those that are new, what happened is kept for so long.
+/// Processes and namespaces are looked for soon where something is heard of new ones: what happened is kept for so long.
 const UNKNOWN_FOR: Duration = Duration::from_millis(2_500);
 const UNKNOWN_MAX: usize = 4_096;
 /// So many events at a time are much: of several times as many some would be lost.
@@ -90,6 +91,8 @@ pub struct Reader {
     homeless: u64,
     /// The kernel told much the last time.
     is_busy: bool,
+    /// It told of a process or a namespace that is not known.
+    has_strangers: bool,
     tracker: Tracker,
     ephemeral: Option<(u16, u16)>,
     /// How often each namespace was read.
@@ -129,6 +132,7 @@ impl Reader {
             lost: 0,
             homeless: 0,
             is_busy: false,
+            has_strangers: false,
             ephemeral,
             passes: HashMap::new(),
             refused: None,
@@ -199,6 +203,11 @@ impl Reader {
         self.is_busy
     }
 
+    /// Whether something was told of processes or namespaces that are not known, since this was last asked.
+    pub fn take_strangers(&mut self) -> bool {
+        std::mem::take(&mut self.has_strangers)
+    }
+
     /// Since the reader was made.
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
@@ -210,11 +219,19 @@ impl Reader {
         // Whatever sockets are read with: conntrack may answer later than at the start.
         self.tracker.renew(now);
         self.table.flows.expire(now_ms);
-        let Self { events: Ok(events), table, tracker, unknown, sampling, homeless, .. } = self else { return };
+        let Self { events: Ok(events), table, tracker, unknown, sampling, homeless, has_strangers, .. } = self else {
+            return;
+        };
+        let is_stranger = Cell::new(false);
+        let of_pid = |pid| {
+            let process = scanner.of_pid(pid);
+            is_stranger.set(is_stranger.get() || (process.is_none() && pid != 0));
+            process
+        };
         let mut take = |event: &Event| {
             let Some(namespace) = namespaces.id(event.namespace) else { return false };
             let track = |namespace, here| tracker.find_sparingly(Protocol::Tcp, namespace, here, now);
-            table.take(event, namespace, |pid| scanner.of_pid(pid), track, now_ms);
+            table.take(event, namespace, of_pid, track, now_ms);
             true
         };
         unknown.retain(|(since, event)| {
@@ -236,6 +253,7 @@ impl Reader {
                 }
             }
         }) + left_out;
+        *has_strangers |= is_stranger.get() || !unknown.is_empty();
         self.is_busy = told > MUCH;
         if let Some(weight) = sampling.take(told, now)
             && let Err(error) = events.look_at_one_of(weight)
@@ -278,6 +296,7 @@ impl Reader {
             let rest = table.take_datagrams(&sent, namespace, of_pid, &mut track, (*ephemeral, is_last, now_ms));
             ownerless.extend(rest.map(|sent| (since, *sent)));
         }
+        self.has_strangers |= !self.ownerless.is_empty();
         let Pace { rest, least } = PACE_OF_DATAGRAMS;
         self.next_datagrams = now + (took * rest).clamp(least, PACE_MAX);
     }
