@@ -13,8 +13,7 @@ mod standalone;
 pub mod swarm;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -54,7 +53,8 @@ struct Between {
     /// For whom control groups are read.
     running: Mutex<BTreeMap<ContainerId, Watch>>,
     /// Some of them are others than before.
-    is_new: AtomicBool,
+    is_new: Mutex<bool>,
+    became_new: Condvar,
     /// Forwarding entries changed: what the engine believes of its overlays is of interest now.
     forwarding: Notify,
 }
@@ -72,7 +72,14 @@ impl Watched {
 
     /// Whether others run than when this was last asked.
     pub fn take_new(&self) -> bool {
-        self.0.is_new.swap(false, Ordering::Relaxed)
+        std::mem::take(&mut self.0.is_new.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits so long, unless others run already or do meanwhile.
+    pub fn wait_for_new(&self, patience: Duration) {
+        let is_new = self.0.is_new.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.became_new.wait_timeout_while(is_new, patience, |is_new| !*is_new);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     pub fn forwarding_changed(&self) {
@@ -87,7 +94,8 @@ impl Watched {
         let mut known = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != running {
             *known = running;
-            self.0.is_new.store(true, Ordering::Relaxed);
+            *self.0.is_new.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.0.became_new.notify_one();
         }
     }
 }

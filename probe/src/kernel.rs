@@ -47,7 +47,7 @@ const INTERVAL_MAX: Duration = Duration::from_secs(5);
 const TIDYING_AT_FIRST: Duration = Duration::from_secs(5);
 const TIDYING_INTERVAL: Duration = Duration::from_secs(60);
 /// How soon the thread notices that it is to stop, and what the kernel tells; sooner where it tells much.
-const NAP: Duration = Duration::from_millis(150);
+const NAP: Duration = Duration::from_millis(100);
 const NAP_WHILE_BUSY: Duration = Duration::from_millis(40);
 
 pub fn spawn(
@@ -116,7 +116,12 @@ impl Kernel {
         }
         while !stop.is_cancelled() {
             let now = Instant::now();
-            self.has_strangers |= self.sockets.take_strangers() || self.watched.take_new();
+            // Who has an address changes with the containers: what was said before is told before.
+            if self.watched.take_new() {
+                self.sockets.send_now();
+                self.has_strangers = true;
+            }
+            self.has_strangers |= self.sockets.take_strangers();
             if now >= next_scan || (self.has_strangers && now >= scan_rest_until) {
                 self.scan();
                 let rest = now.elapsed() * SCAN_REST;
@@ -168,7 +173,7 @@ impl Kernel {
             }
             let next = next_scan.min(next_sample).min(next_links).saturating_duration_since(Instant::now());
             let nap = if self.sockets.is_busy() { NAP_WHILE_BUSY } else { NAP };
-            std::thread::sleep(next.min(nap));
+            self.watched.wait_for_new(next.min(nap));
         }
     }
 

@@ -53,7 +53,7 @@ const WHOLE_INTERVAL: Duration = Duration::from_secs(300);
 const AFTER_LOSS: Duration = Duration::from_secs(5);
 const PACE_MAX: Duration = Duration::from_secs(5);
 /// What the kernel tells is told on at most so often: several things happen at once.
-const SEND_INTERVAL: Duration = Duration::from_millis(250);
+const SEND_INTERVAL: Duration = Duration::from_millis(200);
 /// What connections carry is summed up at most so often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_secs(2);
 /// How often it is looked whether names are still of use.
@@ -201,6 +201,11 @@ impl Reader {
     /// Whether it is better to read again soon.
     pub fn is_busy(&self) -> bool {
         self.is_busy
+    }
+
+    /// With the next reading, what is new goes out.
+    pub fn send_now(&mut self) {
+        self.next_send = Instant::now();
     }
 
     /// Whether something was told of processes or namespaces that are not known, since this was last asked.
