@@ -1,10 +1,11 @@
 //! The page. `connection` owns the socket, `model` what it says, `layout` and `scene` turn that into positions and
-//! shapes without touching the browser, `canvas` and `paint` draw them, and `components` are the panels around it.
+//! shapes without touching the browser, `canvas`, `paint` and `label` draw them, and `components` are the panels around it.
 
 pub mod failing;
 pub mod layout;
 pub mod lines;
 pub mod model;
+pub mod room;
 pub mod route;
 pub mod scene;
 pub mod search;
@@ -20,6 +21,8 @@ pub mod canvas;
 pub mod components;
 #[cfg(target_arch = "wasm32")]
 pub mod connection;
+#[cfg(target_arch = "wasm32")]
+pub mod label;
 #[cfg(target_arch = "wasm32")]
 pub mod paint;
 #[cfg(target_arch = "wasm32")]

@@ -7,7 +7,8 @@ use shared::view::Summary;
 use wasm_bindgen::prelude::*;
 use web_sys::CanvasRenderingContext2d as Context;
 
-use crate::layout::{COLUMN, Point};
+use crate::label;
+use crate::layout::Point;
 use crate::model::Model;
 use crate::scene::{self, Camera, RADIUS, Size};
 use crate::strand::{By, Strand};
@@ -18,8 +19,6 @@ use crate::theme::Theme;
 const TAPERED_MAX: usize = 400;
 /// More edges than so many are the fainter the more there are.
 const CROWDED: f64 = 1_200.0;
-/// What is left for a name between a node and the next.
-const NAME_WIDTH: f64 = COLUMN - RADIUS * 2.0 - 16.0;
 
 /// What is emphasised.
 pub struct Drawing {
@@ -44,7 +43,7 @@ impl Drawing {
         strand.networks.iter().any(|network| ids.contains(network)).then_some(*line)
     }
 
-    fn is_faded(&self, slot: u32) -> bool {
+    pub fn is_faded(&self, slot: u32) -> bool {
         let by_focus = self.lit.as_ref().is_some_and(|lit| !lit.contains(&slot));
         let by_search = self.found.as_ref().is_some_and(|found| !found.contains_key(&slot));
         by_focus || by_search
@@ -85,7 +84,7 @@ pub fn graph(
         }
     }
     g.set_global_alpha(1.0);
-    labels(g, theme, model.nodes.iter(), at, drawing, camera, size);
+    label::paint(g, theme, model, at, drawing, camera, size);
     g.restore();
 }
 
@@ -235,7 +234,7 @@ fn path(g: &Context, [a, b, c, d]: [Point; 4]) {
     g.bezier_curve_to(b.x, b.y, c.x, c.y, d.x, d.y);
 }
 
-fn dash(g: &Context, pattern: &[f64]) {
+pub fn dash(g: &Context, pattern: &[f64]) {
     let list: js_sys::Array = pattern.iter().map(|n| JsValue::from_f64(*n)).collect();
     let _ = g.set_line_dash(&list);
 }
@@ -481,127 +480,8 @@ fn ring(g: &Context, theme: &Theme, node: &Summary, p: Point, picked: bool) {
     g.stroke();
 }
 
-/// Names to the right of their nodes, in the order of who matters most, none over another.
-fn labels<'a>(
-    g: &Context,
-    theme: &Theme,
-    nodes: impl Iterator<Item = (&'a u32, &'a Summary)>,
-    at: &BTreeMap<u32, Point>,
-    drawing: &Drawing,
-    camera: Camera,
-    size: Size,
-) {
-    let height = RADIUS * 2.0 * camera.zoom;
-    let mut order: Vec<(u8, u32, &Summary, Point)> = Vec::new();
-    for (slot, node) in nodes {
-        let Some(p) = at.get(slot) else { continue };
-        let picked = drawing.selected.as_ref() == Some(&node.id);
-        let rank = match () {
-            () if picked => 0,
-            () if drawing.hovered == Some(*slot) => 1,
-            () if drawing.found.as_ref().is_some_and(|found| found.contains_key(slot)) => 2,
-            () if drawing.is_faded(*slot) => 9,
-            () => 5,
-        };
-        // Far away, only those that somebody points at have names, and groups.
-        if height >= 24.0 || rank < 3 || (height >= 12.0 && node.stack) {
-            order.push((rank, *slot, node, *p));
-        }
-    }
-    order.sort_by_key(|(rank, slot, ..)| (*rank, *slot));
-    let mut taken: Vec<(f64, f64, f64, f64)> = Vec::new();
-    let shown = height >= 40.0;
-    g.set_line_join("round");
-    for (rank, slot, node, p) in order {
-        let screen = camera.to_screen(p, size);
-        if screen.x < -200.0 || screen.x > size.width || screen.y < -40.0 || screen.y > size.height + 40.0 {
-            continue;
-        }
-        let name = fitting(g, theme, text::base_name(&node.label));
-        let reason = drawing.found.as_ref().and_then(|found| found.get(&slot).cloned().flatten());
-        let (minor, minor_colour) = match &reason {
-            Some(reason) => (text::shortened(reason, 30), &theme.accent),
-            None => (text::shortened(&node.label_minor, 22), &theme.text_2),
-        };
-        let x =
-            p.x + RADIUS * if node.kind == "network" { 1.15 } else { 1.0 } + 10.0 + if node.stack { 5.0 } else { 0.0 };
-        // Half an em a letter is near enough to keep names apart.
-        let width =
-            (name.chars().count() as f64 * 7.2).max(if shown { minor.chars().count() as f64 * 6.4 } else { 0.0 });
-        let frame = (x, p.y - 16.0, x + width, p.y + 18.0);
-        let clash = taken.iter().any(|t| frame.0 < t.2 && t.0 < frame.2 && frame.1 < t.3 && t.1 < frame.3);
-        if clash && rank > 1 {
-            continue;
-        }
-        taken.push(frame);
-        g.set_global_alpha(if rank == 9 { 0.25 } else { 1.0 });
-        g.set_text_align("left");
-        g.set_text_baseline("alphabetic");
-        g.set_stroke_style_str(&theme.canvas);
-        g.set_line_width(4.0);
-        let line = |words: &str, weight: u32, px: u32, y: f64, colour: &str| {
-            g.set_font(&format!("{weight} {px}px {}", theme.font));
-            let _ = g.stroke_text(words, x, y);
-            g.set_fill_style_str(colour);
-            let _ = g.fill_text(words, x, y);
-        };
-        // Every container has an eth0: whose it is, is half of its name.
-        let two_lines = shown || (node.kind == "interface" && height >= 26.0) || reason.is_some() || rank < 2;
-        let middle = if two_lines { p.y - 2.0 } else { p.y + 4.5 };
-        line(&name, 600, 13, middle, &theme.text);
-        if two_lines {
-            line(&minor, 400, 12, p.y + 14.0, minor_colour);
-        }
-        if shown {
-            bars(g, theme, node, x, p.y + 20.0);
-        }
-    }
-    g.set_global_alpha(1.0);
-}
-
-/// The name, cut in its middle as far as the room to the next node asks: fonts differ in their width.
-fn fitting(g: &Context, theme: &Theme, name: &str) -> String {
-    let mut most = 18;
-    let mut shown = text::shortened(name, most);
-    if shown.chars().count() > 13 {
-        g.set_font(&format!("600 13px {}", theme.font));
-        let is_wide = |shown: &str| g.measure_text(shown).is_ok_and(|measured| measured.width() > NAME_WIDTH);
-        while most > 10 && is_wide(&shown) {
-            most -= 1;
-            shown = text::shortened(name, most);
-        }
-    }
-    shown
-}
-
-/// A short line for each network that the node is on.
-fn bars(g: &Context, theme: &Theme, node: &Summary, x: f64, y: f64) {
-    for (n, network) in node.networks.iter().take(6).enumerate() {
-        let slot = crate::lines::slot_of(&network.label);
-        let left = x + n as f64 * 17.0;
-        g.set_stroke_style_str(&theme.networks[slot]);
-        g.set_line_width(3.0);
-        g.set_line_cap(if slot == 2 { "round" } else { "butt" });
-        dash(g, pattern(slot));
-        g.begin_path();
-        if slot == 3 {
-            g.set_line_width(1.4);
-            for dy in [-1.2, 1.6] {
-                g.move_to(left, y + dy);
-                g.line_to(left + 13.0, y + dy);
-            }
-        } else {
-            g.move_to(left, y);
-            g.line_to(left + 13.0, y);
-        }
-        g.stroke();
-    }
-    dash(g, &[]);
-    g.set_line_cap("butt");
-}
-
 /// Of a network's line, by its slot; the line that is double is drawn twice where there is room.
-fn pattern(slot: usize) -> &'static [f64] {
+pub fn pattern(slot: usize) -> &'static [f64] {
     match slot {
         1 => &[5.0, 2.0],
         2 => &[0.1, 4.0],

@@ -1,0 +1,199 @@
+//! Names on the canvas, never too small to be read.
+
+use std::collections::BTreeMap;
+
+use shared::view::Summary;
+use web_sys::CanvasRenderingContext2d as Context;
+
+use crate::layout::Point;
+use crate::model::Model;
+use crate::paint::{Drawing, dash, pattern};
+use crate::room::{Frame, Room, Side};
+use crate::scene::{Camera, RADIUS, Size};
+use crate::text;
+use crate::theme::Theme;
+
+/// Of a name, in pixels: where one pixel of the graph is one of the screen, and on the screen at least.
+const NAME_PX: f64 = 13.0;
+const NAME_PX_MIN: f64 = 11.0;
+const MINOR_PX: f64 = 12.0;
+/// More nodes than so many are only named from near.
+const NAMED_FROM_FAR_MAX: usize = 300;
+/// Heights of a node on the screen, in pixels, from which it has its name, whoever else is there; and all that belongs to it.
+const NAMED: f64 = 24.0;
+const NEAR: f64 = 40.0;
+/// Below this there is nothing to put a name to.
+const SPECK: f64 = 6.0;
+/// A name may be cut to so many letters where there is no room for more.
+const CUTS: [usize; 4] = [26, 18, 13, 9];
+const MINOR_LETTERS: usize = 22;
+/// Of two lines, from one to the next.
+const LINE_PX: f64 = 16.0;
+/// Between a node and its name.
+const GAP_PX: f64 = 10.0;
+
+/// What stands beside one node.
+struct Words {
+    name: String,
+    minor: Option<String>,
+}
+
+struct Pen<'a> {
+    g: &'a Context,
+    theme: &'a Theme,
+    /// By how much letters are larger than the graph, so that they can be read.
+    scale: f64,
+}
+
+impl Pen<'_> {
+    fn font(&self, weight: u32, px: f64) -> String {
+        format!("{weight} {:.2}px {}", px * self.scale, self.theme.font)
+    }
+
+    fn width(&self, weight: u32, px: f64, words: &str) -> f64 {
+        self.g.set_font(&self.font(weight, px));
+        self.g.measure_text(words).map_or(words.chars().count() as f64 * px * 0.55, |measured| measured.width())
+    }
+
+    fn size(&self, Words { name, minor }: &Words) -> (f64, f64) {
+        let name = self.width(600, NAME_PX, name);
+        match minor {
+            Some(minor) => (name.max(self.width(400, MINOR_PX, minor)), (LINE_PX * 2.0 + 2.0) * self.scale),
+            None => (name, LINE_PX * self.scale),
+        }
+    }
+
+    fn write(&self, words: &Words, side: Side, frame: &Frame, minor_colour: &str) {
+        let (align, x) = match side {
+            Side::Right => ("left", frame.left),
+            Side::Left => ("right", frame.right),
+            Side::Below => ("center", (frame.left + frame.right) / 2.0),
+        };
+        let g = self.g;
+        g.set_text_align(align);
+        g.set_text_baseline("alphabetic");
+        g.set_stroke_style_str(&self.theme.canvas);
+        g.set_line_width(4.0 * self.scale);
+        let line = |words: &str, font: String, y: f64, colour: &str| {
+            g.set_font(&font);
+            let _ = g.stroke_text(words, x, y);
+            g.set_fill_style_str(colour);
+            let _ = g.fill_text(words, x, y);
+        };
+        let below = |px: f64| frame.top + px * self.scale;
+        line(&words.name, self.font(600, NAME_PX), below(12.5), &self.theme.text);
+        if let Some(minor) = &words.minor {
+            line(minor, self.font(400, MINOR_PX), below(12.5 + LINE_PX), minor_colour);
+        }
+    }
+}
+
+/// Names in the order of who matters most: right of their nodes, else left or below. One that finds no place is cut, and
+/// one that finds none even so is left out; the table has them all.
+pub fn paint(
+    g: &Context,
+    theme: &Theme,
+    model: &Model,
+    at: &BTreeMap<u32, Point>,
+    drawing: &Drawing,
+    camera: Camera,
+    size: Size,
+) {
+    let height = RADIUS * 2.0 * camera.zoom;
+    let is_near = |p: &Point| {
+        let s = camera.to_screen(*p, size);
+        s.x > -200.0 && s.x < size.width + 60.0 && s.y > -40.0 && s.y < size.height + 40.0
+    };
+    let seen: Vec<(u32, &Summary, Point)> = model
+        .nodes
+        .iter()
+        .filter_map(|(slot, node)| Some((*slot, node, *at.get(slot).filter(|p| is_near(p))?)))
+        .collect();
+    let all_named = height >= NAMED || (height >= SPECK && seen.len() <= NAMED_FROM_FAR_MAX);
+    let mut order: Vec<(u8, u32, &Summary, Point)> = Vec::new();
+    let mut room = Room::default();
+    for (slot, node, p) in seen {
+        room.take(Frame::around(p, RADIUS));
+        let rank = match () {
+            () if drawing.selected.as_ref() == Some(&node.id) => 0,
+            () if drawing.found.as_ref().is_some_and(|found| found.contains_key(&slot)) => 2,
+            () if drawing.is_faded(slot) => 9,
+            () if !node.health.is_empty() => 3,
+            () => 5,
+        };
+        // Far away in a crowd, only those that somebody points at have names, and groups.
+        let is_pointed_at = rank < 3 || drawing.hovered == Some(slot);
+        if all_named || is_pointed_at || (height >= 12.0 && node.stack) {
+            order.push((rank, slot, node, p));
+        }
+    }
+    order.sort_by_key(|(rank, slot, ..)| (*rank, *slot));
+    let pen = Pen { g, theme, scale: (NAME_PX_MIN / (NAME_PX * camera.zoom)).max(1.0) };
+    g.set_line_join("round");
+    for (rank, slot, node, p) in order {
+        let reason = drawing.found.as_ref().and_then(|found| found.get(&slot).cloned().flatten());
+        let is_pointed_at = rank == 0 || drawing.hovered == Some(slot);
+        let minor_colour = if reason.is_some() { &theme.accent } else { &theme.text_2 };
+        let minor = match &reason {
+            Some(reason) => text::shortened(reason, 30),
+            None => text::shortened(&node.label_minor, MINOR_LETTERS),
+        };
+        // Every container has an eth0: whose it is, is half of its name.
+        let has_minor =
+            !minor.is_empty() && (height >= NEAR || node.kind == "interface" || reason.is_some() || is_pointed_at);
+        let name = text::base_name(&node.label);
+        let mut wished: Vec<Words> = Vec::new();
+        for letters in CUTS {
+            let name = text::shortened(name, letters);
+            if wished.last().is_none_or(|before| before.name != name) {
+                let minor = has_minor.then(|| text::shortened(&minor, letters.max(MINOR_LETTERS / 2)));
+                wished.push(Words { name, minor });
+            }
+        }
+        let shape = RADIUS * if node.kind == "network" { 1.15 } else { 1.0 } + if node.stack { 5.0 } else { 0.0 };
+        // The farther away, the less the gap may take of the room there is.
+        let reach = shape + GAP_PX * pen.scale.min(1.0 / camera.zoom.max(0.5)).min(1.6);
+        let found = room.place(p, reach, wished.iter().map(|words| pen.size(words)));
+        let (n, side, frame) = match found {
+            Some(found) => found,
+            None if is_pointed_at => {
+                let frame = Frame::beside(p, reach, Side::Right, pen.size(&wished[0]));
+                room.take(frame);
+                (0, Side::Right, frame)
+            }
+            None => continue,
+        };
+        g.set_global_alpha(if rank == 9 { 0.25 } else { 1.0 });
+        pen.write(&wished[n], side, &frame, minor_colour);
+        if height >= NEAR && side == Side::Right {
+            bars(g, theme, node, frame.left, frame.bottom + 3.0);
+        }
+    }
+    g.set_global_alpha(1.0);
+}
+
+/// A short line for each network that the node is on.
+fn bars(g: &Context, theme: &Theme, node: &Summary, x: f64, y: f64) {
+    for (n, network) in node.networks.iter().take(6).enumerate() {
+        let slot = crate::lines::slot_of(&network.label);
+        let left = x + n as f64 * 17.0;
+        g.set_stroke_style_str(&theme.networks[slot]);
+        g.set_line_width(3.0);
+        g.set_line_cap(if slot == 2 { "round" } else { "butt" });
+        dash(g, pattern(slot));
+        g.begin_path();
+        if slot == 3 {
+            g.set_line_width(1.4);
+            for dy in [-1.2, 1.6] {
+                g.move_to(left, y + dy);
+                g.line_to(left + 13.0, y + dy);
+            }
+        } else {
+            g.move_to(left, y);
+            g.line_to(left + 13.0, y);
+        }
+        g.stroke();
+    }
+    dash(g, &[]);
+    g.set_line_cap("butt");
+}

@@ -1,0 +1,147 @@
+//! Where words find room: beside their nodes, none over another or over a node.
+
+use std::collections::HashMap;
+
+use crate::layout::{COLUMN, Point};
+
+/// What something covers, in the units of the graph.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frame {
+    pub left: f64,
+    pub top: f64,
+    pub right: f64,
+    pub bottom: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Right,
+    Left,
+    Below,
+}
+
+impl Frame {
+    pub fn around(at: Point, reach: f64) -> Self {
+        Self { left: at.x - reach, top: at.y - reach, right: at.x + reach, bottom: at.y + reach }
+    }
+
+    /// Of words beside a node.
+    pub fn beside(at: Point, reach: f64, side: Side, (width, height): (f64, f64)) -> Self {
+        let (left, top) = match side {
+            Side::Right => (at.x + reach, at.y - height / 2.0),
+            Side::Left => (at.x - reach - width, at.y - height / 2.0),
+            Side::Below => (at.x - width / 2.0, at.y + reach),
+        };
+        Self { left, top, right: left + width, bottom: top + height }
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
+    }
+}
+
+/// What is taken, in squares as wide as a column, so that few have to be looked at.
+#[derive(Default)]
+pub struct Room(HashMap<(i64, i64), Vec<Frame>>);
+
+impl Room {
+    fn squares(frame: &Frame) -> impl Iterator<Item = (i64, i64)> + use<> {
+        let of = |value: f64| (value / COLUMN).floor() as i64;
+        let (rows, columns) = (of(frame.top)..=of(frame.bottom), of(frame.left)..=of(frame.right));
+        rows.flat_map(move |row| columns.clone().map(move |column| (row, column)))
+    }
+
+    fn is_free(&self, frame: &Frame) -> bool {
+        !Self::squares(frame).filter_map(|square| self.0.get(&square)).flatten().any(|taken| taken.meets(frame))
+    }
+
+    pub fn take(&mut self, frame: Frame) {
+        for square in Self::squares(&frame) {
+            self.0.entry(square).or_default().push(frame);
+        }
+    }
+
+    /// A place for the first of some sizes that finds one, and at which side of the node.
+    pub fn place(
+        &mut self,
+        at: Point,
+        reach: f64,
+        sizes: impl Iterator<Item = (f64, f64)>,
+    ) -> Option<(usize, Side, Frame)> {
+        for (n, size) in sizes.enumerate() {
+            for side in [Side::Right, Side::Left, Side::Below] {
+                let frame = Frame::beside(at, reach, side, size);
+                if self.is_free(&frame) {
+                    self.take(frame);
+                    return Some((n, side, frame));
+                }
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::RADIUS;
+
+    const REACH: f64 = 32.0;
+
+    fn at(x: f64, y: f64) -> Point {
+        Point { x, y }
+    }
+
+    #[test]
+    fn a_name_stands_where_there_is_room_for_it() {
+        let mut room = Room::default();
+        let nodes = [at(0.0, 0.0), at(COLUMN, 0.0), at(2.0 * COLUMN, 0.0)];
+        nodes.iter().for_each(|p| room.take(Frame::around(*p, RADIUS)));
+        let mut side = |node: Point, widths: &[f64]| {
+            room.place(node, REACH, widths.iter().map(|width| (*width, 16.0))).map(|(n, side, _)| (n, side))
+        };
+        assert_eq!(side(nodes[0], &[100.0]), Some((0, Side::Right)));
+        assert_eq!(side(nodes[1], &[100.0]), Some((0, Side::Right)));
+        assert_eq!(side(nodes[2], &[400.0]), Some((0, Side::Right)), "whoever has nobody beside it may be long");
+        assert_eq!(side(at(COLUMN, 200.0), &[160.0]), Some((0, Side::Right)));
+        assert_eq!(side(at(COLUMN, 200.0), &[160.0]), Some((0, Side::Left)), "where one stands already");
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_cut_before_it_is_left_out() {
+        let mut room = Room::default();
+        for x in -1..=1 {
+            for y in -1..=1 {
+                room.take(Frame::around(at(f64::from(x) * 100.0, f64::from(y) * 60.0), RADIUS));
+            }
+        }
+        let place = |room: &mut Room, widths: &[f64]| {
+            room.place(at(0.0, 0.0), REACH, widths.iter().map(|width| (*width, 16.0))).map(|(n, side, _)| (n, side))
+        };
+        assert_eq!(place(&mut room, &[300.0, 120.0]), None);
+        assert_eq!(place(&mut room, &[300.0, 120.0, 40.0]), Some((2, Side::Right)));
+        assert_eq!(place(&mut room, &[300.0, 120.0, 40.0]), Some((2, Side::Left)));
+        assert_eq!(place(&mut room, &[300.0, 120.0, 40.0]), None, "and below stands another node's");
+    }
+
+    #[test]
+    fn whatever_is_placed_covers_nothing_else() {
+        let mut room = Room::default();
+        let mut taken = Vec::new();
+        for n in 0..200 {
+            let node = at(f64::from(n % 20) * 57.0 - 500.0, f64::from(n / 20) * 43.0 - 200.0);
+            let frame = Frame::around(node, 8.0);
+            room.take(frame);
+            taken.push(frame);
+        }
+        for n in 0..200 {
+            let node = at(f64::from(n % 20) * 57.0 - 500.0, f64::from(n / 20) * 43.0 - 200.0);
+            let sizes = [90.0, 40.0, 25.0].map(|width| (width, 14.0));
+            if let Some((_, _, frame)) = room.place(node, 10.0, sizes.into_iter()) {
+                assert!(taken.iter().all(|other| !other.meets(&frame)), "{n}");
+                taken.push(frame);
+            }
+        }
+        assert!(taken.len() > 300, "most find a place: {}", taken.len());
+    }
+}
