@@ -201,9 +201,21 @@ impl Store {
 impl HostState {
     /// The last one of a source; none where the probe does not tell.
     pub fn reading(&self, collector: Collector) -> Option<Reading> {
-        let boot_ms = self.report.metrics.read_ms.get(&collector)?;
-        let began_ms = u64::try_from(boot_ms.cast_signed() + self.offset_min_ms?).ok()?;
+        let began_ms = self.booted_to_app_ms(*self.report.metrics.read_ms.get(&collector)?)?;
         Some(Reading { began_ms, arrived_ms: *self.arrived_ms.get(&collector)? })
+    }
+
+    /// By the app's clock, what the host's boot clock shows as that; none of a time before the app was there.
+    pub fn booted_to_app_ms(&self, boot_ms: u64) -> Option<u64> {
+        u64::try_from(boot_ms.cast_signed() + self.offset_min_ms?).ok()
+    }
+
+    /// The same of the host's wall clock; none where nothing is known of either.
+    pub fn wall_to_app_ms(&self, wall_ms: u64) -> Option<u64> {
+        self.offset_min_ms.filter(|_| wall_ms > 0)?;
+        // The offset has the last message's way in it.
+        let offset = self.clock_offset_ms + self.lag_ms.cast_signed();
+        u64::try_from(wall_ms.cast_signed() - offset).ok()
     }
 
     fn heard(&mut self, at: Stamp, change: &Delta, now_ms: u64) {

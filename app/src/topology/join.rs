@@ -29,6 +29,8 @@ use super::unprobed::Members;
 use super::{ConnectsKey, Entity, Medium, Outside};
 use crate::store::{Liveness, Store};
 
+/// An engine notes about so much later that a container is started. Milliseconds.
+const STARTING_MS: u64 = 20;
 /// How long a half waits for a partner that should come.
 const PARTNER_PATIENCE_MS: u64 = 3_000;
 
@@ -80,6 +82,8 @@ struct Half {
     /// Of a flow, as it told of them last.
     failures: Failures,
     opened_ms: u64,
+    /// When it was there, as far as is known: of a flow, when the last of its conversations was over.
+    told_ms: u64,
     closed_ms: Option<u64>,
     /// Where it stands in the index: the key, and whether its own end is the lower one.
     meetings: Vec<(Meeting, bool)>,
@@ -235,7 +239,9 @@ impl Join {
             touched.push(HalfId::Connection(id, *connection));
         }
         for (key, flow) in &change.flows.set {
-            touched.push(self.insert_flow(id, key, flow, now_ms));
+            let told_ms = store.hosts.get(&id).filter(|_| flow.last_ms > 0);
+            let told_ms = told_ms.and_then(|host| host.booted_to_app_ms(flow.last_ms)).unwrap_or(now_ms);
+            touched.push(self.insert_flow(id, key, flow, (told_ms, now_ms)));
         }
         touched
     }
@@ -259,6 +265,7 @@ impl Join {
                 evidence,
                 nat,
                 opened_ms,
+                told_ms: opened_ms,
                 closed_ms: None,
                 meetings: Vec::new(),
                 partner: None,
@@ -489,7 +496,7 @@ impl Join {
                 done.remove(&partner);
                 todo.push(partner);
             }
-            let wanted = match self.is_anothers(id) {
+            let wanted = match self.is_anothers(store, id, now_ms) {
                 true => Wanted::Link(None),
                 false => self.link_of(store, id, now_ms),
             };
@@ -504,7 +511,7 @@ impl Join {
     }
 
     /// Whether the far end's address is another's by now than who was talked to.
-    fn is_anothers(&mut self, id: HalfId) -> bool {
+    fn is_anothers(&mut self, store: &Store, id: HalfId, now_ms: u64) -> bool {
         let Some(half) = self.halves.get(&id) else { return false };
         let is_alone = half.partner.is_none();
         if is_alone && half.was_paired && half.closed_ms.is_some() {
@@ -518,6 +525,7 @@ impl Join {
         let Some(Holder::Container(host, container)) = self.addresses.holder(&scope, far) else { return false };
         match &half.met {
             Some(met) => is_alone && *met != (host, container),
+            None if is_younger(store, (host, &container), half.told_ms, now_ms) => true,
             None => {
                 if let Some(half) = self.halves.get_mut(&id) {
                     half.met = Some((host, container));
@@ -701,6 +709,14 @@ impl Join {
         let key = ConnectsKey { source, target, medium: Medium::Transport(half.protocol), port, network };
         Some(Link { key, evidence: half.evidence, outside, is_open: half.is_open() })
     }
+}
+
+/// Whether a container was started after something was told: who was talked to had its address before.
+fn is_younger(store: &Store, (host, container): (HostId, &ContainerId), told_ms: u64, now_ms: u64) -> bool {
+    let Some(host) = store.hosts.get(&host) else { return false };
+    let started = host.report.containers.get(container).and_then(|record| host.wall_to_app_ms(record.started_ms));
+    // What is to come was said by a clock that was set back.
+    started.is_some_and(|started_ms| started_ms > told_ms + STARTING_MS && started_ms <= now_ms)
 }
 
 /// Whether a host tells of conversations that last a moment.

@@ -6,11 +6,12 @@ use proptest::prelude::*;
 use shared::Report;
 use shared::addr::{Protocol, Tuple};
 use shared::delta;
-use shared::id::{ConnectionId, HostId, InstanceId, NetNsId, ProcessId};
+use shared::id::{ConnectionId, ContainerId, HostId, InstanceId, NetNsId, ProcessId};
 use shared::report::{
     Collector, CollectorState, CollectorStatus, Connection, Container, ContainerState, Endpoint, Engine, Evidence,
-    FlowMetrics, FlowTotals, Forwarding, Link, LinkKey, Namespace, Network, NetworkScope, Overlay, OverlayMember,
-    Paths, PortMapping, Process, Role, Route, RouteKind, Service, ServiceMode, SwarmMember, SwarmNode, Task, Vxlan,
+    Flow, FlowKey, FlowMetrics, FlowTotals, Forwarding, Link, LinkKey, Namespace, Network, NetworkScope, Overlay,
+    OverlayMember, Paths, PortMapping, Process, Role, Route, RouteKind, Service, ServiceMode, SwarmMember, SwarmNode,
+    Task, Vxlan,
 };
 use shared::wire::{Hello, Stamp};
 use uuid::Uuid;
@@ -536,6 +537,46 @@ fn what_a_process_that_is_gone_sent_counts_on_for_its_container_while_others_go_
     assert_eq!(sent(&mut app, &[], 30_000), Some(300.0), "for the window");
     assert_eq!(sent(&mut app, &[], 60_000), None);
     assert_eq!(sent(&mut app, &[103], 70_000), Some(100.0), "another edge");
+}
+
+#[test]
+fn who_has_an_address_later_was_not_talked_to_before() {
+    let with = |is_there: bool, (started_ms, last_ms): (u64, u64), count: u64| {
+        let plan = Plan { containers: [Some(true), is_there.then_some(true), None], ..quiet() };
+        let mut report = report(0, &plan, &[plan.clone(), quiet()]);
+        let key = FlowKey {
+            namespace: NetNsId(2),
+            protocol: Protocol::Tcp,
+            owner: None,
+            local: None,
+            remote: address(0, 1, false),
+            port: 8_099,
+            role: Role::Client,
+        };
+        report.flows.insert(key, Flow { count, last_ms, ..Flow::default() });
+        if let Some(container) = report.containers.get_mut(&ContainerId::from("container-0-1")) {
+            container.started_ms = started_ms;
+        }
+        report
+    };
+    let leads_there = |app: &App| {
+        let open = [("system", "all"), ("unconnected", "show")];
+        let mut view = View::new(Variant::new(Kind::Containers, open, &[]), &app.topology, &app.store, &[]);
+        let nodes = view.snapshot(&app.store);
+        nodes.edges().map(|(edge, carried)| edge.for_api(carried)).any(|edge| edge.port == 8_099)
+    };
+    // The host's clock began when the app first heard of it, at 10,000 of the app's.
+    for (started_ms, last_ms, was_there) in [(10, 0, true), (500, 0, false), (500, 400, false), (500, 600, true)] {
+        let mut app = App::new();
+        app.report(0, with(false, (0, last_ms), 1), 10_000);
+        app.settle(10_000);
+        app.report(0, with(true, (started_ms, last_ms), 1), 12_000);
+        app.settle(12_000);
+        assert_eq!(leads_there(&app), was_there, "started {started_ms}, over {last_ms}");
+        app.report(0, with(true, (started_ms, last_ms.max(1) * 2_000), 2), 14_000);
+        app.settle(14_000);
+        assert!(leads_there(&app), "talked to again");
+    }
 }
 
 /// Who has a half, on either host.

@@ -58,6 +58,7 @@ impl Flows {
         let held = self.held.entry(key).or_insert_with(|| Held { flow: Flow::default(), until_ms: 0 });
         held.until_ms = held.until_ms.max(now_ms + IDLE_MS);
         held.flow.count += weight;
+        held.flow.last_ms = now_ms;
         let Failures { refused, timed_out, reset, unreachable } = &mut held.flow.failures;
         match outcome {
             Outcome::Well => {}
@@ -80,7 +81,7 @@ impl Flows {
         });
     }
 
-    /// What changed since this was last asked.
+    /// What changed since this was last asked; times are those that were given here.
     pub fn news(&mut self) -> Changes<FlowKey, Flow> {
         let mut news = Changes::default();
         for (key, flow) in std::mem::take(&mut self.changed) {
@@ -132,7 +133,7 @@ pub(super) mod tests {
         flows.note(key(80), Outcome::Refused, 1, 2_000);
         let news = flows.news();
         let failures = Failures { refused: 1, ..Failures::default() };
-        assert_eq!(news.set, [(key(80), Flow { count: 2, failures })]);
+        assert_eq!(news.set, [(key(80), Flow { count: 2, failures, last_ms: 2_000 })]);
         flows.expire(4_999);
         assert!(flows.news().is_empty());
         flows.expire(5_000);

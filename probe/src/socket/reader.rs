@@ -21,7 +21,7 @@ use super::table::{Dump, Extent, Table};
 use super::tracker::Tracker;
 use super::{Socket, With, proc_net, sock_diag};
 use crate::Config;
-use crate::collector::{Outlet, degraded, failed, off, ok};
+use crate::collector::{Outlet, boot_ms, degraded, failed, off, ok};
 use crate::link::address;
 use crate::netns::{Namespaces, is_gone};
 use crate::process::Scanner;
@@ -233,24 +233,25 @@ impl Reader {
             is_stranger.set(is_stranger.get() || (process.is_none() && pid != 0));
             process
         };
-        let mut take = |event: &Event| {
+        let mut take = |event: &Event, happened_ms| {
             let Some(namespace) = namespaces.id(event.namespace) else { return false };
             let track = |namespace, here| tracker.find_sparingly(Protocol::Tcp, namespace, here, now);
-            table.take(event, namespace, of_pid, track, now_ms);
+            table.take(event, namespace, of_pid, track, happened_ms);
             true
         };
         unknown.retain(|(since, event)| {
-            if take(event) {
+            let waited = now.duration_since(*since);
+            if take(event, now_ms.saturating_sub(u64::try_from(waited.as_millis()).unwrap_or(0))) {
                 return false;
             }
-            let may_be_met = now.duration_since(*since) < UNKNOWN_FOR;
+            let may_be_met = waited < UNKNOWN_FOR;
             *homeless += u64::from(!may_be_met);
             may_be_met
         });
         let (mut left_out, mut told) = (0, 0);
         let lost = events.drain(|event| {
             told += 1;
-            if !take(&event) {
+            if !take(&event, now_ms) {
                 if unknown.len() < UNKNOWN_MAX {
                     unknown.push((now, event));
                 } else {
@@ -425,9 +426,12 @@ impl Reader {
     }
 
     fn send(&mut self, namespaces: &mut Namespaces, outlet: &mut Outlet) {
+        let now_ms = self.now_ms();
         let Self { table, tracker, names, .. } = self;
         let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here));
-        let flows = table.flows.news();
+        let mut flows = table.flows.news();
+        let since_boot_ms = boot_ms().saturating_sub(now_ms);
+        flows.set.iter_mut().for_each(|(_, flow)| flow.last_ms += since_boot_ms);
         let now = Instant::now();
         let called = connections.set.iter().map(|(_, connection)| connection.flow());
         for flow in called.chain(flows.set.iter().map(|(flow, _)| *flow)).filter(|flow| flow.role != Role::Server) {

@@ -633,7 +633,7 @@ mod tests {
         take(&mut table, 9, "10.0.0.2:80", "10.0.0.9:50000", Change::Accepted);
         take(&mut table, 9, "10.0.0.2:80", "10.0.0.9:50000", Change::Closed { error: 0 });
         assert_eq!(news(&mut table), (vec![], 0));
-        let (key, Flow { count, failures }) = flow(&mut table);
+        let (key, Flow { count, failures, .. }) = flow(&mut table);
         assert_eq!((key.owner, key.port, key.role, count), (process(3), 80, Role::Server, 1));
         assert_eq!(failures, Default::default());
         for (error, waited_us) in [(libc::ECONNREFUSED, 50), (libc::ETIMEDOUT, 9), (0, 2_000_000), (0, 10)] {
@@ -641,7 +641,7 @@ mod tests {
         }
         take(&mut table, 11, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         take(&mut table, 11, HERE, THERE, Change::Closed { error: libc::ECONNRESET });
-        let (key, Flow { count, failures }) = flow(&mut table);
+        let (key, Flow { count, failures, .. }) = flow(&mut table);
         assert_eq!((key.remote.to_string(), key.port, key.role), ("10.0.0.3".into(), 80, Role::Client));
         assert_eq!((count, failures.refused, failures.timed_out, failures.reset), (4, 1, 2, 1));
         take(&mut table, 12, HERE, THERE, Change::Closed { error: 0 });

@@ -117,6 +117,9 @@ pub struct Flow {
     pub count: u64,
     /// Attempts that came to nothing, since then. Those of which the client is elsewhere are not seen.
     pub failures: Failures,
+    /// When the last of these was over, milliseconds of the host's boot clock; 0 where that is not told.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub last_ms: u64,
 }
 
 /// What the conversations of a flow carry, also those that are told one by one, as this end's kernel counts it.

@@ -32,14 +32,21 @@ impl Half {
 }
 
 impl Join {
-    /// A flow has no client's port, so it meets nobody and is resolved by its addresses alone.
-    pub(super) fn insert_flow(&mut self, host: HostId, key: &FlowKey, flow: &Flow, now_ms: u64) -> HalfId {
+    /// A flow has no client's port, so it meets nobody and is resolved by its addresses alone. `told_ms` is when the last of
+    /// its conversations was over.
+    pub(super) fn insert_flow(
+        &mut self,
+        host: HostId,
+        key: &FlowKey,
+        flow: &Flow,
+        (told_ms, now_ms): (u64, u64),
+    ) -> HalfId {
         let number = *self.flow_numbers.entry((host, *key)).or_insert_with(|| {
             self.flows_numbered += 1;
             self.flows_numbered
         });
         let id = HalfId::Flow(host, number);
-        let Flow { count: _, failures } = flow;
+        let Flow { count: _, failures, last_ms: _ } = flow;
         let unknown = |address: IpAddr| SocketAddr::new(address, 0);
         let any: IpAddr = if key.remote.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
         let here = key.local.unwrap_or(any);
@@ -69,6 +76,7 @@ impl Join {
                 evidence,
                 nat: None,
                 opened_ms: now_ms.saturating_sub(PARTNER_PATIENCE_MS),
+                told_ms,
                 closed_ms: None,
                 meetings: Vec::new(),
                 partner: None,
