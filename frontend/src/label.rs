@@ -24,15 +24,15 @@ const NAMED: f64 = 24.0;
 const NEAR: f64 = 40.0;
 /// Below this there is nothing to put a name to.
 const SPECK: f64 = 6.0;
-/// A name may be cut to so many letters where there is no room for more.
-const CUTS: [usize; 4] = [26, 18, 13, 9];
-const MINOR_LETTERS: usize = 22;
+/// A name, and what is said below it, may be cut to so many letters where there is no room for more.
+const CUTS: [(usize, usize); 4] = [(26, 22), (18, 16), (13, 12), (9, 9)];
 /// Of two lines, from one to the next.
 const LINE_PX: f64 = 16.0;
 /// Between a node and its name.
 const GAP_PX: f64 = 10.0;
 
 /// What stands beside one node.
+#[derive(PartialEq)]
 struct Words {
     name: String,
     minor: Option<String>,
@@ -129,6 +129,9 @@ pub fn paint(
     }
     order.sort_by_key(|(rank, slot, ..)| (*rank, *slot));
     let pen = Pen { g, theme, scale: (NAME_PX_MIN / (NAME_PX * camera.zoom)).max(1.0) };
+    let (low, high) = (Point { x: 0.0, y: 0.0 }, Point { x: size.width, y: size.height });
+    let (low, high) = (camera.to_world(low, size), camera.to_world(high, size));
+    let stage = Frame { left: low.x, top: low.y, right: high.x, bottom: high.y };
     g.set_line_join("round");
     for (rank, slot, node, p) in order {
         let reason = drawing.found.as_ref().and_then(|found| found.get(&slot).cloned().flatten());
@@ -136,28 +139,29 @@ pub fn paint(
         let minor_colour = if reason.is_some() { &theme.accent } else { &theme.text_2 };
         let minor = match &reason {
             Some(reason) => text::shortened(reason, 30),
-            None => text::shortened(&node.label_minor, MINOR_LETTERS),
+            None => node.label_minor.clone(),
         };
         // Every container has an eth0: whose it is, is half of its name.
         let has_minor =
             !minor.is_empty() && (height >= NEAR || node.kind == "interface" || reason.is_some() || is_pointed_at);
         let name = text::base_name(&node.label);
         let mut wished: Vec<Words> = Vec::new();
-        for letters in CUTS {
-            let name = text::shortened(name, letters);
-            if wished.last().is_none_or(|before| before.name != name) {
-                let minor = has_minor.then(|| text::shortened(&minor, letters.max(MINOR_LETTERS / 2)));
-                wished.push(Words { name, minor });
+        for (letters, of_minor) in CUTS {
+            let minor = has_minor.then(|| text::shortened(&minor, of_minor));
+            let words = Words { name: text::shortened(name, letters), minor };
+            if wished.last() != Some(&words) {
+                wished.push(words);
             }
         }
         let shape = RADIUS * if node.kind == "network" { 1.15 } else { 1.0 } + if node.stack { 5.0 } else { 0.0 };
         // The farther away, the less the gap may take of the room there is.
         let reach = shape + GAP_PX * pen.scale.min(1.0 / camera.zoom.max(0.5)).min(1.6);
-        let found = room.place(p, reach, wished.iter().map(|words| pen.size(words)));
+        let sizes: Vec<(f64, f64)> = wished.iter().map(|words| pen.size(words)).collect();
+        let found = room.place(p, reach, &sizes, &stage);
         let (n, side, frame) = match found {
             Some(found) => found,
             None if is_pointed_at => {
-                let frame = Frame::beside(p, reach, Side::Right, pen.size(&wished[0]));
+                let frame = Frame::beside(p, reach, Side::Right, sizes[0]);
                 room.take(frame);
                 (0, Side::Right, frame)
             }

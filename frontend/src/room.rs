@@ -35,6 +35,10 @@ impl Frame {
         Self { left, top, right: left + width, bottom: top + height }
     }
 
+    fn holds(&self, other: &Self) -> bool {
+        self.left <= other.left && other.right <= self.right && self.top <= other.top && other.bottom <= self.bottom
+    }
+
     fn meets(&self, other: &Self) -> bool {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
@@ -61,20 +65,27 @@ impl Room {
         }
     }
 
-    /// A place for the first of some sizes that finds one, and at which side of the node.
+    /// A place for words of some sizes, the widest first, and which of them. Right of the node is where names are looked
+    /// for: there they are cut a little before they go to another side, and all sides are tried before they are cut to the
+    /// last.
     pub fn place(
         &mut self,
         at: Point,
         reach: f64,
-        sizes: impl Iterator<Item = (f64, f64)>,
+        sizes: &[(f64, f64)],
+        bounds: &Frame,
     ) -> Option<(usize, Side, Frame)> {
-        for (n, size) in sizes.enumerate() {
-            for side in [Side::Right, Side::Left, Side::Below] {
-                let frame = Frame::beside(at, reach, side, size);
-                if self.is_free(&frame) {
-                    self.take(frame);
-                    return Some((n, side, frame));
-                }
+        let last = sizes.len().saturating_sub(1);
+        let ample = 0..last.max(1);
+        let right = ample.clone().map(|n| (Side::Right, n));
+        let left = ample.map(|n| (Side::Left, n));
+        let rest = [(Side::Below, 0), (Side::Right, last), (Side::Left, last), (Side::Below, last)];
+        for (side, n) in right.chain(left).chain(rest) {
+            let frame = Frame::beside(at, reach, side, *sizes.get(n)?);
+            let is_seen = side == Side::Right || bounds.holds(&frame);
+            if is_seen && self.is_free(&frame) {
+                self.take(frame);
+                return Some((n, side, frame));
             }
         }
         None
@@ -87,9 +98,15 @@ mod tests {
     use crate::scene::RADIUS;
 
     const REACH: f64 = 32.0;
+    const EVERYWHERE: Frame = Frame { left: -1e6, top: -1e6, right: 1e6, bottom: 1e6 };
 
     fn at(x: f64, y: f64) -> Point {
         Point { x, y }
+    }
+
+    fn place(room: &mut Room, node: Point, widths: &[f64], bounds: &Frame) -> Option<(usize, Side)> {
+        let sizes: Vec<(f64, f64)> = widths.iter().map(|width| (*width, 16.0)).collect();
+        room.place(node, REACH, &sizes, bounds).map(|(n, side, _)| (n, side))
     }
 
     #[test]
@@ -97,14 +114,16 @@ mod tests {
         let mut room = Room::default();
         let nodes = [at(0.0, 0.0), at(COLUMN, 0.0), at(2.0 * COLUMN, 0.0)];
         nodes.iter().for_each(|p| room.take(Frame::around(*p, RADIUS)));
-        let mut side = |node: Point, widths: &[f64]| {
-            room.place(node, REACH, widths.iter().map(|width| (*width, 16.0))).map(|(n, side, _)| (n, side))
-        };
+        let mut side = |node: Point, widths: &[f64]| place(&mut room, node, widths, &EVERYWHERE);
         assert_eq!(side(nodes[0], &[100.0]), Some((0, Side::Right)));
-        assert_eq!(side(nodes[1], &[100.0]), Some((0, Side::Right)));
+        assert_eq!(
+            side(nodes[1], &[300.0, 100.0, 50.0]),
+            Some((1, Side::Right)),
+            "cut a little it stays where it belongs"
+        );
         assert_eq!(side(nodes[2], &[400.0]), Some((0, Side::Right)), "whoever has nobody beside it may be long");
         assert_eq!(side(at(COLUMN, 200.0), &[160.0]), Some((0, Side::Right)));
-        assert_eq!(side(at(COLUMN, 200.0), &[160.0]), Some((0, Side::Left)), "where one stands already");
+        assert_eq!(side(at(COLUMN, 200.0), &[160.0, 40.0]), Some((0, Side::Left)), "where one stands already");
     }
 
     #[test]
@@ -115,29 +134,35 @@ mod tests {
                 room.take(Frame::around(at(f64::from(x) * 100.0, f64::from(y) * 60.0), RADIUS));
             }
         }
-        let place = |room: &mut Room, widths: &[f64]| {
-            room.place(at(0.0, 0.0), REACH, widths.iter().map(|width| (*width, 16.0))).map(|(n, side, _)| (n, side))
-        };
-        assert_eq!(place(&mut room, &[300.0, 120.0]), None);
-        assert_eq!(place(&mut room, &[300.0, 120.0, 40.0]), Some((2, Side::Right)));
-        assert_eq!(place(&mut room, &[300.0, 120.0, 40.0]), Some((2, Side::Left)));
-        assert_eq!(place(&mut room, &[300.0, 120.0, 40.0]), None, "and below stands another node's");
+        let mut side = |widths: &[f64]| place(&mut room, at(0.0, 0.0), widths, &EVERYWHERE);
+        assert_eq!(side(&[300.0, 120.0]), None);
+        assert_eq!(side(&[300.0, 120.0, 40.0]), Some((2, Side::Right)));
+        assert_eq!(side(&[300.0, 120.0, 40.0]), Some((2, Side::Left)));
+        assert_eq!(side(&[300.0, 120.0, 40.0]), None, "and below stands another node's");
+    }
+
+    #[test]
+    fn no_name_goes_over_the_edge_for_want_of_room() {
+        let mut room = Room::default();
+        [at(0.0, 0.0), at(70.0, 0.0)].iter().for_each(|p| room.take(Frame::around(*p, RADIUS)));
+        let stage = Frame { left: -60.0, top: -60.0, right: 500.0, bottom: 500.0 };
+        assert_eq!(place(&mut room, at(0.0, 0.0), &[60.0], &stage), Some((0, Side::Below)));
     }
 
     #[test]
     fn whatever_is_placed_covers_nothing_else() {
         let mut room = Room::default();
         let mut taken = Vec::new();
-        for n in 0..200 {
-            let node = at(f64::from(n % 20) * 57.0 - 500.0, f64::from(n / 20) * 43.0 - 200.0);
-            let frame = Frame::around(node, 8.0);
+        let nodes: Vec<Point> =
+            (0..200).map(|n| at(f64::from(n % 20) * 57.0 - 500.0, f64::from(n / 20) * 43.0 - 200.0)).collect();
+        for node in &nodes {
+            let frame = Frame::around(*node, 8.0);
             room.take(frame);
             taken.push(frame);
         }
-        for n in 0..200 {
-            let node = at(f64::from(n % 20) * 57.0 - 500.0, f64::from(n / 20) * 43.0 - 200.0);
+        for (n, node) in nodes.iter().enumerate() {
             let sizes = [90.0, 40.0, 25.0].map(|width| (width, 14.0));
-            if let Some((_, _, frame)) = room.place(node, 10.0, sizes.into_iter()) {
+            if let Some((_, _, frame)) = room.place(*node, 10.0, &sizes, &EVERYWHERE) {
                 assert!(taken.iter().all(|other| !other.meets(&frame)), "{n}");
                 taken.push(frame);
             }
