@@ -10,6 +10,7 @@ use crate::model::Model;
 use crate::paint::{Drawing, dash, pattern};
 use crate::room::{Frame, Room, Side};
 use crate::scene::{Camera, RADIUS, Size};
+use crate::sheet::MARGIN;
 use crate::text;
 use crate::theme::Theme;
 
@@ -25,7 +26,7 @@ const NEAR: f64 = 40.0;
 /// Below this there is nothing to put a name to.
 const SPECK: f64 = 6.0;
 /// A name, and what is said below it, may be cut to so many letters where there is no room for more.
-const CUTS: [(usize, usize); 4] = [(26, 22), (18, 16), (13, 12), (9, 9)];
+const CUTS: [(usize, usize); 4] = [(26, 22), (18, 16), (13, 12), (8, 9)];
 /// Of two lines, from one to the next.
 const LINE_PX: f64 = 16.0;
 /// Between a node and its name.
@@ -129,8 +130,10 @@ pub fn paint(
     }
     order.sort_by_key(|(rank, slot, ..)| (*rank, *slot));
     let pen = Pen { g, theme, scale: (NAME_PX_MIN / (NAME_PX * camera.zoom)).max(1.0) };
-    let (low, high) = (Point { x: 0.0, y: 0.0 }, Point { x: size.width, y: size.height });
-    let (low, high) = (camera.to_world(low, size), camera.to_world(high, size));
+    // The picture is larger than what is seen of it.
+    let edge = MARGIN / (1.0 + 2.0 * MARGIN);
+    let corner = |share: f64| camera.to_world(Point { x: size.width * share, y: size.height * share }, size);
+    let (low, high) = (corner(edge), corner(1.0 - edge));
     let stage = Frame { left: low.x, top: low.y, right: high.x, bottom: high.y };
     g.set_line_join("round");
     for (rank, slot, node, p) in order {

@@ -66,8 +66,7 @@ impl Room {
     }
 
     /// A place for words of some sizes, the widest first, and which of them. Right of the node is where names are looked
-    /// for: there they are cut a little before they go to another side, and all sides are tried before they are cut to the
-    /// last.
+    /// for: there they are cut before they go to another side.
     pub fn place(
         &mut self,
         at: Point,
@@ -75,13 +74,11 @@ impl Room {
         sizes: &[(f64, f64)],
         bounds: &Frame,
     ) -> Option<(usize, Side, Frame)> {
-        let last = sizes.len().saturating_sub(1);
-        let ample = 0..last.max(1);
-        let right = ample.clone().map(|n| (Side::Right, n));
-        let left = ample.map(|n| (Side::Left, n));
-        let rest = [(Side::Below, 0), (Side::Right, last), (Side::Left, last), (Side::Below, last)];
-        for (side, n) in right.chain(left).chain(rest) {
-            let frame = Frame::beside(at, reach, side, *sizes.get(n)?);
+        let right = (0..sizes.len()).map(|n| (Side::Right, n));
+        let left = (0..sizes.len()).map(|n| (Side::Left, n));
+        let below = (0..sizes.len()).map(|n| (Side::Below, n));
+        for (side, n) in right.chain(left).chain(below) {
+            let frame = Frame::beside(at, reach, side, sizes[n]);
             let is_seen = side == Side::Right || bounds.holds(&frame);
             if is_seen && self.is_free(&frame) {
                 self.take(frame);
