@@ -29,8 +29,9 @@ const SPECK: f64 = 6.0;
 const CUTS: [(usize, usize); 4] = [(26, 22), (18, 16), (13, 12), (8, 9)];
 /// Of two lines, from one to the next.
 const LINE_PX: f64 = 16.0;
-/// Between a node and its name.
+/// Between a node and its name; from far it grows less than letters do.
 const GAP_PX: f64 = 10.0;
+const GAP_SCALE_MAX: f64 = 1.6;
 
 /// What stands beside one node.
 #[derive(PartialEq)]
@@ -89,8 +90,8 @@ impl Pen<'_> {
     }
 }
 
-/// Names in the order of who matters most: right of their nodes, else left or below. One that finds no place is cut, and
-/// one that finds none even so is left out; the table has them all.
+/// Names in the order of who matters most: right of their nodes, cut where there is no room for more, else left or below.
+/// One that finds no place even so is left out; the table has them all.
 pub fn paint(
     g: &Context,
     theme: &Theme,
@@ -101,14 +102,10 @@ pub fn paint(
     size: Size,
 ) {
     let height = RADIUS * 2.0 * camera.zoom;
-    let is_near = |p: &Point| {
-        let s = camera.to_screen(*p, size);
-        s.x > -200.0 && s.x < size.width + 60.0 && s.y > -40.0 && s.y < size.height + 40.0
-    };
     let seen: Vec<(u32, &Summary, Point)> = model
         .nodes
         .iter()
-        .filter_map(|(slot, node)| Some((*slot, node, *at.get(slot).filter(|p| is_near(p))?)))
+        .filter_map(|(slot, node)| Some((*slot, node, *at.get(slot).filter(|p| camera.may_show(**p, size))?)))
         .collect();
     let all_named = height >= NAMED || (height >= SPECK && seen.len() <= NAMED_FROM_FAR_MAX);
     let mut order: Vec<(u8, u32, &Summary, Point)> = Vec::new();
@@ -122,9 +119,9 @@ pub fn paint(
             () if !node.health.is_empty() => 3,
             () => 5,
         };
-        // Far away in a crowd, only those that somebody points at have names, and groups.
-        let is_pointed_at = rank < 3 || drawing.hovered == Some(slot);
-        if all_named || is_pointed_at || (height >= 12.0 && node.stack) {
+        // Far away in a crowd, only those that somebody points at or searches have names, and groups.
+        let is_sought = rank < 3 || drawing.hovered == Some(slot);
+        if all_named || is_sought || (height >= 12.0 && node.stack) {
             order.push((rank, slot, node, p));
         }
     }
@@ -157,8 +154,7 @@ pub fn paint(
             }
         }
         let shape = RADIUS * if node.kind == "network" { 1.15 } else { 1.0 } + if node.stack { 5.0 } else { 0.0 };
-        // The farther away, the less the gap may take of the room there is.
-        let reach = shape + GAP_PX * pen.scale.min(1.0 / camera.zoom.max(0.5)).min(1.6);
+        let reach = shape + GAP_PX * pen.scale.min(GAP_SCALE_MAX);
         let sizes: Vec<(f64, f64)> = wished.iter().map(|words| pen.size(words)).collect();
         let found = room.place(p, reach, &sizes, &stage);
         let (n, side, frame) = match found {

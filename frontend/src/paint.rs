@@ -64,14 +64,10 @@ pub fn graph(
     let _ = g.translate(size.width / 2.0, size.height / 2.0);
     let _ = g.scale(camera.zoom, camera.zoom);
     let _ = g.translate(-camera.centre.x, -camera.centre.y);
-    let visible = |p: &Point| {
-        let s = camera.to_screen(*p, size);
-        s.x > -220.0 && s.x < size.width + 60.0 && s.y > -60.0 && s.y < size.height + 60.0
-    };
     edges(g, theme, &model.strands(drawing.now_ms), at, drawing, camera.zoom);
     let height = RADIUS * 2.0 * camera.zoom;
     for (slot, node) in &model.nodes {
-        let Some(p) = at.get(slot).filter(|p| visible(p)) else { continue };
+        let Some(p) = at.get(slot).filter(|p| camera.may_show(**p, size)) else { continue };
         let faded = drawing.is_faded(*slot);
         g.set_global_alpha(if faded { 0.2 } else { 1.0 });
         shape(g, theme, node, *p, height);

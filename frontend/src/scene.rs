@@ -85,6 +85,12 @@ impl Camera {
         Self { centre, zoom }
     }
 
+    /// Whether something of a node there, or of its name, may be on what is painted.
+    pub fn may_show(self, at: Point, size: Size) -> bool {
+        let at = self.to_screen(at, size);
+        at.x > -220.0 && at.x < size.width + 60.0 && at.y > -60.0 && at.y < size.height + 60.0
+    }
+
     /// Whether all points are on the stage, with some of what is drawn around them.
     pub fn sees(self, mut points: impl Iterator<Item = Point>, size: Size) -> bool {
         let margin = RADIUS * self.zoom;

@@ -13,13 +13,26 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 /// After `patience`, saying what was waited for and what was seen last.
-pub fn eventually<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+pub fn eventually<T>(what: &str, patience: Duration, look: impl FnMut() -> Result<T, String>) -> T {
+    eventually_every(Duration::from_millis(50), what, patience, look)
+}
+
+/// The same, looking so often: where it is measured when it was found.
+///
+/// # Panics
+/// As `eventually` does.
+pub fn eventually_every<T>(
+    pause: Duration,
+    what: &str,
+    patience: Duration,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> T {
     let until = Instant::now() + patience;
     loop {
         match look() {
             Ok(found) => return found,
             Err(seen) if Instant::now() > until => panic!("{what}: not within {patience:?}; last seen: {seen}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            Err(_) => std::thread::sleep(pause),
         }
     }
 }

@@ -199,25 +199,25 @@ fn leaderless(store: &Store, topology: &Topology) -> Vec<Suspicion> {
         let others = member.managers.keys().filter_map(|node| topology.host_of(node)).filter(|other| *other != *id);
         let (down, up): (Vec<HostId>, Vec<HostId>) =
             others.partition(|other| store.hosts.get(other).is_some_and(engine::is_down));
-        let says = if status.state == CollectorState::Degraded && status.trouble == Trouble::Confused {
-            status.message.clone()
+        let (source, says) = if status.state == CollectorState::Degraded && status.trouble == Trouble::Confused {
+            (format!("Docker on {}", host.api_name), status.message.clone())
         } else if !down.is_empty() && 2 * down.len() >= member.managers.len() {
             let names = down.iter().filter_map(|other| store.hosts.get(other)).map(|other| &other.api_name);
-            format!("it has not told yet that the engines of {} are down", wording::joined(names))
+            ("probes".to_owned(), format!("the engines of {} are down", wording::joined(names)))
         } else {
             return None;
         };
-        Some((*id, host, member, down.into_iter().chain(up), says))
+        Some((*id, host, member, down.into_iter().chain(up), (source, says)))
     });
     managers
-        .map(|(id, host, member, others, says)| {
+        .map(|(id, host, member, others, (source, says))| {
             let entity = Entity::Daemon(id, Daemon::Swarm);
             let summary = format!("{} manages a swarm that has no leader", host.api_name);
             Suspicion::new(format!("swarm-no-leader:{id}"), "swarm-no-leader", entity, summary)
                 .on(id)
                 .after(A_MOMENT_MS)
                 .because(others.map(engine::id))
-                .says(format!("Docker on {}", host.api_name), says)
+                .says(source, says)
                 .says(format!("Docker on {}", host.api_name), format!("{} managers are to be there", member.managers.len()))
                 .advise("Most of the managers must be up. If they are lost for good: docker swarm init --force-new-cluster.")
         })

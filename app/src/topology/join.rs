@@ -525,7 +525,10 @@ impl Join {
         let Some(Holder::Container(host, container)) = self.addresses.holder(&scope, far) else { return false };
         match &half.met {
             Some(met) => is_alone && *met != (host, container),
-            None if is_younger(store, (host, &container), half.told_ms, now_ms) => true,
+            // Datagrams go on without being told again: whoever comes may be who they are for.
+            None if half.protocol == Protocol::Tcp && is_younger(store, (host, &container), half.told_ms, now_ms) => {
+                true
+            }
             None => {
                 if let Some(half) = self.halves.get_mut(&id) {
                     half.met = Some((host, container));

@@ -541,12 +541,12 @@ fn what_a_process_that_is_gone_sent_counts_on_for_its_container_while_others_go_
 
 #[test]
 fn who_has_an_address_later_was_not_talked_to_before() {
-    let with = |is_there: bool, (started_ms, last_ms): (u64, u64), count: u64| {
+    let with = |protocol, is_there: bool, (started_ms, last_ms): (u64, u64), count: u64| {
         let plan = Plan { containers: [Some(true), is_there.then_some(true), None], ..quiet() };
         let mut report = report(0, &plan, &[plan.clone(), quiet()]);
         let key = FlowKey {
             namespace: NetNsId(2),
-            protocol: Protocol::Tcp,
+            protocol,
             owner: None,
             local: None,
             remote: address(0, 1, false),
@@ -566,14 +566,17 @@ fn who_has_an_address_later_was_not_talked_to_before() {
         nodes.edges().map(|(edge, carried)| edge.for_api(carried)).any(|edge| edge.port == 8_099)
     };
     // The host's clock began when the app first heard of it, at 10,000 of the app's.
-    for (started_ms, last_ms, was_there) in [(10, 0, true), (500, 0, false), (500, 400, false), (500, 600, true)] {
+    let (tcp, udp) = (Protocol::Tcp, Protocol::Udp);
+    let orders = [(tcp, 10, 0, true), (tcp, 500, 0, false), (tcp, 500, 400, false), (tcp, 500, 600, true)];
+    // Datagrams go on without being told again.
+    for (protocol, started_ms, last_ms, was_there) in orders.into_iter().chain([(udp, 500, 400, true)]) {
         let mut app = App::new();
-        app.report(0, with(false, (0, last_ms), 1), 10_000);
+        app.report(0, with(protocol, false, (0, last_ms), 1), 10_000);
         app.settle(10_000);
-        app.report(0, with(true, (started_ms, last_ms), 1), 12_000);
+        app.report(0, with(protocol, true, (started_ms, last_ms), 1), 12_000);
         app.settle(12_000);
         assert_eq!(leads_there(&app), was_there, "started {started_ms}, over {last_ms}");
-        app.report(0, with(true, (started_ms, last_ms.max(1) * 2_000), 2), 14_000);
+        app.report(0, with(protocol, true, (started_ms, last_ms.max(1) * 2_000), 2), 14_000);
         app.settle(14_000);
         assert!(leads_there(&app), "talked to again");
     }

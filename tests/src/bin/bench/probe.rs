@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use scope_tests::api;
-use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
+use scope_tests::{eventually, eventually_every};
 
 use crate::figures::Figures;
 use crate::process::Cost;
@@ -145,7 +145,7 @@ fn cost(testbed: &Testbed, work: Work, option: &str) -> (Duration, f64, f64) {
     let wanted = work.connections() * 9 / 10;
     let first = eventually("all connections with their owners", Duration::from_secs(60), || {
         // The whole report takes longer to ask for than to make.
-        let first = until_halves(&testbed.url(1), wanted, started)?;
+        let first = until_halves(&testbed.url(1), wanted, started);
         let report = api::get(&url)?;
         let host = report["hosts"].as_object().and_then(|hosts| hosts.values().next()).cloned().unwrap_or_default();
         let all = host["connections"].as_array().cloned().unwrap_or_default();
@@ -162,18 +162,13 @@ fn cost(testbed: &Testbed, work: Work, option: &str) -> (Duration, f64, f64) {
 }
 
 /// How long it took until the app held so many connections.
-fn until_halves(app: &str, wanted: usize, started: Instant) -> Result<Duration, String> {
-    let mut held = 0;
-    while started.elapsed() < Duration::from_secs(50) {
+fn until_halves(app: &str, wanted: usize, started: Instant) -> Duration {
+    eventually_every(Duration::from_millis(5), "the app holds the connections", Duration::from_secs(60), || {
         let metrics = api::text(&format!("{app}/metrics"))?;
         let line = metrics.lines().find_map(|line| line.strip_prefix("scope_connection_halves "));
-        held = line.and_then(|count| count.parse().ok()).unwrap_or(0);
-        if held >= wanted {
-            return Ok(started.elapsed());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Err(format!("{held} connections of {wanted}"))
+        let held: usize = line.and_then(|count| count.parse().ok()).unwrap_or(0);
+        if held >= wanted { Ok(started.elapsed()) } else { Err(format!("{held} of {wanted}")) }
+    })
 }
 
 /// What the probe sends to its app while only samples change, bytes a second.
