@@ -38,6 +38,8 @@ pub struct Config {
     pub read_links: bool,
     /// The names that are asked for, from answers of DNS as they pass.
     pub read_names: bool,
+    /// What addresses that nobody asked for by name are called, from the host's resolver.
+    pub ask_names: bool,
     /// What sockets are read with.
     pub sockets: crate::socket::With,
     /// The Weave router's API; none for no router.

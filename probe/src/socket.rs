@@ -64,11 +64,11 @@ pub enum State {
 #[derive(Clone, Debug, Default)]
 pub struct Listeners {
     /// Ports that were listened on, by protocol, with the tick on which that was last so.
-    seen: HashMap<(Protocol, u16), u64>,
+    seen: HashMap<(Protocol, u16), u32>,
 }
 
 impl Listeners {
-    pub fn note(&mut self, protocol: Protocol, port: u16, tick: u64) {
+    pub fn note(&mut self, protocol: Protocol, port: u16, tick: u32) {
         self.seen.insert((protocol, port), tick);
     }
 
@@ -77,7 +77,7 @@ impl Listeners {
     }
 
     /// A port whose listener went keeps its meaning while connections that it accepted may live; not for ever.
-    pub fn forget_before(&mut self, tick: u64) {
+    pub fn forget_before(&mut self, tick: u32) {
         self.seen.retain(|_, last| *last >= tick);
     }
 }

@@ -77,6 +77,51 @@ impl Protocol {
     }
 }
 
+/// An address and a port in 18 bytes, where `SocketAddr` takes 32 for flow labels and zones, which no report has. A v4
+/// address is kept as the v6 one that stands for it, so that both are one here as in `canonical`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "SocketAddr", into = "SocketAddr")]
+pub struct Packed {
+    address: [u8; 16],
+    port: u16,
+}
+
+impl Packed {
+    pub fn get(self) -> SocketAddr {
+        SocketAddr::new(self.ip(), self.port)
+    }
+
+    pub fn ip(self) -> IpAddr {
+        canonical(Ipv6Addr::from(self.address).into())
+    }
+
+    pub fn port(self) -> u16 {
+        self.port
+    }
+}
+
+impl From<SocketAddr> for Packed {
+    fn from(at: SocketAddr) -> Self {
+        let address = match at.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        Self { address: address.octets(), port: at.port() }
+    }
+}
+
+impl From<Packed> for SocketAddr {
+    fn from(packed: Packed) -> Self {
+        packed.get()
+    }
+}
+
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
 /// The two ends of a conversation as one namespace sees them, from one end to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tuple {
@@ -131,6 +176,18 @@ mod tests {
         for text in ["10.0.0.1", "10.0.0.1/33", "x/8", "fd00::/129", "10.0.0.1/", ""] {
             assert!(text.parse::<Subnet>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_packed_is_what_was_put_in() {
+        for text in ["10.0.0.1:80", "[fd00::1]:65535", "0.0.0.0:0", "[::]:0", "[::1]:53"] {
+            let at: SocketAddr = text.parse().unwrap();
+            assert_eq!(Packed::from(at).get(), at);
+        }
+        let (mapped, v4) = ("[::ffff:10.0.0.1]:80", "10.0.0.1:80");
+        let [mapped, v4] = [mapped, v4].map(|text| Packed::from(text.parse::<SocketAddr>().unwrap()));
+        assert_eq!(mapped, v4, "one address written in two ways");
+        assert!(size_of::<Packed>() <= 18);
     }
 
     #[test]

@@ -251,8 +251,8 @@ fn connect(report: &mut Report, host: u16, shape: Shape, now_ms: u64) {
         let connection = Connection {
             namespace: NetNsId(u32::from(c) + 2),
             protocol: Protocol::Tcp,
-            local,
-            remote,
+            local: local.into(),
+            remote: remote.into(),
             owner: Some(owner(c, 0)),
             role,
             evidence: if role == Role::Server { Evidence::Listener } else { Evidence::PortRange },
@@ -366,8 +366,8 @@ impl Marking {
         let connection = Connection {
             namespace: NetNsId(2),
             protocol: Protocol::Tcp,
-            local: SocketAddr::new(address(0, 0), marked_port(count)),
-            remote: SocketAddr::new([203, 0, 113, 99].into(), marked_port(count)),
+            local: SocketAddr::new(address(0, 0), marked_port(count)).into(),
+            remote: SocketAddr::new([203, 0, 113, 99].into(), marked_port(count)).into(),
             owner: Some(owner(0, 0)),
             role: Role::Client,
             evidence: Evidence::PortRange,

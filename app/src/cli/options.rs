@@ -68,6 +68,9 @@ pub struct Options {
     /// Do not listen for answers of DNS; addresses outside are shown without names then
     #[arg(long, env = "SCOPE_NO_DNS")]
     pub no_dns: bool,
+    /// Ask the host's resolver what addresses outside are called that nobody asked for by name
+    #[arg(long, env = "SCOPE_REVERSE_DNS")]
+    pub reverse_dns: bool,
     /// What connections are read with at best; what the kernel does not offer is read with the next
     #[arg(long, value_enum, value_name = "WITH", default_value_t, env = "SCOPE_SOCKETS")]
     pub sockets: Sockets,
@@ -243,6 +246,7 @@ impl Options {
             store_access: self.store_access()?,
             read_links: !self.no_links,
             read_names: !self.no_dns,
+            ask_names: self.reverse_dns,
             sockets: match self.sockets {
                 Sockets::Ebpf => With::Ebpf,
                 Sockets::Netlink => With::Netlink,

@@ -248,6 +248,7 @@ impl Join {
 
     fn insert_connection(&mut self, id: HalfId, record: &Connection, now_ms: u64) {
         let Connection { namespace, protocol, local, remote, owner, role, evidence, nat } = record.clone();
+        let (local, remote) = (local.get(), remote.get());
         let nat = nat.map(|nat| *nat);
         let opened_ms = self.halves.get(&id).map_or(now_ms, |old| old.opened_ms);
         let link = self.take_out(id);

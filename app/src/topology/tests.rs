@@ -208,8 +208,8 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
         let connection = Connection {
             namespace: NetNsId(u32::from(c) + 2),
             protocol: Protocol::Tcp,
-            local,
-            remote,
+            local: local.into(),
+            remote: remote.into(),
             owner: Some(ProcessId { pid: u32::from(c) + 10, start: 1 }),
             role,
             evidence: Evidence::Listener,
@@ -509,7 +509,7 @@ fn what_a_process_that_is_gone_sent_counts_on_for_its_container_while_others_go_
         for pid in pids {
             let owner = ProcessId { pid: *pid, start: 1 };
             report.processes.insert(owner, process.clone());
-            let local = (call.local.ip(), 40_000 + *pid as u16).into();
+            let local = std::net::SocketAddr::new(call.local.ip(), 40_000 + *pid as u16).into();
             let call = Connection { owner: Some(owner), local, ..Connection::clone(&call) };
             let totals = FlowTotals { sent_bytes: 100, opened: 1, ..FlowTotals::default() };
             report.metrics.flows.insert(call.flow(), FlowMetrics { totals, ..FlowMetrics::default() });
@@ -587,13 +587,13 @@ const TALKER: ProcessId = ProcessId { pid: 77, start: 1 };
 
 /// Through the NAT of both hosts: the client's half on the second, the server's on the first.
 fn halves() -> [(u8, Connection); 2] {
-    let at = |address: &str| address.parse().unwrap();
+    let at = |address: &str| address.parse::<std::net::SocketAddr>().unwrap();
     let nat = Tuple { from: at("10.77.0.11:40000"), to: at("10.77.0.10:8088") };
     let half = |local: &str, remote: &str, role| Connection {
         namespace: NetNsId(2),
         protocol: Protocol::Tcp,
-        local: at(local),
-        remote: at(remote),
+        local: at(local).into(),
+        remote: at(remote).into(),
         owner: Some(TALKER),
         role,
         evidence: Evidence::Handshake,

@@ -1,7 +1,10 @@
 //! The names under which addresses are asked for: answers of DNS that reach the host, seen as they pass.
 //!
 //! What is seen is what the host's own namespace receives over UDP from port 53: answers to its processes, and those that
-//! it passes on to containers. Whoever answers may say anything, so a name is a word beside an address and no more.
+//! it passes on to containers. Whoever answers may say anything, so a name is a word beside an address and no more. Where
+//! somebody wants that, addresses that nobody asked for by name are asked for themselves.
+
+mod reverse;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -16,6 +19,7 @@ use shared::report::CollectorStatus;
 use simple_dns::rdata::RData;
 use simple_dns::{Packet, PacketFlag, RCODE};
 
+use self::reverse::Reverse;
 use crate::collector::{degraded, failed, ok};
 
 /// More addresses are not kept; those that were answered longest ago are forgotten first.
@@ -39,10 +43,13 @@ struct Tap(OwnedFd);
 struct Known {
     names: Vec<String>,
     at: Instant,
+    /// Nobody asked for it by that name: it is what the address itself is called.
+    is_own: bool,
 }
 
 pub struct Names {
     taps: Option<io::Result<[Tap; 2]>>,
+    reverse: Option<io::Result<Reverse>>,
     known: HashMap<IpAddr, Known>,
     /// Addresses that somebody talks to, and when that began last.
     used: HashMap<IpAddr, Instant>,
@@ -54,11 +61,12 @@ pub struct Names {
 }
 
 impl Names {
-    /// Of the calling thread's network namespace; `None` where nobody wants them.
-    pub fn open(is_wanted: bool) -> Self {
+    /// Of the calling thread's network namespace, where answers are wanted; addresses are asked for where `is_asked`.
+    pub fn open(is_wanted: bool, is_asked: bool) -> Self {
         let taps = is_wanted.then(|| Ok([Tap::open(&V4, libc::ETH_P_IP)?, Tap::open(&V6, libc::ETH_P_IPV6)?]));
         Self {
             taps,
+            reverse: is_asked.then(|| Reverse::start(reverse::resolver)),
             known: HashMap::new(),
             used: HashMap::new(),
             told: HashSet::new(),
@@ -70,6 +78,18 @@ impl Names {
 
     /// Reads the answers that came.
     pub fn follow(&mut self, now: Instant) {
+        self.follow_taps(now);
+        let Some(Ok(reverse)) = &mut self.reverse else { return };
+        for (address, name) in reverse.take() {
+            // Who asked for the address by a name meant that one.
+            if !self.known.contains_key(&address) {
+                self.learn(address, &name, now);
+                self.known.entry(address).and_modify(|known| known.is_own = true);
+            }
+        }
+    }
+
+    fn follow_taps(&mut self, now: Instant) {
         let Some(Ok(taps)) = &self.taps else { return };
         let mut buffer = [0; 4096];
         let (mut found, mut broken) = (Vec::new(), None);
@@ -113,8 +133,11 @@ impl Names {
                 return;
             }
         }
-        let known = self.known.entry(address).or_insert_with(|| Known { names: Vec::new(), at: now });
+        let known = self.known.entry(address).or_insert_with(|| Known { names: Vec::new(), at: now, is_own: false });
         known.at = now;
+        if std::mem::take(&mut known.is_own) {
+            known.names.clear();
+        }
         if known.names.iter().any(|known| known == name) {
             return;
         }
@@ -132,8 +155,13 @@ impl Names {
         if self.used.len() >= USED_MAX && !self.used.contains_key(&address) {
             return;
         }
-        if self.used.insert(address, now).is_none() && self.known.contains_key(&address) {
+        if self.used.insert(address, now).is_some() {
+            return;
+        }
+        if self.known.contains_key(&address) {
             self.changed.insert(address);
+        } else if let Some(Ok(reverse)) = &mut self.reverse {
+            reverse.want(address, now);
         }
     }
 
@@ -147,6 +175,12 @@ impl Names {
             }
             is_in_use
         });
+        if let Some(Ok(reverse)) = &mut self.reverse {
+            reverse.forget(|address| self.used.contains_key(address));
+            self.used.keys().filter(|address| !self.known.contains_key(*address)).for_each(|address| {
+                reverse.want(*address, now);
+            });
+        }
     }
 
     /// What changed of the names of those addresses that are talked to.
@@ -168,15 +202,22 @@ impl Names {
 
     /// None where nobody wants them.
     pub fn status(&self) -> Option<CollectorStatus> {
-        Some(match self.taps.as_ref()? {
-            Ok(_) if self.lost > 0 => CollectorStatus {
+        let asked = match &self.reverse {
+            Some(Err(error)) => return Some(degraded(format!("names of addresses cannot be asked for: {error}"))),
+            Some(Ok(_)) => "; addresses without a name are asked for theirs",
+            None => "",
+        };
+        Some(match &self.taps {
+            Some(Ok(_)) if self.lost > 0 => CollectorStatus {
                 dropped: self.lost,
                 ..degraded(format!("names of {} addresses, but {} answers came too fast", self.known.len(), self.lost))
             },
-            Ok(_) => ok("answers of DNS are read as they come".into()),
-            Err(error) => {
+            Some(Ok(_)) => ok(format!("answers of DNS are read as they come{asked}")),
+            Some(Err(error)) => {
                 failed(format!("{error}: addresses outside have no names; run the probe as root or with CAP_NET_RAW"))
             }
+            None if self.reverse.is_some() => ok("addresses are asked for their names".into()),
+            None => return None,
         })
     }
 }
@@ -335,7 +376,7 @@ mod tests {
 
     #[test]
     fn only_addresses_that_are_talked_to_are_told_with_the_first_name_and_the_last_ones() {
-        let mut names = Names::open(false);
+        let mut names = Names::open(false, false);
         let (now, address) = (Instant::now(), "203.0.113.9".parse().unwrap());
         names.learn(address, "a.example", now);
         assert!(names.news().is_empty());
@@ -354,8 +395,25 @@ mod tests {
     }
 
     #[test]
+    fn what_an_address_is_called_itself_counts_until_somebody_asks_for_it_by_a_name() {
+        let mut names = Names::open(false, false);
+        names.reverse = Some(Reverse::start(|address| Some(format!("ptr-{address}.example"))));
+        let (now, address) = (Instant::now(), "203.0.113.9".parse().unwrap());
+        names.use_of(address, now);
+        while !names.known.contains_key(&address) {
+            std::thread::yield_now();
+            names.follow(now);
+        }
+        assert_eq!(names.news().set, [(address, vec!["ptr-203.0.113.9.example".to_owned()])]);
+        names.learn(address, "shop.example", now);
+        assert_eq!(names.news().set, [(address, vec!["shop.example".to_owned()])]);
+        names.learn(address, "www.example", now);
+        assert_eq!(names.news().set[0].1, ["shop.example", "www.example"]);
+    }
+
+    #[test]
     fn what_is_too_much_is_forgotten_oldest_first_but_not_what_is_in_use() {
-        let mut names = Names::open(false);
+        let mut names = Names::open(false, false);
         let begin = Instant::now();
         let at = |n: u32| (IpAddr::from(n.to_be_bytes()), begin + Duration::from_secs(n.into()));
         for n in 0..KNOWN_MAX as u32 + 1 {
@@ -374,7 +432,7 @@ mod tests {
     /// It needs root, as the end-to-end tests do; and nobody answers at the loopback's port 53.
     #[test]
     fn answers_are_read_as_they_pass() {
-        let mut names = Names::open(true);
+        let mut names = Names::open(true, false);
         assert!(matches!(names.taps, Some(Ok(_))), "root: {:?}", names.status());
         let server = UdpSocket::bind("127.0.0.53:53").unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();

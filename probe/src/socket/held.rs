@@ -2,12 +2,12 @@
 //! that the report has too.
 
 use std::hash::{BuildHasher, Hash};
-use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use shared::addr::Protocol;
+use shared::addr::{Packed, Protocol};
 use shared::id::{ConnectionId, NetNsId};
 use shared::report::Connection;
 use slab::Slab;
@@ -19,23 +19,40 @@ use super::traffic::Carried;
 pub struct Ends {
     pub namespace: NetNsId,
     pub protocol: Protocol,
-    pub local: SocketAddr,
-    pub remote: SocketAddr,
+    pub local: Packed,
+    pub remote: Packed,
 }
 
+/// When a connection was seen to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Began {
+    /// Milliseconds since the machine booted, which it has been for at least one.
+    pub at_ms: NonZeroU64,
+    /// How long whoever called waited for it, microseconds; 0 for who was called.
+    pub waited_us: u32,
+}
+
+impl Began {
+    pub fn new(at_ms: u64, waited_us: u32) -> Self {
+        Self { at_ms: NonZeroU64::new(at_ms).unwrap_or(NonZeroU64::MIN), waited_us }
+    }
+}
+
+/// One of them. There may be a hundred thousand, so a field takes what it needs.
 pub struct Held {
     pub id: ConnectionId,
-    pub inode: u64,
+    /// The kernel numbers sockets in 32 bits, though a file's inode has 64.
+    pub inode: u32,
     /// 0 where it is not known.
     pub cookie: u64,
     /// The last that showed it.
-    pub dump: u64,
+    pub dump: u32,
     /// Somebody was told of it.
     pub is_told: bool,
     /// It is known what NAT makes of it: of those that nobody is told of yet that is not asked for.
     pub is_tracked: bool,
-    /// When it began, and how long whoever called waited for it, microseconds; none where that was not seen.
-    pub began: Option<(u64, u32)>,
+    /// None where that was not seen.
+    pub began: Option<Began>,
     /// Its beginning is in the figures of its flow.
     pub is_counted: bool,
     /// It stands for so many that nobody was told of.
@@ -46,7 +63,7 @@ pub struct Held {
 
 impl Held {
     /// One that nobody was told of yet, and of which nothing is known but what it is.
-    pub fn new(id: ConnectionId, (inode, cookie): (u64, u64), dump: u64, connection: Connection) -> Self {
+    pub fn new(id: ConnectionId, (inode, cookie): (u32, u64), dump: u32, connection: Connection) -> Self {
         Self {
             id,
             inode,
@@ -150,14 +167,15 @@ pub(crate) mod tests {
     use proptest::prelude::*;
     use shared::report::{Evidence, Role};
     use std::collections::BTreeMap;
+    use std::net::SocketAddr;
 
     /// To one server, from this port.
     pub fn connection(port: u16) -> Connection {
         Connection {
             namespace: NetNsId(1),
             protocol: Protocol::Tcp,
-            local: ([10, 0, 0, 1], port).into(),
-            remote: ([10, 0, 0, 2], 80).into(),
+            local: SocketAddr::from(([10, 0, 0, 1], port)).into(),
+            remote: SocketAddr::from(([10, 0, 0, 2], 80)).into(),
             owner: None,
             role: Role::Client,
             evidence: Evidence::Guess,
@@ -167,6 +185,11 @@ pub(crate) mod tests {
 
     fn held(port: u16, cookie: u64) -> Held {
         Held::new(ConnectionId(u64::from(port)), (0, cookie), 0, connection(port))
+    }
+
+    #[test]
+    fn a_connection_takes_little() {
+        assert!(size_of::<Held>() <= 88 && size_of::<Connection>() <= 80);
     }
 
     proptest! {

@@ -112,7 +112,7 @@ pub struct Reader {
 impl Reader {
     /// `ephemeral` is the host's range of ports for those who call.
     pub fn new(config: &Config, ephemeral: Option<(u16, u16)>) -> Self {
-        let Config { proc_root, sockets: with, read_names, .. } = config.clone();
+        let Config { proc_root, sockets: with, read_names, ask_names, .. } = config.clone();
         let now = Instant::now();
         Self {
             with,
@@ -126,7 +126,7 @@ impl Reader {
             ownerless: Vec::new(),
             sampling: Sampling::new(now),
             next_datagrams: now,
-            names: Names::open(read_names),
+            names: Names::open(read_names, ask_names),
             next_tracked: now,
             next_forgetting: now + NAMES_INTERVAL,
             lost: 0,

@@ -13,7 +13,7 @@ use super::bpf::{Change, Event};
 use super::conntrack::Entry;
 use super::datagram::Sent;
 use super::flow::{Flows, IDLE_DATAGRAMS_MS, IDLE_RARELY_SEEN_MS, Outcome};
-use super::held::{AllHeld, Ends, Held};
+use super::held::{AllHeld, Began, Ends, Held};
 use super::tracked::News;
 use super::traffic::{Carried, Traffic};
 use super::{Listeners, Socket, State, direction};
@@ -23,21 +23,21 @@ const GAVE_UP_US: u32 = 950_000;
 /// A connection whose process is not known by then has none that will be.
 const OWNERLESS_AFTER_MS: u64 = 3_000;
 /// A listener that went still says which end was the server, for this many dumps.
-const LISTENER_MEMORY_DUMPS: u64 = 4_000;
+const LISTENER_MEMORY_DUMPS: u32 = 4_000;
 
 impl Held {
     /// Whether it is known of which flow it is: a process that has just begun is known a moment later.
     fn is_settled(&self, now_ms: u64) -> bool {
         self.is_tracked
-            && (self.connection.owner.is_some() || self.began.is_none_or(|(at, _)| now_ms >= at + OWNERLESS_AFTER_MS))
+            && (self.connection.owner.is_some() || self.began.is_none_or(|began| now_ms >= began.at_ms.get() + OWNERLESS_AFTER_MS))
     }
 
     /// Puts into the figures of its flow what is not in there yet.
     fn account(&mut self, flow: FlowKey, carried: Carried, traffic: &mut Traffic, now_ms: u64) {
-        if let Some((_, connect_us)) = self.began
+        if let Some(began) = self.began
             && !std::mem::replace(&mut self.is_counted, true)
         {
-            traffic.opened(flow, connect_us, self.weight, now_ms);
+            traffic.opened(flow, began.waited_us, self.weight, now_ms);
         }
         // Of those that last each is looked at by itself.
         let weight = if self.is_told { 1 } else { self.weight };
@@ -56,7 +56,7 @@ pub struct Table {
     /// What changed since this was last asked: the ends of what is there, none of what is gone.
     changed: BTreeMap<ConnectionId, Option<Ends>>,
     next_id: u64,
-    dump: u64,
+    dump: u32,
 }
 
 /// What a dump shows.
@@ -92,7 +92,7 @@ impl Table {
             return true;
         }
         held.dump = self.dump;
-        held.inode = socket.inode;
+        held.inode = number(socket);
         // A socket loses its descriptor before it loses its connection: the last owner stays.
         if owner.is_some() && held.connection.owner != owner {
             Arc::make_mut(&mut held.connection).owner = owner;
@@ -147,8 +147,8 @@ impl Table {
                 let connection = Connection {
                     namespace: *namespace,
                     protocol: socket.protocol,
-                    local: socket.local,
-                    remote: socket.remote,
+                    local: socket.local.into(),
+                    remote: socket.remote.into(),
                     owner: now,
                     role,
                     evidence,
@@ -156,7 +156,7 @@ impl Table {
                 };
                 let flow = connection.flow();
                 let carried = socket.carried.unwrap_or_default();
-                let held = self.insert(ends_of(*namespace, socket), connection, (socket.inode, socket.cookie));
+                let held = self.insert(ends_of(*namespace, socket), connection, (number(socket), socket.cookie));
                 (held.is_tracked, held.carried) = (true, carried);
                 if socket.carried.is_some() {
                     // What it carried before it was seen is nobody's.
@@ -191,8 +191,8 @@ impl Table {
         let connection = |owner, role| Connection {
             namespace,
             protocol: Protocol::Tcp,
-            local,
-            remote,
+            local: local.into(),
+            remote: remote.into(),
             owner,
             role,
             evidence: Evidence::Handshake,
@@ -200,11 +200,11 @@ impl Table {
         };
         match change {
             Change::Connected { pid, waited_us } => {
-                self.open(cookie, connection(of_pid(pid), Role::Client), (now_ms, waited_us), weight);
+                self.open(cookie, connection(of_pid(pid), Role::Client), Began::new(now_ms, waited_us), weight);
             }
             Change::Accepted => {
                 let owner = self.listener(namespace, Protocol::Tcp, local);
-                self.open(cookie, connection(owner, Role::Server), (now_ms, 0), weight);
+                self.open(cookie, connection(owner, Role::Server), Began::new(now_ms, 0), weight);
             }
             Change::Closed { error } => {
                 let found = self.held.of_cookie(cookie).map(Held::ends).and_then(|ends| self.remove(ends));
@@ -219,8 +219,8 @@ impl Table {
                 if !held.is_told || outcome != Outcome::Well {
                     self.flows.note(flow, outcome, held.weight, now_ms);
                 }
-                if let Some((began_ms, _)) = held.began {
-                    self.traffic.lived(flow, now_ms.saturating_sub(began_ms), held.weight, now_ms);
+                if let Some(Began { at_ms, .. }) = held.began {
+                    self.traffic.lived(flow, now_ms.saturating_sub(at_ms.get()), held.weight, now_ms);
                 }
                 held.account(flow, event.carried, &mut self.traffic, now_ms);
             }
@@ -251,7 +251,8 @@ impl Table {
     ) -> Option<&'a Sent> {
         let Sent { local, remote, .. } = *sent;
         let protocol = Protocol::Udp;
-        let connected = self.held.get(Ends { namespace, protocol, local, remote }).filter(|held| held.is_told);
+        let ends = between(namespace, protocol, local, remote);
+        let connected = self.held.get(ends).filter(|held| held.is_told);
         let is_told = connected.is_some();
         // Who has the socket: the process that ran while a datagram left may be another's.
         let owner = match connected {
@@ -269,6 +270,7 @@ impl Table {
                 let original = entry.map(|entry| entry.original);
                 let (role, evidence) = direction(protocol, here, &Listeners::default(), original, ephemeral);
                 let nat = beyond(entry, here);
+                let Ends { local, remote, .. } = ends;
                 Connection { namespace, protocol, local, remote, owner, role, evidence, nat }.flow()
             }
         };
@@ -300,10 +302,11 @@ impl Table {
                 continue;
             }
             let nat = if role == Role::Client { beyond(Some(entry), here) } else { None };
-            let (local, remote) = (here.from, here.to);
+            let ends = between(namespace, protocol, here.from, here.to);
+            let Ends { local, remote, .. } = ends;
             let evidence = Evidence::Conntrack;
             let flow = Connection { namespace, protocol, local, remote, owner, role, evidence, nat }.flow();
-            let is_connected = self.held.get(Ends { namespace, protocol, local, remote }).is_some();
+            let is_connected = self.held.get(ends).is_some();
             if !is_connected {
                 self.flows.keep(flow, if tells_clients { IDLE_RARELY_SEEN_MS } else { IDLE_DATAGRAMS_MS }, now_ms);
             }
@@ -316,7 +319,7 @@ impl Table {
         }
     }
 
-    fn open(&mut self, cookie: u64, connection: Connection, began: (u64, u32), weight: u32) {
+    fn open(&mut self, cookie: u64, connection: Connection, began: Began, weight: u32) {
         let Connection { namespace, protocol, local, remote, .. } = connection;
         let ends = Ends { namespace, protocol, local, remote };
         match self.held.get_mut(ends).filter(|held| held.cookie == cookie) {
@@ -342,7 +345,7 @@ impl Table {
     }
 
     /// One that nobody was told of yet.
-    fn insert(&mut self, ends: Ends, connection: Connection, (inode, cookie): (u64, u64)) -> &mut Held {
+    fn insert(&mut self, ends: Ends, connection: Connection, (inode, cookie): (u32, u64)) -> &mut Held {
         self.remove(ends);
         // A socket that is another's by now has no other connection.
         if cookie != 0
@@ -394,7 +397,7 @@ impl Table {
             let Some(held) = self.held.get_mut(ends) else { continue };
             held.is_told = true;
             if !std::mem::replace(&mut held.is_tracked, true) {
-                let here = Tuple { from: ends.local, to: ends.remote };
+                let here = Tuple { from: ends.local.get(), to: ends.remote.get() };
                 let entry = if is_confined(here) { None } else { track(ends.namespace, here) };
                 let nat = beyond(entry, here);
                 if held.connection.nat != nat {
@@ -448,7 +451,16 @@ impl Table {
 
 fn ends_of(namespace: NetNsId, socket: &Socket) -> Ends {
     let Socket { protocol, local, remote, .. } = *socket;
-    Ends { namespace, protocol, local, remote }
+    between(namespace, protocol, local, remote)
+}
+
+fn between(namespace: NetNsId, protocol: Protocol, local: SocketAddr, remote: SocketAddr) -> Ends {
+    Ends { namespace, protocol, local: local.into(), remote: remote.into() }
+}
+
+/// Its inode, as the kernel numbers sockets.
+fn number(socket: &Socket) -> u32 {
+    u32::try_from(socket.inode & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// The same tuple with another socket is another connection. A socket that was orphaned shows inode 0.
@@ -456,12 +468,12 @@ fn is_same(held: &Held, socket: &Socket) -> bool {
     if held.cookie != 0 && socket.cookie != 0 {
         return held.cookie == socket.cookie;
     }
-    held.inode == socket.inode || socket.inode == 0 || held.inode == 0
+    held.inode == number(socket) || socket.inode == 0 || held.inode == 0
 }
 
 /// The flow of a connection of which it is not known yet what NAT makes of it.
 fn flow_of(connection: &Connection, track: &mut impl FnMut(NetNsId, Tuple) -> Option<Entry>) -> FlowKey {
-    let here = Tuple { from: connection.local, to: connection.remote };
+    let here = Tuple { from: connection.local.get(), to: connection.remote.get() };
     let entry = match connection.role {
         Role::Client | Role::Unknown if !is_confined(here) => track(connection.namespace, here),
         Role::Client | Role::Unknown | Role::Server => None,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::addr::{Protocol, Tuple};
+use crate::addr::{Packed, Protocol, Tuple};
 use crate::id::{NetNsId, ProcessId};
 
 /// One host's half of an open connection.
@@ -12,8 +12,8 @@ use crate::id::{NetNsId, ProcessId};
 pub struct Connection {
     pub namespace: NetNsId,
     pub protocol: Protocol,
-    pub local: SocketAddr,
-    pub remote: SocketAddr,
+    pub local: Packed,
+    pub remote: Packed,
     /// None where the owner cannot be read, or the kernel itself owns the socket.
     #[serde(default)]
     pub owner: Option<ProcessId>,
@@ -27,7 +27,7 @@ pub struct Connection {
 impl Connection {
     /// As this end sees it, client to server.
     pub fn tuple(&self) -> Tuple {
-        let mine = Tuple { from: self.local, to: self.remote };
+        let mine = Tuple { from: self.local.get(), to: self.remote.get() };
         match self.role {
             Role::Client | Role::Unknown => mine,
             Role::Server => mine.reversed(),
@@ -40,7 +40,7 @@ impl Connection {
         let (remote, port) = match role {
             Role::Server => (self.remote.ip(), self.local.port()),
             Role::Client | Role::Unknown => {
-                let meant = self.nat.as_ref().map_or(self.remote, |beyond| beyond.to);
+                let meant = self.nat.as_ref().map_or(self.remote.get(), |beyond| beyond.to);
                 (meant.ip(), meant.port())
             }
         };

@@ -46,10 +46,12 @@ pub fn daemon_summary(store: &Store, topology: &Topology, id: HostId, daemon: Da
     })
 }
 
-/// Of the process that has run longest of those programs; none where the probe sees none.
+/// Of the process that has run longest of those programs, by whichever path they were started; none where the probe sees
+/// none.
 pub fn uptime_row(host: &HostState, programs: &[&str]) -> Row {
     let report = &host.report;
-    let running = report.processes.iter().filter(|(_, process)| programs.contains(&&*process.name));
+    let program = |name: &str| programs.contains(&name.rsplit('/').next().unwrap_or(name));
+    let running = report.processes.iter().filter(|(_, process)| program(&process.name));
     let first = running.map(|(id, _)| id.start).min();
     // What the kernel tells of starts is in hundredths of a second, whatever it counts in itself (USER_HZ).
     let since = first.map(|ticks| report.host.booted_at_ms + ticks * 10).filter(|_| report.host.booted_at_ms > 0);
