@@ -6,6 +6,7 @@
 pub mod addr;
 pub mod delta;
 pub mod id;
+pub mod query;
 pub mod report;
 pub mod view;
 pub mod wire;
