@@ -114,6 +114,10 @@ impl AllHeld {
     /// Takes one in of which there is none of the same ends, nor of the same socket.
     pub fn insert(&mut self, held: Held) -> &mut Held {
         let hashes = self.hashes(&held);
+        // Room for twice as many, as a vector takes it by itself, would be much that nobody uses.
+        if self.all.len() == self.all.capacity() {
+            self.all.reserve_exact(self.all.len() / 8 + 64);
+        }
         let place = self.all.insert(held);
         let number = u32::try_from(place).expect("fewer connections than a host has ports and addresses for");
         let Self { all, by_ends, by_cookie, hasher } = self;
@@ -190,6 +194,11 @@ pub(crate) mod tests {
     #[test]
     fn a_connection_takes_little() {
         assert!(size_of::<Held>() <= 88 && size_of::<Connection>() <= 80);
+        let mut all = AllHeld::default();
+        for port in 0..10_000 {
+            all.insert(held(port, 0));
+        }
+        assert!(all.all.capacity() < 12_000, "{}", all.all.capacity());
     }
 
     proptest! {

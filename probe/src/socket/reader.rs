@@ -375,17 +375,21 @@ impl Reader {
         self.has_news |= table.finish(&dumps, extent, self.ephemeral, owner, track, now_ms);
         if now >= self.next_whole {
             self.next_whole = now + WHOLE_INTERVAL;
-            let dumps = self.dump(namespaces);
-            let Self { table, tracker, .. } = self;
+            // Nor is all that there is.
+            let mut table = std::mem::take(&mut self.table);
+            table.begin();
+            let dumps = self.dump(namespaces, |namespace, socket| !table.see(namespace, socket, None, now_ms));
+            let Self { tracker, .. } = self;
             let track = |protocol, here| tracker.find(protocol, here);
-            self.has_news |= table.update(&dumps, Extent::All, self.ephemeral, owner, track, now_ms);
+            self.has_news |= table.finish(&dumps, Extent::All, self.ephemeral, owner, track, now_ms);
+            self.table = table;
         }
         self.method = "eBPF";
     }
 
     /// Without the kernel's help: what there is of each namespace, and whose it is by a walk over descriptors.
     fn dump_and_walk(&mut self, namespaces: &mut Namespaces, scanner: &Scanner) {
-        let dumps = self.dump(namespaces);
+        let dumps = self.dump(namespaces, |_, _| true);
         let exists: HashSet<u64> = dumps.iter().flat_map(|d| d.sockets.iter().map(|s| s.inode)).collect();
         self.owners.retain(&exists, |owner| scanner.processes.contains_key(&owner));
         for Dump { namespace, sockets } in &dumps {
@@ -507,8 +511,8 @@ impl Reader {
         ok(format!("{} in {read} network namespace{plural}", self.method))
     }
 
-    /// The sockets of every namespace that can be read.
-    fn dump(&mut self, namespaces: &mut Namespaces) -> Vec<Dump> {
+    /// The sockets of every namespace that can be read, those of them that are `wanted`.
+    fn dump(&mut self, namespaces: &mut Namespaces, mut wanted: impl FnMut(NetNsId, &Socket) -> bool) -> Vec<Dump> {
         let (mut dumps, mut readdressed) = (Vec::new(), Vec::new());
         let mut passes = HashMap::new();
         (self.refused, self.method) = (None, "sock_diag");
@@ -527,7 +531,9 @@ impl Reader {
                 Ok((sockets, addresses))
             });
             match result {
-                Ok((sockets, addresses)) => {
+                Ok((mut sockets, addresses)) => {
+                    sockets.retain(|socket| wanted(met.id, socket));
+                    sockets.shrink_to_fit();
                     readdressed.extend(addresses.map(|addresses| (inode, addresses)));
                     dumps.push(Dump { namespace: met.id, sockets });
                 }
@@ -536,6 +542,7 @@ impl Reader {
                     let pid = met.pids.first().copied().unwrap_or(0);
                     proc_net::sockets(&crate::procfs::pid_dir(&self.proc_root, pid).join("net"), &mut sockets);
                     if !sockets.is_empty() {
+                        sockets.retain(|socket| wanted(met.id, socket));
                         self.method = "/proc/net";
                         dumps.push(Dump { namespace: met.id, sockets });
                     } else if !is_gone(&error) {

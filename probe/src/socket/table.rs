@@ -29,7 +29,8 @@ impl Held {
     /// Whether it is known of which flow it is: a process that has just begun is known a moment later.
     fn is_settled(&self, now_ms: u64) -> bool {
         self.is_tracked
-            && (self.connection.owner.is_some() || self.began.is_none_or(|began| now_ms >= began.at_ms.get() + OWNERLESS_AFTER_MS))
+            && (self.connection.owner.is_some()
+                || self.began.is_none_or(|began| now_ms >= began.at_ms.get() + OWNERLESS_AFTER_MS))
     }
 
     /// Puts into the figures of its flow what is not in there yet.

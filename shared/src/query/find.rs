@@ -19,8 +19,13 @@ pub struct Reason {
 #[serde(untagged)]
 pub enum Value {
     /// A metric, in its own format and unit.
-    Number { value: f64, format: String },
-    Text { value: String },
+    Number {
+        value: f64,
+        format: String,
+    },
+    Text {
+        value: String,
+    },
 }
 
 /// A node that was found.
@@ -117,7 +122,8 @@ impl Term {
             return Some(None);
         }
         // Words that hold of so many that nobody looks for them without saying where.
-        for (name, value) in [("kind", &node.kind), ("state", &node.state), ("health", &node.health), ("id", &node.id)] {
+        for (name, value) in [("kind", &node.kind), ("state", &node.state), ("health", &node.health), ("id", &node.id)]
+        {
             if self.field.as_deref() == Some(name) && is_it(value) {
                 return Some(Some(text(name, value.clone())));
             }

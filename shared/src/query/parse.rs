@@ -206,7 +206,10 @@ impl Reader<'_> {
     fn one(&mut self, depth: usize) -> Result<What, Wrong> {
         let end = self.end;
         if depth > DEPTH_MAX {
-            return Err(wrong(self.peek().map_or(end, |token| token.at), "too many parentheses within one another".into()));
+            return Err(wrong(
+                self.peek().map_or(end, |token| token.at),
+                "too many parentheses within one another".into(),
+            ));
         }
         let Some(Token { at, kind }) = self.take().cloned() else {
             return Err(wrong(end, "something to look for is missing at the end".into()));
@@ -220,16 +223,17 @@ impl Reader<'_> {
                     false => Err(wrong(at, "this `(` is not closed".into())),
                 }
             }
-            Kind::Close | Kind::Or | Kind::And => {
-                Err(wrong(at, "something to look for is missing before this".into()))
-            }
+            Kind::Close | Kind::Or | Kind::And => Err(wrong(at, "something to look for is missing before this".into())),
             Kind::Order(_) => Err(wrong(at, "a metric is missing before this, such as `cpu > 50%`".into())),
             Kind::Field(name) => match self.take().cloned() {
                 Some(Token { kind: Kind::Word(text), .. }) => {
-                    let whole = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("{name}:{text}").to_lowercase());
+                    let whole =
+                        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("{name}:{text}").to_lowercase());
                     Ok(What::Is(Term { field: Some(slug(&name)), how: How::Has(text.to_lowercase()), whole }))
                 }
-                Some(Token { kind: Kind::Quoted(text), .. }) => Ok(of(Some(slug(&name)), How::Has(text.to_lowercase()))),
+                Some(Token { kind: Kind::Quoted(text), .. }) => {
+                    Ok(of(Some(slug(&name)), How::Has(text.to_lowercase())))
+                }
                 Some(Token { kind: Kind::Regex(text), at }) => Ok(of(Some(slug(&name)), regex(&text, at)?)),
                 _ => Err(wrong(at, format!("`{name}:` needs something to look for, such as `{name}:web`"))),
             },

@@ -131,7 +131,10 @@ mod tests {
         let gate = Arc::new(Mutex::new(gate));
         let ask = move |address: IpAddr| {
             let _ = gate.lock().unwrap().recv();
-            Some(format!("n{}", u32::from_be_bytes(address.to_string().parse::<std::net::Ipv4Addr>().unwrap().octets())))
+            Some(format!(
+                "n{}",
+                u32::from_be_bytes(address.to_string().parse::<std::net::Ipv4Addr>().unwrap().octets())
+            ))
         };
         let mut reverse = Reverse::start(ask).unwrap();
         let all = WAITING_MAX + THREADS + 100;
