@@ -10,7 +10,7 @@ use super::interface::{Counters, Interface};
 
 /// So many passes one must have been the same before it rests, and so many it may rest then.
 const SAME_PASSES: u32 = 3;
-const REST_PASSES: u32 = 2;
+const REST_PASSES: u32 = 4;
 
 /// Of namespaces that may rest: for how many passes they were the same, and for how many they were not entered.
 #[derive(Default)]

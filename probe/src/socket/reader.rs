@@ -42,7 +42,7 @@ const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(5
 /// tells what UDP sends, that shows only what comes from hosts without a probe.
 const PACE_OF_TRACKED: Pace = Pace { rest: 150, least: Duration::from_millis(2_500) };
 const PACE_OF_TRACKED_WITH_EVENTS: Pace = Pace { rest: 600, least: Duration::from_secs(10) };
-const PACE_OF_NOTHING_TRACKED: Pace = Pace { rest: 600, least: Duration::from_secs(20) };
+const PACE_OF_NOTHING_TRACKED: Pace = Pace { rest: 600, least: Duration::from_secs(30) };
 /// A namespace gets its addresses after it is made, and not every change of them is told.
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
