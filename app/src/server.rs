@@ -38,6 +38,8 @@ pub struct Context {
     pub app: InstanceId,
     pub counters: Arc<Counters>,
     pub ingest: Arc<Ingest>,
+    /// One search at a time.
+    pub searches: tokio::sync::Semaphore,
 }
 
 pub type Shared = State<Arc<Context>>;
@@ -52,6 +54,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/api/topology/{topology}/ws", get(websocket::topology))
         .route("/api/topology/{topology}/{*node}", get(api::details))
         .route("/api/paths/{topology}", get(api::paths))
+        .route("/api/search", get(api::search))
         .route("/api/report", get(report::whole).post(report::gone))
         .route("/api/probes", get(api::probes))
         .route("/api/status", get(api::status))

@@ -9,6 +9,7 @@ pub mod measure;
 pub mod outgoing;
 pub mod path;
 pub mod place;
+pub mod search;
 pub mod snapshot;
 pub mod summary;
 pub mod wording;

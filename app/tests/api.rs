@@ -17,6 +17,7 @@ use shared::Report;
 use shared::id::{HostId, InstanceId, NetNsId};
 use shared::report::{Container, ContainerState, Namespace};
 use shared::wire::{Hello, Snapshot, Stamp};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -49,6 +50,7 @@ async fn app() -> Router {
     let container = Container {
         name: "web".into(),
         command: "run --password secret".into(),
+        labels: [("tier".to_owned(), "front".to_owned())].into(),
         state: ContainerState::Running,
         ..Container::default()
     };
@@ -63,7 +65,14 @@ async fn app() -> Router {
         token: String::new(),
         counters: counters.clone(),
     };
-    server::router(Arc::new(Context { engine, config, app, counters, ingest: Arc::new(ingest) }))
+    server::router(Arc::new(Context {
+        engine,
+        config,
+        app,
+        counters,
+        ingest: Arc::new(ingest),
+        searches: Semaphore::new(1),
+    }))
 }
 
 async fn ask(app: &Router, method: Method, path: &str, headers: &[(header::HeaderName, &str)]) -> Response<Body> {
@@ -106,6 +115,11 @@ async fn what_is_wrong_is_said_with_what_would_be_right() {
     is_refused(Method::GET, "/api/topology/containers/%ff%fe", S::BAD_REQUEST, "").await;
     is_refused(Method::GET, "/api/topology/containers/ws", S::BAD_REQUEST, "upgrade").await;
     is_refused(Method::GET, "/api/topology/containers/ws?t=soon", S::BAD_REQUEST, "").await;
+    let open = "/api/topology/containers?query=a+(b";
+    is_refused(Method::GET, open, S::BAD_REQUEST, "this `(` is not closed (at character 3)").await;
+    is_refused(Method::GET, "/api/search?query=cpu+%3E", S::BAD_REQUEST, "needs a value, such as `cpu > 50%`").await;
+    is_refused(Method::GET, "/api/search", S::BAD_REQUEST, "?query=nginx").await;
+    is_refused(Method::GET, "/api/search?query=a&topology=pods", S::NOT_FOUND, "containers-by-image").await;
     is_refused(Method::POST, "/api/report", S::GONE, shared::wire::PATH).await;
     is_refused(Method::DELETE, "/api/topology/containers", S::METHOD_NOT_ALLOWED, "method").await;
 }
@@ -174,4 +188,30 @@ async fn every_route_of_the_api_is_described_and_every_described_one_is_there() 
         .chain([shared::wire::PATH.to_owned()])
         .collect();
     assert_eq!(served, described.keys().cloned().collect());
+}
+
+#[tokio::test]
+async fn a_search_finds_the_same_in_a_view_and_among_all() {
+    let app = app().await;
+    for (query, is_found) in [("web", true), ("tier:front", true), ("-tier:front", false), ("state:up", true)] {
+        let (status, shown) = get(&app, &format!("/api/topology/containers?query={query}")).await;
+        assert_eq!(
+            (status, shown["nodes"].as_object().unwrap().len()),
+            (StatusCode::OK, usize::from(is_found)),
+            "{query}"
+        );
+        let (_, answer) = get(&app, &format!("/api/search?query={query}&topology=containers")).await;
+        let count = answer["topologies"].as_array().unwrap().iter().find(|one| one["id"] == "containers").cloned();
+        assert_eq!(count.unwrap()["matches"], u64::from(is_found), "{query}");
+        assert_eq!(answer["nodes"].as_array().unwrap().len(), usize::from(is_found), "{query}: {answer}");
+    }
+    let (_, answer) = get(&app, "/api/search?query=front&topology=containers&tables=true").await;
+    assert_eq!(answer["nodes"][0]["reasons"], serde_json::json!([{ "label": "tier", "value": "front" }]));
+    assert_eq!(answer["tables"][0]["tables"][0]["rows"].as_array().unwrap().len(), 1);
+    // What a reader asks not to be told is not found either.
+    let hidden = "hideCommandLineArguments=true";
+    let (_, shown) = get(&app, "/api/topology/containers?query=secret").await;
+    assert_eq!(shown["nodes"].as_object().unwrap().len(), 1);
+    let (_, shown) = get(&app, &format!("/api/topology/containers?query=secret&{hidden}")).await;
+    assert_eq!(shown["nodes"].as_object().unwrap().len(), 0);
 }

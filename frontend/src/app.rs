@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -11,13 +12,13 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use crate::components::{
-    board::Board, card::Card, chrome, edge, findings::Findings, help::Help, rail::Rail, table::Table,
+    board::Board, card::Card, chrome, edge, findings::Findings, help::Help, rail::Rail, search, table::Table,
 };
 use crate::connection::{self, Connection, Link, now_ms};
 use crate::layout::{self, Layout};
 use crate::model::{History, Model, Taken};
 use crate::route::{Mode, Route};
-use crate::search::Query;
+use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
 use crate::{canvas, text};
 
@@ -61,6 +62,7 @@ pub struct Page {
     /// Rises with every message.
     pub values: RwSignal<u64>,
     pub topologies: RwSignal<Vec<TopologyInfo>>,
+    pub searching: Searching,
     pub details: RwSignal<Option<Details>>,
     pub findings: RwSignal<Vec<Finding>>,
     /// Of which connection of the selected node the way is shown.
@@ -87,12 +89,16 @@ pub struct Page {
 impl Page {
     fn new() -> Self {
         let hash = web_sys::window().and_then(|w| w.location().hash().ok()).unwrap_or_default();
+        let route = RwSignal::new(Route::parse(&hash));
+        let model = StoredValue::new_local(Model::default());
+        let (structure, values) = (RwSignal::new(0), RwSignal::new(0));
         Self {
-            route: RwSignal::new(Route::parse(&hash)),
+            route,
             link: RwSignal::new(Link::Connecting),
-            model: StoredValue::new_local(Model::default()),
-            structure: RwSignal::new(0),
-            values: RwSignal::new(0),
+            model,
+            structure,
+            values,
+            searching: Searching::new(route, model, structure, values),
             topologies: RwSignal::new(Vec::new()),
             details: RwSignal::new(None),
             findings: RwSignal::new(Vec::new()),
@@ -145,16 +151,9 @@ impl Page {
         self.go(|route| (route.selected, route.edge) = (None, ends));
     }
 
-    /// What the search finds, by slot with the reason; none while nothing is searched for.
-    pub fn found(&self) -> Option<std::collections::BTreeMap<u32, Option<String>>> {
-        let query = Query::parse(&self.route.with(|route| route.search.clone()));
-        if query.is_empty() {
-            return None;
-        }
-        self.structure.track();
-        let find =
-            |model: &Model| model.nodes.iter().filter_map(|(slot, node)| Some((*slot, query.find(node)?))).collect();
-        Some(self.model.with_value(find))
+    /// What filters and search find, by slot with the reason; none while nothing is searched for.
+    pub fn found(&self) -> Option<Arc<Found>> {
+        self.searching.found.get()
     }
 
     pub fn retry(&self) {
@@ -172,10 +171,14 @@ impl Page {
     }
 
     fn lay_out_again(&self, afresh: bool) {
+        let passing = self.searching.passing.get_untracked();
         let graph = self.model.with_value(|model| {
             let id = |slot: &u32| model.nodes.get(slot).map(|node| node.id.clone());
-            let edges = model.edges.values().filter_map(|e| Some((id(&e.source)?, id(&e.target)?)));
-            layout::Graph { nodes: model.nodes.values().map(|n| n.id.clone()).collect(), edges: edges.collect() }
+            let is_shown = |slot: &u32| passing.as_ref().is_none_or(|passing| passing.contains(slot));
+            let edges = model.edges.values().filter(|e| is_shown(&e.source) && is_shown(&e.target));
+            let edges = edges.filter_map(|e| Some((id(&e.source)?, id(&e.target)?))).collect();
+            let nodes = model.nodes.iter().filter(|(slot, _)| is_shown(slot)).map(|(_, n)| n.id.clone()).collect();
+            layout::Graph { nodes, edges }
         });
         self.layout.update_value(|layout| if afresh { layout.afresh(&graph) } else { layout.follow(&graph) });
     }
@@ -339,6 +342,15 @@ fn App() -> impl IntoView {
         page.follow(&topology, &query);
         page.read_topologies();
     });
+    page.searching.follow();
+    Effect::new(move |before: Option<_>| {
+        let passing = page.searching.passing.get();
+        if before.is_some_and(|before| before != passing) {
+            page.lay_out_again(false);
+            page.fit.update(|n| *n += 1);
+        }
+        passing
+    });
     let selected = Memo::new(move |_| page.route.with(|route| (route.topology.clone(), route.selected.clone())));
     Effect::new(move |_| {
         selected.track();
@@ -377,6 +389,7 @@ fn App() -> impl IntoView {
         move || {
             if page.is_live_untracked() {
                 page.read_topologies();
+                page.searching.ask();
             }
         },
         std::time::Duration::from_millis(3000),
@@ -494,11 +507,7 @@ fn key(page: Page, event: &web_sys::KeyboardEvent) {
     match event.key().as_str() {
         "Escape" => close_last(page),
         _ if typing => return,
-        "/" => {
-            if let Some(input) = web_sys::window().and_then(|w| w.document()?.get_element_by_id("search")) {
-                let _ = input.unchecked_into::<web_sys::HtmlElement>().focus();
-            }
-        }
+        "/" => search::focus(),
         "g" => page.go(|route| route.mode = Mode::Graph),
         "t" => page.go(|route| route.mode = Mode::Table),
         "w" => page.pin_next_network(),
@@ -522,8 +531,10 @@ fn close_last(page: Page) {
         page.pin_network(None);
     } else if page.route.with_untracked(|route| route.mode == Mode::Findings) {
         page.go(|route| route.mode = Mode::Graph);
-    } else {
+    } else if page.route.with_untracked(|route| !route.search.is_empty()) {
         page.adjust(|route| route.search.clear());
+    } else {
+        page.go(|route| drop(route.filters.pop()));
     }
     let active = web_sys::window().and_then(|w| w.document()?.active_element());
     if let Some(element) = active.and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok()) {

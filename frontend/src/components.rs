@@ -8,5 +8,6 @@ pub mod findings;
 pub mod help;
 pub mod icon;
 pub mod rail;
+pub mod search;
 pub mod table;
 pub mod way;

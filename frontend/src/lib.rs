@@ -26,4 +26,6 @@ pub mod label;
 #[cfg(target_arch = "wasm32")]
 pub mod paint;
 #[cfg(target_arch = "wasm32")]
+pub mod searching;
+#[cfg(target_arch = "wasm32")]
 pub mod theme;

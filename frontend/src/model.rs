@@ -132,6 +132,11 @@ impl Model {
         }
     }
 
+    /// The app's time, where this machine's is `now_ms`.
+    pub fn now_ms(&self, now_ms: f64) -> u64 {
+        (now_ms as u64).saturating_add_signed(self.clock_ms)
+    }
+
     pub fn slot_of(&self, id: &str) -> Option<u32> {
         self.nodes.iter().find(|(_, node)| node.id == id).map(|(slot, _)| *slot)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 use shared::view::Summary;
 use wasm_bindgen::prelude::*;
@@ -11,6 +12,7 @@ use crate::label;
 use crate::layout::Point;
 use crate::model::Model;
 use crate::scene::{self, Camera, RADIUS, Size};
+use crate::searching::Found;
 use crate::strand::{By, Strand};
 use crate::text;
 use crate::theme::Theme;
@@ -23,7 +25,7 @@ const CROWDED: f64 = 1_200.0;
 /// What is emphasised.
 pub struct Drawing {
     pub lit: Option<BTreeSet<u32>>,
-    pub found: Option<BTreeMap<u32, Option<String>>>,
+    pub found: Option<Arc<Found>>,
     pub selected: Option<String>,
     pub hovered: Option<u32>,
     /// The line under the pointer, and the one that is selected.

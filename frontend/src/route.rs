@@ -31,6 +31,8 @@ pub struct Route {
     /// The finding that is shown in full.
     pub finding: Option<String>,
     pub search: String,
+    /// Searches that were kept: only what they find is shown.
+    pub filters: Vec<String>,
     /// The network whose members stay lit, by name.
     pub network: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Default for Route {
             lines: By::default(),
             finding: None,
             search: String::new(),
+            filters: Vec::new(),
             network: None,
         }
     }
@@ -76,6 +79,8 @@ impl Route {
                 "to" => to = Some(value).filter(|v| !v.is_empty()),
                 "lines" => route.lines = By::from_id(&value).unwrap_or_default(),
                 "q" => route.search = value,
+                "f" if route.filters.contains(&value) => {}
+                "f" => route.filters.extend(Some(value).filter(|v| !v.is_empty())),
                 "net" => route.network = Some(value).filter(|v| !v.is_empty()),
                 _ => {
                     route.options.insert(name, value);
@@ -112,6 +117,7 @@ impl Route {
         if !self.search.is_empty() {
             pairs.push(format!("q={}", encode(&self.search)));
         }
+        pairs.extend(self.filters.iter().map(|filter| format!("f={}", encode(filter))));
         pairs.extend(self.network.as_ref().map(|network| format!("net={}", encode(network))));
         pairs.extend(self.options.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))));
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
@@ -189,6 +195,7 @@ mod tests {
             edge: None,
             lines: By::RoundTrip,
             search: "cpu > 50% & ünï".into(),
+            filters: vec!["stack:shop".into(), "a=b & c".into()],
             network: Some("mesh & more".into()),
         };
         assert_eq!(Route::parse(&route.hash()), route);

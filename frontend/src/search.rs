@@ -1,140 +1,319 @@
-//! Which nodes a search finds, and why.
+//! The search box's words: what is typed and kept, what they find, and what may be typed next.
 
-use shared::view::Summary;
+use std::collections::BTreeMap;
+
+use shared::query::{Query, Reason, Value, Wrong};
+use shared::view::{Row, Summary, Table};
 
 use crate::text;
 
-/// A search as it was typed: words that must all be found, each in any field or in the one that it names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Query(Vec<Term>);
+/// So many suggestions of each sort are offered.
+const MATCHES_MAX: usize = 6;
+const FIELDS_MAX: usize = 4;
+const VALUES_MAX: usize = 6;
+/// Fields that every node has.
+const FIELDS: [&str; 6] = ["name", "host", "network", "kind", "state", "health"];
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Term {
-    /// Start of a field's label in lower case, such as `image` or `host`.
-    field: Option<String>,
-    text: String,
-    negated: bool,
+/// What is kept as filters and what is being typed, as one search.
+pub fn together(filters: &[String], typed: &str) -> String {
+    let mut parts: Vec<String> = filters.iter().map(|filter| format!("({filter})")).collect();
+    if !typed.trim().is_empty() {
+        parts.push(if parts.is_empty() { typed.trim().to_owned() } else { format!("({})", typed.trim()) });
+    }
+    parts.join(" ")
 }
 
-impl Query {
-    /// Words are parted by spaces, `field:text` looks in one field, `-` before a word excludes.
-    pub fn parse(text: &str) -> Self {
-        let terms = text.split_whitespace().map(|word| {
-            let (negated, word) = match word.strip_prefix('-') {
-                Some(rest) if !rest.is_empty() => (true, rest),
-                _ => (false, word),
-            };
-            let word = word.to_lowercase();
-            // An address with a port is no field: fields are words.
-            let field = word
-                .split_once(':')
-                .filter(|(field, rest)| !rest.is_empty() && field.chars().all(|c| c.is_alphabetic() || c == '-'));
-            let (field, text) = match field {
-                Some((field, rest)) if !field.is_empty() => (Some(field.to_owned()), rest.to_owned()),
-                _ => (None, word.clone()),
-            };
-            Term { field, text, negated }
-        });
-        Self(terms.collect())
-    }
+/// What a search has to look into beside what the stream tells.
+pub type Tables = BTreeMap<String, Vec<Table>>;
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// None where the node is not found; else where the first word was found, unless that is the label.
-    pub fn find(&self, node: &Summary) -> Option<Option<String>> {
-        let mut reason = None;
-        for term in &self.0 {
-            let found = term.look(node);
-            match (found, term.negated) {
-                (Some(_), true) | (None, false) => return None,
-                (Some(why), false) => reason = reason.or(why),
-                (None, true) => {}
-            }
-        }
-        Some(reason)
-    }
-}
-
-impl Term {
-    fn look(&self, node: &Summary) -> Option<Option<String>> {
-        let wanted = |label: &str| {
-            let slug: String = label.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
-            self.field.as_ref().is_none_or(|field| slug.starts_with(&field.replace('-', "")))
+/// The nodes that a search finds, each with its reasons unless its name or host shows them.
+pub fn find<'a>(
+    query: &Query,
+    nodes: impl Iterator<Item = (&'a u32, &'a Summary)>,
+    tables: &Tables,
+    now_ms: u64,
+) -> BTreeMap<u32, Option<String>> {
+    let look = |(slot, node): (&u32, &Summary)| {
+        let found = match tables.get(&node.id) {
+            Some(tables) => query.find(&Summary { tables: tables.clone(), ..node.clone() }, now_ms),
+            None => query.find(node, now_ms),
         };
-        let has = |text: &str| text.to_lowercase().contains(&self.text);
-        if wanted("name") && has(&node.label) {
-            return Some(None);
+        Some((*slot, words(&found?.reasons)))
+    };
+    nodes.filter_map(look).collect()
+}
+
+/// The first reason, and how many more there are.
+fn words(reasons: &[Reason]) -> Option<String> {
+    let first = reason(reasons.first()?);
+    Some(match reasons.len() {
+        1 => first,
+        all => format!("{first}, {} more", all - 1),
+    })
+}
+
+fn reason(reason: &Reason) -> String {
+    match &reason.value {
+        Value::Number { value, format } => {
+            format!("{} {}", reason.label, text::metric(format, &reason.label, *value))
         }
-        if wanted("host") && has(&node.label_minor) {
-            return Some(None);
-        }
-        for row in &node.metadata {
-            if wanted(&row.label) && has(&row.value) {
-                return Some(Some(format!("{} {}", row.label, text::shortened(&row.value, 32))));
-            }
-        }
-        let kinds = [("containers", "container"), ("containers-by-image", "image"), ("hosts", "host")];
-        for parent in &node.parents {
-            let kind = kinds.iter().find(|(topology, _)| *topology == parent.topology_id).map_or("", |(_, kind)| kind);
-            if wanted(kind) && has(&parent.label) {
-                return Some(Some(format!("{kind} {}", parent.label)));
-            }
-        }
-        let network = node.networks.iter().find(|network| wanted("network") && has(&network.label))?;
-        Some(Some(format!("network {}", network.label)))
+        Value::Text { value } => format!("{} {}", reason.label, text::shortened(value, 32)),
     }
+}
+
+/// What is wrong with what was typed: what of it is right, what is not, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    pub before: String,
+    pub from: String,
+    pub why: String,
+}
+
+impl Mistake {
+    pub fn of(typed: &str, wrong: &Wrong) -> Self {
+        let before: String = typed.chars().take(wrong.at).collect();
+        let from = typed.chars().skip(wrong.at).collect();
+        Self { before, from, why: wrong.message.clone() }
+    }
+}
+
+/// Something that may be typed, or gone to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Suggestion {
+    /// A node that is found.
+    Match { id: String, kind: String, label: String, minor: String, reason: Option<String> },
+    /// What the box says once it is taken, of how many nodes it holds, and what it is.
+    Completion { whole: String, shown: String, what: &'static str, count: usize },
+}
+
+/// What may come next: nodes that are found, and fields and values that go on with the last word.
+pub fn suggest(
+    typed: &str,
+    nodes: &BTreeMap<u32, Summary>,
+    found: Option<&BTreeMap<u32, Option<String>>>,
+) -> (Vec<Suggestion>, Vec<Suggestion>) {
+    let begun = typed.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    let head = &typed[..typed.len() - begun.len()];
+    let (sign, word) = match begun.strip_prefix(['-', '!']) {
+        Some(word) => (&begun[..1], word),
+        None => ("", begun),
+    };
+    let completions = match word.split_once(':') {
+        Some((field, value)) if !field.is_empty() => values(nodes, field, value)
+            .into_iter()
+            .map(|(value, count)| {
+                let shown = if value.contains(char::is_whitespace) { format!("\"{value}\"") } else { value };
+                let shown = format!("{sign}{field}:{shown}");
+                Suggestion::Completion { whole: format!("{head}{shown} "), shown, what: "", count }
+            })
+            .collect(),
+        _ => fields(nodes, word)
+            .into_iter()
+            .map(|(field, is_number, count)| {
+                let (shown, what) = match is_number {
+                    true => (format!("{sign}{field} > "), "compared"),
+                    false => (format!("{sign}{field}:"), "field"),
+                };
+                Suggestion::Completion { whole: format!("{head}{shown}"), shown: shown.trim_end().into(), what, count }
+            })
+            .collect(),
+    };
+    let matches = found.map(|found| matches(nodes, found, word)).unwrap_or_default();
+    (matches, completions)
+}
+
+/// Those whose name begins as the last word does come first.
+fn matches(nodes: &BTreeMap<u32, Summary>, found: &BTreeMap<u32, Option<String>>, word: &str) -> Vec<Suggestion> {
+    let word = word.to_lowercase();
+    let mut all: Vec<(&Summary, &Option<String>)> =
+        found.iter().filter_map(|(slot, reason)| Some((nodes.get(slot)?, reason))).collect();
+    all.sort_by_cached_key(|(node, reason)| {
+        let label = node.label.to_lowercase();
+        (!label.starts_with(&word), reason.is_some(), label)
+    });
+    let suggestion = |(node, reason): (&Summary, &Option<String>)| Suggestion::Match {
+        id: node.id.clone(),
+        kind: node.kind.clone(),
+        label: text::base_name(&node.label).to_owned(),
+        minor: node.label_minor.clone(),
+        reason: reason.clone(),
+    };
+    all.into_iter().take(MATCHES_MAX).map(suggestion).collect()
+}
+
+/// Fields whose names begin so, whether they are compared, and how many nodes have them: most first.
+fn fields(nodes: &BTreeMap<u32, Summary>, begins: &str) -> Vec<(String, bool, usize)> {
+    let begins = slug(begins);
+    if begins.is_empty() {
+        return Vec::new();
+    }
+    let mut counts: BTreeMap<(String, bool), usize> = BTreeMap::new();
+    let mut count = |name: String, is_number| {
+        if name.starts_with(&begins) && name != begins {
+            *counts.entry((name, is_number)).or_default() += 1;
+        }
+    };
+    for node in nodes.values() {
+        FIELDS.iter().for_each(|field| count((*field).to_owned(), false));
+        node.metrics.iter().for_each(|metric| count(slug(&metric.label), true));
+        node.metadata.iter().for_each(|row: &Row| count(slug(&row.label), is_number(row)));
+        let images = node.parents.iter().any(|parent| parent.topology_id == "containers-by-image");
+        if images {
+            count("image".into(), false);
+        }
+    }
+    let mut all: Vec<(String, bool, usize)> =
+        counts.into_iter().map(|((name, is_number), count)| (name, is_number, count)).collect();
+    all.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.len().cmp(&b.0.len())));
+    all.truncate(FIELDS_MAX);
+    all
+}
+
+fn is_number(row: &Row) -> bool {
+    row.since.is_some() || matches!(row.data_type.as_str(), "number" | "integer" | "percent" | "filesize" | "duration")
+}
+
+/// Values of a field that have these letters in them, and how many nodes have each: most first.
+fn values(nodes: &BTreeMap<u32, Summary>, field: &str, has: &str) -> Vec<(String, usize)> {
+    let (field, has) = (slug(field), has.trim_start_matches('"').to_lowercase());
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for node in nodes.values() {
+        let mut mine: Vec<&str> = Vec::new();
+        match field.as_str() {
+            "name" => mine.push(&node.label),
+            "kind" => mine.push(&node.kind),
+            "state" => mine.push(&node.state),
+            "health" => mine.push(&node.health),
+            "network" | "networks" => mine.extend(node.networks.iter().map(|network| network.label.as_str())),
+            "host" => {
+                let hosts = node.parents.iter().filter(|parent| parent.topology_id == "hosts");
+                mine.extend(hosts.map(|parent| parent.label.as_str()));
+            }
+            "image" => {
+                let images = node.parents.iter().filter(|parent| parent.topology_id == "containers-by-image");
+                mine.extend(images.map(|parent| parent.label.as_str()));
+            }
+            _ => {
+                let rows =
+                    node.metadata.iter().filter(|row| row.since.is_none() && slug(&row.label).starts_with(&field));
+                mine.extend(rows.map(|row| row.value.as_str()));
+            }
+        }
+        mine.sort_unstable();
+        mine.dedup();
+        for value in mine.into_iter().filter(|value| !value.is_empty() && value.len() <= 60) {
+            let lower = value.to_lowercase();
+            if lower.contains(&has) && lower != has {
+                *counts.entry(value.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    let mut all: Vec<(String, usize)> = counts.into_iter().collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all.truncate(VALUES_MAX);
+    all
+}
+
+fn slug(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::view::{Parent, Row};
+    use shared::view::{Metric, Parent, TableRow};
 
-    fn check(query: &str, expect: Option<Option<&str>>) {
-        let row = |label: &str, value: &str| Row { label: label.into(), value: value.into(), ..Row::default() };
+    fn node(label: &str, image: &str, cpu: f64) -> Summary {
+        let row = Row { label: "Image name".into(), value: image.into(), ..Row::default() };
         let parent = |label: &str, topology: &str| Parent {
             label: label.into(),
             topology_id: topology.into(),
             ..Parent::default()
         };
-        let node = Summary {
-            label: "web".into(),
-            label_minor: "h1".into(),
-            metadata: vec![row("IPs", "10.0.1.2"), row("Ports", "10.77.0.11:8080->80/tcp"), row("Image name", "nginx")],
-            parents: vec![parent("nginx", "containers-by-image")],
+        let metric = Metric { label: "CPU".into(), format: "percent".into(), value: cpu, ..Metric::default() };
+        Summary {
+            id: format!("id-{label}"),
+            label: label.into(),
+            kind: "container".into(),
+            metadata: vec![row],
+            parents: vec![parent(image, "containers-by-image"), parent("h1", "hosts")],
             networks: vec![parent("mesh", "networks")],
+            metrics: vec![metric],
             ..Summary::default()
+        }
+    }
+
+    fn nodes() -> BTreeMap<u32, Summary> {
+        let all = [node("web", "nginx", 74.0), node("db", "postgres", 3.0), node("dbadmin", "my tool", 0.5)];
+        (0..).zip(all).collect()
+    }
+
+    fn found(query: &str, tables: &Tables) -> Vec<(u32, Option<String>)> {
+        let nodes = nodes();
+        find(&Query::parse(query).unwrap(), nodes.iter(), tables, 0).into_iter().collect()
+    }
+
+    #[test]
+    fn what_is_found_says_why_and_what_more() {
+        let none = Tables::new();
+        assert_eq!(found("web", &none), [(0, None)]);
+        assert_eq!(found("cpu > 50%", &none), [(0, Some("CPU 74\u{2009}%".into()))]);
+        assert_eq!(found("cpu > 50% nginx", &none), [(0, Some("CPU 74\u{2009}%, 1 more".into()))]);
+        let entries = [("label", "tier"), ("value", "front")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let rows = vec![TableRow { entries: entries.into(), ..TableRow::default() }];
+        let tables = [("id-db".to_owned(), vec![Table { rows, ..Table::default() }])].into();
+        assert_eq!(found("tier:front", &tables), [(1, Some("tier front".into()))]);
+        assert_eq!(found("-tier:front -web", &tables), [(2, None)]);
+    }
+
+    #[test]
+    fn filters_and_what_is_typed_are_one_search() {
+        let filters = ["a or b".to_owned(), "c".to_owned()];
+        assert_eq!(together(&filters, " d or e "), "(a or b) (c) (d or e)");
+        assert_eq!(together(&[], "d or e"), "d or e");
+        assert_eq!(together(&filters[..1], "  "), "(a or b)");
+        assert_eq!(together(&[], ""), "");
+    }
+
+    fn completions(typed: &str) -> Vec<(String, usize)> {
+        let of = |suggestion| match suggestion {
+            Suggestion::Completion { whole, count, .. } => Some((whole, count)),
+            Suggestion::Match { .. } => None,
         };
-        let found = Query::parse(query).find(&node);
-        assert_eq!(found, expect.map(|why| why.map(str::to_owned)), "{query}");
+        suggest(typed, &nodes(), None).1.into_iter().filter_map(of).collect()
     }
 
     #[test]
-    fn words_are_looked_for_everywhere_and_the_reason_is_given() {
-        check("WEB", Some(None));
-        check("10.0.1", Some(Some("IPs 10.0.1.2")));
-        check("web mesh", Some(Some("network mesh")));
-        check("web db", None);
+    fn fields_and_their_values_go_on_with_the_last_word() {
+        let names = |typed: &str| completions(typed).into_iter().map(|(whole, _)| whole).collect::<Vec<_>>();
+        assert_eq!(names("web im"), ["web image:", "web imagename:"]);
+        assert_eq!(names("-cp"), ["-cpu > "]);
+        assert_eq!(names(""), [""; 0]);
+        assert_eq!(completions("network:"), [("network:mesh ".into(), 3)]);
+        assert_eq!(completions("(image:my"), [("(image:\"my tool\" ".into(), 1)]);
+        assert_eq!(completions("a -host:h"), [("a -host:h1 ".into(), 3)]);
+        assert_eq!(completions("network:mesh"), [], "it is there");
     }
 
     #[test]
-    fn a_field_narrows_where_to_look() {
-        check("image:nginx", Some(Some("Image name nginx")));
-        check("image:web", None);
-        check("host:h1", Some(None));
-        check("network:mesh", Some(Some("network mesh")));
+    fn nodes_that_begin_so_are_offered_first() {
+        let nodes = nodes();
+        let all = find(&Query::parse("db").unwrap(), nodes.iter(), &Tables::new(), 0);
+        let labels: Vec<String> = suggest("db", &nodes, Some(&all))
+            .0
+            .into_iter()
+            .filter_map(|suggestion| match suggestion {
+                Suggestion::Match { label, .. } => Some(label),
+                Suggestion::Completion { .. } => None,
+            })
+            .collect();
+        assert_eq!(labels, ["db", "dbadmin"]);
     }
 
     #[test]
-    fn an_address_with_its_port_is_no_field() {
-        check("10.77.0.11:8080", Some(Some("Ports 10.77.0.11:8080->80/tcp")));
-    }
-
-    #[test]
-    fn a_minus_excludes() {
-        check("-db", Some(None));
-        check("web -mesh", None);
+    fn a_mistake_is_shown_where_it_is() {
+        let wrong = Query::parse("ü cpu > much").unwrap_err();
+        let mistake = Mistake::of("ü cpu > much", &wrong);
+        assert_eq!((mistake.before.as_str(), mistake.from.as_str()), ("ü cpu > ", "much"));
     }
 }

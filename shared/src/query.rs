@@ -12,7 +12,7 @@ mod find;
 mod measure;
 mod parse;
 
-pub use find::{Found, Reason};
+pub use find::{Found, Reason, Value};
 pub use parse::Wrong;
 
 use self::measure::Measure;

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::query::Reason;
 use crate::report::Failures;
 
 fn is_false(value: &bool) -> bool {
@@ -379,6 +380,40 @@ pub struct Stats {
     pub nonpseudo_node_count: u32,
     pub edge_count: u32,
     pub filtered_nodes: u32,
+}
+
+/// What a search finds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SearchAnswer {
+    /// Every one there is, with its own options as they were asked for.
+    pub topologies: Vec<SearchCount>,
+    /// Of the topology that was asked for, in the order of their ids.
+    pub nodes: Vec<SearchHit>,
+    /// Of all its nodes, found or not, where tables were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<SearchTables>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchCount {
+    pub id: String,
+    pub matches: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchHit {
+    pub id: String,
+    pub label: String,
+    /// None where the name or the host shows it.
+    pub reasons: Vec<Reason>,
+}
+
+/// Of one node's tables what a search looks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchTables {
+    pub id: String,
+    pub tables: Vec<Table>,
 }
 
 /// Subprotocol of the deltas below.

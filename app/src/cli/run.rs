@@ -10,6 +10,7 @@ use probe::weave;
 use shared::id::InstanceId;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
@@ -114,7 +115,14 @@ fn app(options: &Options, listener: &TcpListener, stop: &CancellationToken) -> R
         token: config.token.clone(),
         counters: counters.clone(),
     };
-    Ok(server::router(Arc::new(Served { engine, config, app, counters, ingest: Arc::new(ingest) })))
+    Ok(server::router(Arc::new(Served {
+        engine,
+        config,
+        app,
+        counters,
+        ingest: Arc::new(ingest),
+        searches: Semaphore::new(1),
+    })))
 }
 
 async fn bind(listen: Option<SocketAddr>) -> Result<TcpListener> {

@@ -1,17 +1,21 @@
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::view::{Details, EdgePaths, Findings, Status, TopologyInfo};
+use shared::query::Query as Search;
+use shared::view::{Details, EdgePaths, Findings, SearchAnswer, SearchCount, SearchHit, Status, TopologyInfo};
 
 use super::body::{self, Censor};
 use super::error::Error;
 use super::{Context, Shared};
 use crate::clock::{Now, wall_ms};
+use crate::view::snapshot::Snapshot;
 use crate::view::wording::rfc3339;
-use crate::view::{Kind, Variant};
+use crate::view::{Kind, Variant, search as view_search};
 
 pub type Pairs = Query<Vec<(String, String)>>;
 
@@ -51,7 +55,9 @@ pub async fn topology(
 ) -> Result<Response, Error> {
     let variant = variant(&context, &topology, &pairs)?;
     let censor = Censor::from_pairs(&pairs);
+    let query = query(&pairs)?;
     let snapshot = context.engine.ask(move |core| core.snapshot(&variant)).await?;
+    let snapshot = narrowed(snapshot, query, censor).await?;
     let hidden = u8::from(censor.arguments) + 2 * u8::from(censor.environment);
     let asked: Vec<String> =
         headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| Some(v.to_str().ok()?.to_owned())).collect();
@@ -68,6 +74,65 @@ pub async fn topology(
     let json = HeaderValue::from_static("application/json");
     let tag = HeaderValue::from_str(&tag).map_err(|error| Error::Broken(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, json), (header::ETAG, tag)], body).into_response())
+}
+
+/// The search that a request narrows a view by; the empty one finds everything.
+pub fn query(pairs: &[(String, String)]) -> Result<Search, Error> {
+    let text = pairs.iter().find(|(name, _)| name == "query").map_or("", |(_, text)| text);
+    Search::parse(text).map_err(|wrong| Error::Bad(format!("query: {wrong} (at character {})", wrong.at + 1)))
+}
+
+/// Looking through a view takes a while: not on a thread that others wait for.
+pub async fn narrowed(snapshot: Arc<Snapshot>, query: Search, censor: Censor) -> Result<Arc<Snapshot>, Error> {
+    if query.is_empty() {
+        return Ok(snapshot);
+    }
+    let narrowed =
+        move || Arc::new(view_search::narrowed(&snapshot, &query, |summary| censor.apply(summary), wall_ms()));
+    tokio::task::spawn_blocking(narrowed).await.map_err(|error| Error::Broken(error.to_string()))
+}
+
+/// What a search finds: how many nodes in each topology, and which in the one that is asked for, with why.
+pub async fn search(State(context): Shared, Query(pairs): Pairs) -> Result<Json<SearchAnswer>, Error> {
+    let query = query(&pairs)?;
+    if query.is_empty() {
+        return Err(Error::Bad("say what to look for, as in ?query=nginx or ?query=cpu+>+50%25".into()));
+    }
+    let censor = Censor::from_pairs(&pairs);
+    let given = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let wanted = given("topology").map(|topology| kind(&topology)).transpose()?;
+    // Whoever searches waits for whoever does already: it takes a core for as long as it lasts.
+    let _turn = context.searches.acquire().await.map_err(|error| Error::Broken(error.to_string()))?;
+    let with_tables = given("tables").is_some_and(|value| value == "true");
+    let mut answer = SearchAnswer::default();
+    for kind in Kind::ALL {
+        let options = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let variant = Variant::new(kind, options, &context.config.label_filters);
+        let snapshot = context.engine.ask(move |core| core.snapshot(&variant)).await?;
+        let query = query.clone();
+        let is_wanted = wanted == Some(kind);
+        let look = move || {
+            let hits = view_search::hits(&snapshot, &query, |summary| censor.apply(summary), wall_ms());
+            let found = |hit: &view_search::Hit| SearchHit {
+                id: hit.summary.id.clone(),
+                label: hit.summary.label.clone(),
+                reasons: hit.reasons.clone(),
+            };
+            let nodes = if is_wanted { hits.iter().map(found).collect() } else { Vec::new() };
+            let tables = match is_wanted && with_tables {
+                true => view_search::tables(&snapshot, &query, |summary| censor.apply(summary)),
+                false => Vec::new(),
+            };
+            (hits.len(), nodes, tables)
+        };
+        let (count, nodes, tables) =
+            tokio::task::spawn_blocking(look).await.map_err(|error| Error::Broken(error.to_string()))?;
+        let matches = u32::try_from(count).unwrap_or(u32::MAX);
+        answer.topologies.push(SearchCount { id: kind.id().into(), matches });
+        answer.nodes.extend(nodes);
+        answer.tables.extend(tables);
+    }
+    Ok(Json(answer))
 }
 
 #[derive(Serialize)]

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use foldhash::{HashMap, HashSet};
+use shared::query::Query;
 use tokio::task::spawn_blocking;
 use tokio::time::{interval, timeout};
 
+use super::api::narrowed;
 use super::body::{self, Censor};
 use super::error::Error;
 use crate::clock::wall_ms;
@@ -34,7 +36,15 @@ pub fn interval_of(pairs: &[(String, String)]) -> Result<Duration, Error> {
     Ok(Duration::from_secs_f64(seconds.clamp(0.1, 3600.0)))
 }
 
-pub async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant, censor: Censor, every: Duration) {
+/// What a reader wants to see.
+pub struct Asked {
+    pub variant: Variant,
+    pub query: Query,
+    pub censor: Censor,
+}
+
+pub async fn follow(mut socket: WebSocket, engine: Engine, asked: Asked, every: Duration) {
+    let Asked { variant, query, censor } = asked;
     let mut ticks = interval(every);
     let mut shown: Option<Arc<Snapshot>> = None;
     loop {
@@ -47,6 +57,7 @@ pub async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant, cen
         }
         let asked = variant.clone();
         let Ok(now) = engine.ask(move |core| core.snapshot(&asked)).await else { return };
+        let Ok(now) = narrowed(now, query.clone(), censor).await else { return };
         let before = shown.replace(now.clone());
         let Ok(text) = spawn_blocking(move || message(before.as_deref(), &now, censor)).await else { return };
         let Some(text) = text else { continue };

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::spawn_blocking;
 use tokio::time::{interval, timeout};
 
-use super::api::{Pairs, kind};
+use super::api::{Pairs, kind, query};
 use super::body::Censor;
 use super::error::Error;
 use super::{Shared, check_origin, legacy};
@@ -43,9 +43,9 @@ pub async fn topology(
         return Ok(upgrade.on_upgrade(move |socket| follow(socket, engine, variant)).into_response());
     }
     let every = legacy::interval_of(&pairs)?;
-    let censor = Censor::from_pairs(&pairs);
+    let asked = legacy::Asked { variant, query: query(&pairs)?, censor: Censor::from_pairs(&pairs) };
     let engine = context.engine.clone();
-    Ok(upgrade.on_upgrade(move |socket| legacy::follow(socket, engine, variant, censor, every)).into_response())
+    Ok(upgrade.on_upgrade(move |socket| legacy::follow(socket, engine, asked, every)).into_response())
 }
 
 async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant) {

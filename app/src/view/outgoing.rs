@@ -166,6 +166,11 @@ impl Outgoing {
         self.edges.iter().map(|(_, edge)| edge)
     }
 
+    /// Each with the node that it leads to.
+    pub fn with_targets(&self) -> &[(Id, EdgeSnapshot)] {
+        &self.edges
+    }
+
     /// The edges as `/api/topology/{id}` lists them, with commas between; `carried` is what they carry, in their order.
     pub fn write(&self, text: &mut Vec<u8>, carried: &[Carried]) {
         let Written { heads, ends, .. } = self.written();

@@ -6,6 +6,7 @@ use shared::view::{OptionGroup, ProbeStatus, TopologyInfo};
 use super::findings;
 use super::icon::{Icon, Logo, Warning};
 use super::rail::id_of;
+use super::search::Search;
 use crate::app::{Page, counted};
 use crate::connection::{self, Link};
 use crate::route::Mode;
@@ -24,33 +25,13 @@ fn current(page: Page) -> Option<TopologyInfo> {
 #[component]
 pub fn Header() -> impl IntoView {
     let page = expect_context::<Page>();
-    let count = move || {
-        page.found().map(|found| {
-            let all = page.model.with_value(|m| m.nodes.len());
-            format!("{} of {}", text::grouped(found.len()), text::grouped(all))
-        })
-    };
     view! {
         <header class="head">
             <div class="brand"><Logo/><span>"Scope"</span></div>
             <button class="menu" aria-label="Topologies" on:click=move |_| page.topologies_open.update(|o| *o = !*o)>
                 <Icon name="menu"/>
             </button>
-            <label class="search">
-                <Icon name="search"/>
-                <input
-                    id="search"
-                    type="text"
-                    autocomplete="off"
-                    spellcheck="false"
-                    aria-label="Search"
-                    placeholder="Search: redis, host:h3, network:mesh, -web"
-                    prop:value=move || page.route.with(|route| route.search.clone())
-                    on:input=move |event| page.adjust(|route| route.search = event_target_value(&event))
-                />
-                <span class="hits">{count}</span>
-                <kbd>"/"</kbd>
-            </label>
+            <Search/>
             <div class="space"></div>
             <findings::Button/>
             <div class="live" class:lost=move || !page.is_live()>
@@ -195,6 +176,12 @@ pub fn StatusLine() -> impl IntoView {
             count => format!("{} hidden by options", text::grouped(count as usize)),
         }
     };
+    let filtered = move || {
+        let passing = page.searching.passing.get()?;
+        page.structure.track();
+        let all = page.model.with_value(|model| model.nodes.len());
+        (passing.len() < all).then(|| format!("{} hidden by filters", text::grouped(all - passing.len())))
+    };
     let trouble = Memo::new(move |_| troubles(&probes(), page.clock.get()));
     view! {
         <footer class="status">
@@ -209,6 +196,7 @@ pub fn StatusLine() -> impl IntoView {
             <span>{hosts}</span>
             <span>{nodes}</span>
             <span class="hidden-count">{hidden}</span>
+            <span class="hidden-count">{filtered}</span>
             <span class="space"></span>
             <Show when=move || trouble.with(|list| !list.is_empty())>
                 <span class="trouble" title=move || trouble.get().join("\n")>
@@ -276,7 +264,7 @@ pub fn Empty() -> impl IntoView {
         page.structure.track();
         page.values.track();
         let (nodes, stats, probes) = page.model.with_value(|m| (m.nodes.len(), m.stats, m.status.probes.len()));
-        let search = page.route.with(|route| route.search.clone());
+        let search = page.route.with(|route| crate::search::together(&route.filters, &route.search));
         let found = page.found().map(|found| found.len());
         match (page.link.get(), nodes, found) {
             (Link::Live, 0, _) if probes == 0 => Some(Nothing::NoHost),
@@ -319,7 +307,10 @@ pub fn Empty() -> impl IntoView {
                     <div class="empty small">
                         <h2>"Nothing matches "<code>{search}</code></h2>
                         <p>{format!("{} in this view.", counted(&topology, all))}</p>
-                        <button on:click=move |_| page.adjust(|route| route.search.clear())>"Clear search"</button>
+                        <button on:click=move |_| page.go(|route| {
+                            route.search.clear();
+                            route.filters.clear();
+                        })>"Clear search and filters"</button>
                     </div>
                 }.into_any(),
                 Nothing::Waiting => view! { <div class="empty"><p>"Connecting to the app"</p></div> }.into_any(),

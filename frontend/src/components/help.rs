@@ -15,12 +15,16 @@ const KEYS: [(&str, &str); 9] = [
     ("double click", "Show all"),
 ];
 
-const SEARCHES: [(&str, &str); 5] = [
+const SEARCHES: [(&str, &str); 9] = [
     ("redis", "anywhere: names, images, addresses, ports, networks"),
-    ("host:h3", "in one field; any field's name will do"),
-    ("network:mesh", "on a network"),
+    ("host:h3", "in one field, or what begins as its name does: image, network, state, ports, a Docker label"),
     ("10.0.1.2:80", "an address, with or without a port"),
-    ("-web", "what does not match"),
+    ("cpu > 50%", "a metric or a number with its unit: %, kB, MB, GB, MiB, ms, s, m, h, d; also <, >=, <="),
+    ("web db", "both; web or db: either"),
+    ("-web", "what does not match; not (web or db)"),
+    ("\"two words\"", "as it stands"),
+    ("/^api-\\d+$/", "by a regular expression"),
+    ("Enter", "keeps what is typed as a filter: only what matches is shown"),
 ];
 
 #[component]

@@ -67,7 +67,22 @@ fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
     };
     let current = chosen.clone();
     let icon = icon::of_topology(&id);
-    let title = format!("{} nodes, {} edges", info.stats.node_count, info.stats.edge_count);
+    let (nodes, edges) = (info.stats.node_count, info.stats.edge_count);
+    let total = info.stats.nonpseudo_node_count as usize;
+    let matches = {
+        let id = id.clone();
+        move || page.searching.counts.with(|counts| counts.get(&id).copied())
+    };
+    let title = {
+        let matches = matches.clone();
+        move || match matches() {
+            Some(count) => {
+                format!("{} of {} match", text::grouped(count as usize), text::plural(nodes as usize, "node", "nodes"))
+            }
+            None => format!("{nodes} nodes, {edges} edges"),
+        }
+    };
+    let is_searched = matches.clone();
     let go = move |_| {
         page.topologies_open.set(false);
         page.go(|route| {
@@ -95,7 +110,9 @@ fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
         >
             {(!child).then(|| view! { <Icon name=icon/> })}
             <span class="name">{info.name.clone()}</span>
-            <span class="count">{text::grouped(info.stats.nonpseudo_node_count as usize)}</span>
+            <span class="count" class:matching=move || is_searched().is_some_and(|count| count > 0)>
+                {move || text::grouped(matches().map_or(total, |count| count as usize))}
+            </span>
         </button>
     }
 }

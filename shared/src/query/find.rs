@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::measure::Measure;
 use super::{How, Query, Term, What, slug};
-use crate::view::{Row, Summary, Table};
+use crate::view::{Row, Summary, Table, TableRow};
 
 /// Why a node was found, where its name and host do not show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,9 +55,59 @@ impl Query {
         let is_found = self.what.as_ref().is_none_or(|what| what.is_in(node, now_ms, &mut found));
         is_found.then_some(found)
     }
+
+    /// Of a node's tables the first row of each thing that this search looks for: with these it finds in the node what it
+    /// finds with all of them.
+    pub fn rows(&self, tables: &[Table]) -> Vec<Table> {
+        let mut terms = Vec::new();
+        self.what.iter().for_each(|what| what.terms(&mut terms));
+        let mut left: Vec<_> = terms.into_iter().filter_map(|term| Some((term, term.how.test()?))).collect();
+        let mut found = Vec::new();
+        for table in tables {
+            let mut is_wanted = |row: &&TableRow| {
+                let before = left.len();
+                left.retain(|(term, is_it)| term.look_into(table, row, is_it).is_none());
+                left.len() < before
+            };
+            let rows: Vec<TableRow> = table.rows.iter().filter(&mut is_wanted).cloned().collect();
+            if !rows.is_empty() {
+                found.push(Table { rows, ..table.clone() });
+            }
+        }
+        found
+    }
+
+    /// Whether what it finds changes with what is measured, and with time.
+    pub fn compares(&self) -> bool {
+        let mut terms = Vec::new();
+        self.what.iter().for_each(|what| what.terms(&mut terms));
+        terms.iter().any(|term| matches!(term.how, How::Compares(..)))
+    }
+}
+
+/// Whether a text is what is looked for.
+type Test<'a> = Box<dyn Fn(&str) -> bool + 'a>;
+
+impl How {
+    /// None of what is compared.
+    fn test(&self) -> Option<Test<'_>> {
+        match self {
+            Self::Has(wanted) => Some(Box::new(|text| has(text, wanted))),
+            Self::Matches(regex) => Some(Box::new(|text| regex.is_match(text))),
+            Self::Compares(..) => None,
+        }
+    }
 }
 
 impl What {
+    fn terms<'a>(&'a self, found: &mut Vec<&'a Term>) {
+        match self {
+            Self::All(all) | Self::Any(all) => all.iter().for_each(|what| what.terms(found)),
+            Self::Not(what) => what.terms(found),
+            Self::Is(term) => found.push(term),
+        }
+    }
+
     fn is_in(&self, node: &Summary, now_ms: u64, found: &mut Found) -> bool {
         match self {
             Self::All(all) => all.iter().all(|what| what.is_in(node, now_ms, found)),
@@ -92,11 +142,14 @@ impl Term {
                 if let Some(metric) = metric {
                     let value = Value::Number { value: metric.value, format: metric.format.clone() };
                     let reason = Reason { label: metric.label.clone(), value };
-                    return Measure(metric.value).is(*order, *than).then_some(Some(reason));
+                    let is_part = than.is_share && metric.format != "percent" && metric.max > 0.0;
+                    let value = if is_part { metric.value / metric.max * 100.0 } else { metric.value };
+                    return than.admits(*order, value).then_some(Some(reason));
                 }
                 let compared = |row: &&Row| {
-                    let passed = row.since.map(|since| Measure(now_ms.saturating_sub(since) as f64 / 1_000.0));
-                    passed.or_else(|| Measure::leading(&row.value)).is_some_and(|value| value.is(*order, *than))
+                    let passed = row.since.map(|since| now_ms.saturating_sub(since) as f64 / 1_000.0);
+                    let value = passed.or_else(|| Some(Measure::leading(&row.value)?.value));
+                    value.is_some_and(|value| than.admits(*order, value))
                 };
                 let mut rows = node.metadata.iter().filter(|row| is_meant(&row.id, &row.label));
                 rows.find(compared).map(|row| Some(text(&row.label, row.value_at(now_ms))))
@@ -148,28 +201,34 @@ impl Term {
         {
             return Some(Some(text("network", network.label.clone())));
         }
-        node.tables.iter().find_map(|table| self.look_into(table, is_it)).map(Some)
+        let rows = node.tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
+        rows.into_iter().find_map(|(table, row)| self.look_into(table, row, is_it)).map(Some)
     }
 
     /// A table is meant by its own name, by a column's, or, where it lists properties, by that of one of them.
-    fn look_into(&self, table: &Table, is_it: &dyn Fn(&str) -> bool) -> Option<Reason> {
+    fn look_into(&self, table: &Table, row: &TableRow, is_it: &dyn Fn(&str) -> bool) -> Option<Reason> {
         let is_table = self.names(&table.label);
-        for row in &table.rows {
-            let property = row.entries.get("label").filter(|_| table.columns.is_empty());
-            if let (Some(label), Some(value)) = (property, row.entries.get("value")) {
-                if (is_table && (is_it(value) || is_it(label))) || (self.names(label) && is_it(value)) {
-                    return Some(text(label, value.clone()));
-                }
-                continue;
-            }
-            for (column, value) in &row.entries {
-                let label = table.columns.iter().find(|known| known.id == *column).map_or(column, |known| &known.label);
-                if (is_table || self.names(label)) && is_it(value) {
-                    return Some(text(&format!("{} {}", table.label, label.to_lowercase()), value.clone()));
-                }
-            }
+        let property = row.entries.get("label").filter(|_| table.columns.is_empty());
+        if let (Some(label), Some(value)) = (property, row.entries.get("value")) {
+            let is_meant = self.names(label) || self.names_end_of(label);
+            let is_found = (is_table && (is_it(value) || is_it(label))) || (is_meant && is_it(value));
+            return is_found.then(|| text(label, value.clone()));
         }
-        None
+        row.entries.iter().find_map(|(column, value)| {
+            let label = table.columns.iter().find(|known| known.id == *column).map_or(column, |known| &known.label);
+            let is_found = (is_table || self.names(label)) && is_it(value);
+            is_found.then(|| text(&format!("{} {}", table.label, label.to_lowercase()), value.clone()))
+        })
+    }
+
+    /// Labels are named as domains are, the other way round: `com.docker.compose.project` is a `project` too. What all nodes
+    /// have by that name goes first.
+    fn names_end_of(&self, label: &str) -> bool {
+        let is_own = self.field.as_deref().is_some_and(|field| {
+            ["name", "label", "host", "kind", "state", "health", "id", "network"].contains(&field)
+                || PARENTS.iter().any(|(_, kind)| *kind == field)
+        });
+        !is_own && label.rsplit_once('.').is_some_and(|(_, last)| self.names(last))
     }
 
     /// Whether what has this name is looked into.
@@ -203,7 +262,7 @@ fn has(text: &str, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{Column, Metric, Parent, TableRow};
+    use crate::view::{Column, Metric, Parent};
 
     fn node() -> Summary {
         let row = |label: &str, value: &str| Row { label: label.into(), value: value.into(), ..Row::default() };
@@ -252,7 +311,7 @@ mod tests {
             networks: vec![parent("mesh", "networks")],
             metrics: vec![
                 metric("docker_cpu_total_usage", "CPU", "percent", 74.0),
-                metric("docker_memory_usage", "Memory", "filesize", 2e9),
+                Metric { max: 8e9, ..metric("docker_memory_usage", "Memory", "filesize", 2e9) },
             ],
             tables: vec![labels, peers],
             ..Summary::default()
@@ -293,7 +352,8 @@ mod tests {
         check("service:shop", Some(&["service shop_web"]));
         check("state:paused kind:container", Some(&["state paused", "kind container"]));
         check("com.example.tier:front", Some(&["com.example.tier front end"]));
-        check("tier:front", None);
+        check("tier:front", Some(&["com.example.tier front end"]));
+        check("ier:front", None);
         check("docker-labels:front", Some(&["com.example.tier front end"]));
         check("peers:10.9", Some(&["Peers peer 10.9.9.9"]));
         check("mac:02:42", Some(&["Peers mac 02:42:0a:00:00:02"]));
@@ -306,6 +366,27 @@ mod tests {
         of_service.metadata[1].value = "db:5432".into();
         assert!(Query::parse("db:5432").unwrap().find(&of_service, 0).is_some());
         check("db:5432", None);
+    }
+
+    #[test]
+    fn with_the_rows_that_it_looks_for_a_search_finds_the_same() {
+        let whole = node();
+        for (query, rows) in [
+            ("front", 1),
+            ("tier:front", 1),
+            ("com.example.tier:front", 1),
+            ("not 10.9", 1),
+            ("web or /02:42/", 1),
+            ("cpu > 50%", 0),
+            ("", 0),
+        ] {
+            let query = Query::parse(query).unwrap();
+            let part = Summary { tables: query.rows(&whole.tables), ..whole.clone() };
+            assert_eq!(part.tables.iter().map(|table| table.rows.len()).sum::<usize>(), rows, "{query:?}");
+            assert_eq!(query.find(&part, 0), query.find(&whole, 0), "{query:?}");
+        }
+        assert!(Query::parse("a or not (cpu > 5)").unwrap().compares());
+        assert!(!Query::parse("a or not b").unwrap().compares());
     }
 
     #[test]
@@ -329,6 +410,8 @@ mod tests {
         check("cpu >= 74 %", Some(&["CPU 74"]));
         check("memory < 3GB", Some(&["Memory 2000000000"]));
         check("memory > 2000 MB", None);
+        check("memory >= 25%", Some(&["Memory 2000000000"]));
+        check("memory > 25%", None);
         check("restart > 2", Some(&["Restart count 3"]));
         check("size >= 412MB", Some(&["Size 412 MB"]));
         check("uptime > 30m", Some(&["Uptime Up About an hour"]));

@@ -4,7 +4,11 @@ use super::Order;
 
 /// A number in the base of its unit: bytes, seconds, percent or plain.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measure(pub f64);
+pub struct Measure {
+    pub value: f64,
+    /// It was told in percent: of what is measured in something else, a part of the most that there can be.
+    pub is_share: bool,
+}
 
 impl Measure {
     /// `50`, `50%`, `1.5GB`, `512 MiB`, `250ms`, `2h`, `10k`, `3/s`.
@@ -15,7 +19,7 @@ impl Measure {
         let number: f64 = digits.replace(',', "").parse().ok()?;
         let unit = unit.trim().to_ascii_lowercase();
         let unit = unit.strip_suffix("/s").unwrap_or(&unit);
-        Some(Self(number * factor(unit)?))
+        Some(Self { value: number * factor(unit)?, is_share: unit == "%" })
     }
 
     /// The number that a row's value begins with, whatever stands behind it.
@@ -25,12 +29,13 @@ impl Measure {
         Self::parse(&format!("{first}{second}")).or_else(|| Self::parse(first))
     }
 
-    pub fn is(self, order: Order, than: Self) -> bool {
+    /// Whether what is measured stands in that order to this.
+    pub fn admits(self, order: Order, value: f64) -> bool {
         match order {
-            Order::Less => self.0 < than.0,
-            Order::AtMost => self.0 <= than.0,
-            Order::AtLeast => self.0 >= than.0,
-            Order::More => self.0 > than.0,
+            Order::Less => value < self.value,
+            Order::AtMost => value <= self.value,
+            Order::AtLeast => value >= self.value,
+            Order::More => value > self.value,
         }
     }
 }
@@ -77,10 +82,12 @@ mod tests {
             ("5 apples", None),
             ("1.2.3", None),
         ] {
-            assert_eq!(Measure::parse(text), expect.map(Measure), "{text}");
+            assert_eq!(Measure::parse(text).map(|measure| measure.value), expect, "{text}");
         }
-        assert_eq!(Measure::leading("5 apples"), Some(Measure(5.0)));
-        assert_eq!(Measure::leading("412 MB of 2 GB"), Some(Measure(412e6)));
+        let leading = |text: &str| Measure::leading(text).map(|measure| measure.value);
+        assert_eq!(leading("5 apples"), Some(5.0));
+        assert_eq!(leading("412 MB of 2 GB"), Some(412e6));
+        assert!(Measure::parse("50 %").unwrap().is_share && !Measure::parse("50").unwrap().is_share);
         assert_eq!(Measure::leading("up"), None);
     }
 }
