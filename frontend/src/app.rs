@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use shared::view::{self, Details, EdgePath, EdgePaths, Finding, TopologyInfo};
+use shared::view::{self, Details, EdgePath, EdgePaths, Finding, StreamDelta, TopologyInfo};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
+use crate::appearance::Appearance;
 use crate::components::{
-    board::Board, card::Card, chrome, edge, findings::Findings, help::Help, rail::Rail, search, table::Table,
+    board::Board, card::Card, chrome, edge, findings::Findings, help::Help, palette::Palette, rail::Rail, search,
+    table::Table, tools,
 };
 use crate::connection::{self, Connection, Link, now_ms};
 use crate::layout::{self, Layout};
@@ -20,7 +22,7 @@ use crate::model::{History, Model, Taken};
 use crate::route::{Mode, Route};
 use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
-use crate::{canvas, text};
+use crate::{canvas, gauge, text};
 
 pub fn start() {
     leptos::mount::mount_to_body(App);
@@ -75,6 +77,10 @@ pub struct Page {
     pub passed: RwSignal<History>,
     /// The network under the pointer in the list of networks, by name.
     pub previewed: RwSignal<Option<String>>,
+    /// The metric under the pointer in the list of metrics, by its label.
+    pub previewed_metric: RwSignal<Option<String>>,
+    /// The metrics that the nodes of the view have, by their labels.
+    pub metrics: Memo<Vec<String>>,
     pub help: RwSignal<bool>,
     pub theme: StoredValue<Theme, LocalStorage>,
     pub layout: StoredValue<Layout, LocalStorage>,
@@ -83,13 +89,26 @@ pub struct Page {
     /// Once a second.
     pub clock: RwSignal<f64>,
     pub topologies_open: RwSignal<bool>,
+    pub palette: RwSignal<bool>,
+    /// Whether the whole graph is shown in a corner of its stage.
+    pub minimap: RwSignal<bool>,
+    /// Since when what is shown stands still, by this machine's clock.
+    pub paused: RwSignal<Option<f64>>,
+    /// How many changes of nodes and edges came since.
+    pub waiting: RwSignal<usize>,
+    /// What is so meanwhile.
+    behind: StoredValue<Option<Model>, LocalStorage>,
     connection: StoredValue<Option<Rc<RefCell<Option<Connection>>>>, LocalStorage>,
 }
 
 impl Page {
     fn new() -> Self {
         let hash = web_sys::window().and_then(|w| w.location().hash().ok()).unwrap_or_default();
-        let route = RwSignal::new(Route::parse(&hash));
+        let mut route = Route::parse(&hash);
+        if route.appearance == Appearance::System {
+            route.appearance = theme::kept();
+        }
+        let route = RwSignal::new(route);
         let model = StoredValue::new_local(Model::default());
         let (structure, values) = (RwSignal::new(0), RwSignal::new(0));
         Self {
@@ -108,12 +127,22 @@ impl Page {
             hovered_line: RwSignal::new(None),
             passed: RwSignal::new(History::default()),
             previewed: RwSignal::new(None),
+            previewed_metric: RwSignal::new(None),
+            metrics: Memo::new(move |_| {
+                structure.track();
+                model.with_value(|model| gauge::offered(model.nodes.values()))
+            }),
             help: RwSignal::new(false),
             theme: StoredValue::new_local(Theme::default()),
             layout: StoredValue::new_local(Layout::default()),
             fit: RwSignal::new(0),
             clock: RwSignal::new(now_ms()),
             topologies_open: RwSignal::new(false),
+            palette: RwSignal::new(false),
+            minimap: RwSignal::new(true),
+            paused: RwSignal::new(None),
+            waiting: RwSignal::new(0),
+            behind: StoredValue::new_local(None),
             connection: StoredValue::new_local(Some(Rc::new(RefCell::new(None)))),
         }
     }
@@ -191,13 +220,17 @@ impl Page {
     /// Opens the stream of the view that the route names.
     fn follow(&self, topology: &str, query: &str) {
         let page = *self;
+        page.forget_pause();
         page.model.set_value(Model::default());
         page.layout.set_value(Layout::default());
         page.structure.update(|n| *n += 1);
         page.hovered.set(None);
         page.hovered_line.set(None);
         let first = std::cell::Cell::new(true);
-        let take = move |delta| {
+        let take = move |delta: StreamDelta| {
+            if let Some(taken) = page.take_behind(&delta) {
+                return taken != Taken::Gap;
+            }
             let taken = page.model.try_update_value(|model| model.take(delta, now_ms() as u64));
             match taken {
                 Some(Taken::Structure) => {
@@ -221,6 +254,53 @@ impl Page {
                 *held.borrow_mut() = Some(Connection::open(path, page.link, take));
             }
         });
+    }
+
+    /// What is shown stands still from now on; what comes is kept.
+    pub fn pause(&self) {
+        self.behind.set_value(Some(self.model.with_value(Clone::clone)));
+        self.waiting.set(0);
+        self.paused.set(Some(now_ms()));
+    }
+
+    /// Shows what is so now.
+    pub fn resume(&self) {
+        if let Some(now) = self.behind.try_update_value(Option::take).flatten() {
+            self.model.set_value(now);
+            self.lay_out_again(false);
+            self.structure.update(|n| *n += 1);
+            self.values.update(|n| *n += 1);
+        }
+        self.forget_pause();
+        self.read_details();
+    }
+
+    pub fn toggle_pause(&self) {
+        match self.paused.with_untracked(Option::is_some) {
+            true => self.resume(),
+            false => self.pause(),
+        }
+    }
+
+    fn forget_pause(&self) {
+        self.behind.set_value(None);
+        self.waiting.set(0);
+        if self.paused.with_untracked(Option::is_some) {
+            self.paused.set(None);
+        }
+    }
+
+    /// Takes in what came behind what is shown; none where that does not stand still.
+    fn take_behind(&self, delta: &StreamDelta) -> Option<Taken> {
+        let StreamDelta { nodes, gone, edges, edges_gone, .. } = delta;
+        let changes = nodes.len() + gone.len() + edges.len() + edges_gone.len();
+        let taken = self
+            .behind
+            .try_update_value(|behind| behind.as_mut().map(|behind| behind.take(delta.clone(), now_ms() as u64)))??;
+        if changes > 0 && !delta.reset {
+            self.waiting.update(|count| *count += changes);
+        }
+        Some(taken)
     }
 
     fn read_topologies(&self) {
@@ -332,9 +412,18 @@ fn on_window<E: JsCast + 'static>(event: &str, run: impl Fn(E) + 'static) {
 fn App() -> impl IntoView {
     let page = Page::new();
     provide_context(page);
-    theme::follow_system(move || {
+    let show_theme = move || {
+        theme::show(page.route.with_untracked(|route| route.appearance));
         page.theme.set_value(Theme::read());
         page.values.update(|n| *n += 1);
+    };
+    theme::follow_system(show_theme);
+    theme::follow_fonts(move || page.values.update(|n| *n += 1));
+    let appearance = Memo::new(move |_| page.route.with(|route| route.appearance));
+    Effect::new(move |_| {
+        // Tracking it would not do: what nobody reads does not look whether it changed.
+        appearance.get();
+        show_theme();
     });
     let view = Memo::new(move |_| page.route.with(|route| (route.topology.clone(), route.query())));
     Effect::new(move |_| {
@@ -353,12 +442,14 @@ fn App() -> impl IntoView {
     });
     let selected = Memo::new(move |_| page.route.with(|route| (route.topology.clone(), route.selected.clone())));
     Effect::new(move |_| {
-        selected.track();
+        selected.get();
         page.details.set(None);
         page.way.set(None);
         page.gone.set(false);
         page.read_details();
     });
+    // Whatever else the address says, the stage stays.
+    let mode = Memo::new(move |_| page.route.with(|route| route.mode));
     let line = Memo::new(move |_| page.route.with(|route| (route.topology.clone(), route.edge.clone())));
     Effect::new(move |_| {
         let (topology, ends) = line.get();
@@ -373,7 +464,7 @@ fn App() -> impl IntoView {
     set_interval(
         move || {
             page.clock.set(now_ms());
-            if page.is_live_untracked() {
+            if page.is_live_untracked() && page.paused.with_untracked(Option::is_none) {
                 page.read_details();
                 page.read_way();
                 page.keep_passed();
@@ -400,7 +491,7 @@ fn App() -> impl IntoView {
         page.model.with_value(|model| (model.status.app.id.clone(), model.status.findings))
     });
     Effect::new(move |_| {
-        revision.track();
+        revision.get();
         page.read_findings();
     });
     for event in ["popstate", "hashchange"] {
@@ -418,13 +509,13 @@ fn App() -> impl IntoView {
         }
     });
     view! {
-        <div class="page" class:offline=move || !page.is_live() && matches!(page.link.get(), Link::Lost { .. })>
+        <div class="page" class:kiosk=move || page.route.with(|route| route.kiosk) class:offline=move || !page.is_live() && matches!(page.link.get(), Link::Lost { .. })>
             <chrome::Header/>
             <Rail/>
             <main>
                 <chrome::ViewBar/>
                 <div class="stage">
-                    {move || match page.route.with(|route| route.mode) {
+                    {move || match mode.get() {
                         Mode::Graph => canvas::Graph().into_any(),
                         Mode::Table => Table().into_any(),
                         Mode::Board => Board().into_any(),
@@ -432,12 +523,14 @@ fn App() -> impl IntoView {
                     }}
                     <Show when=move || page.route.with(|route| route.mode != Mode::Findings)><chrome::Empty/></Show>
                     <chrome::Banner/>
+                    <tools::Paused/>
                     <Card/>
                     <edge::EdgeCard/>
                 </div>
             </main>
             <chrome::StatusLine/>
             <Help/>
+            <Palette/>
         </div>
     }
 }
@@ -456,6 +549,29 @@ impl Page {
             all.filter(|network| network.label == name).map(|network| network.id.clone()).collect()
         });
         Some((name, ids))
+    }
+
+    /// The metric that fills nodes: the one under the pointer, the one that was chosen, or the first.
+    pub fn shown_metric(&self) -> Option<String> {
+        let chosen = self.previewed_metric.get().or_else(|| self.route.with(|route| route.metric.clone()));
+        self.metrics.with(|offered| match chosen {
+            Some(chosen) => offered.contains(&chosen).then_some(chosen),
+            None => offered.first().cloned(),
+        })
+    }
+
+    fn next_metric(&self, forward: bool) {
+        let shown = untrack(|| self.shown_metric());
+        let next = self.metrics.with_untracked(|offered| gauge::next(offered, shown.as_deref(), forward));
+        if next.is_some() {
+            self.adjust(|route| route.metric = next);
+        }
+    }
+
+    /// Fills nodes with nothing, or with the first metric again.
+    fn toggle_metric(&self) {
+        let is_shown = untrack(|| self.shown_metric()).is_some();
+        self.go(|route| route.metric = is_shown.then(String::new));
     }
 
     /// Pins a network, another one, or none.
@@ -501,9 +617,16 @@ impl Page {
 fn key(page: Page, event: &web_sys::KeyboardEvent) {
     let target = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok());
     let typing = target.is_some_and(|t| matches!(t.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
+    if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
+        page.palette.update(|open| *open = !*open);
+        event.prevent_default();
+        return;
+    }
     if event.ctrl_key() || event.meta_key() || event.alt_key() {
         return;
     }
+    // A button that has the focus is pressed by it.
+    let presses = target_is_button(event);
     match event.key().as_str() {
         "Escape" => close_last(page),
         _ if typing => return,
@@ -511,7 +634,12 @@ fn key(page: Page, event: &web_sys::KeyboardEvent) {
         "g" => page.go(|route| route.mode = Mode::Graph),
         "t" => page.go(|route| route.mode = Mode::Table),
         "w" => page.pin_next_network(),
+        "<" => page.next_metric(false),
+        ">" => page.next_metric(true),
+        "q" => page.toggle_metric(),
+        "m" => page.minimap.update(|open| *open = !*open),
         "e" => page.go(|route| route.lines = route.lines.next()),
+        " " if !presses => page.toggle_pause(),
         "?" => page.help.update(|open| *open = !*open),
         "0" => page.fit.update(|n| *n += 1),
         _ => return,
@@ -519,9 +647,16 @@ fn key(page: Page, event: &web_sys::KeyboardEvent) {
     event.prevent_default();
 }
 
+fn target_is_button(event: &web_sys::KeyboardEvent) -> bool {
+    let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    target.is_some_and(|target| matches!(target.tag_name().as_str(), "BUTTON" | "A" | "SUMMARY"))
+}
+
 /// What was opened last goes first.
 fn close_last(page: Page) {
-    if page.help.get_untracked() {
+    if page.palette.get_untracked() {
+        page.palette.set(false);
+    } else if page.help.get_untracked() {
         page.help.set(false);
     } else if page.topologies_open.get_untracked() {
         page.topologies_open.set(false);

@@ -13,9 +13,12 @@ use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement, PointerEve
 
 use crate::app::{Page, Pointed};
 use crate::components::icon::Icon;
+use crate::components::metrics::Metrics;
 use crate::connection::now_ms;
+use crate::gauge::Gauge;
 use crate::layout::Point;
 use crate::lines::slot_of;
+use crate::minimap::{self, Minimap};
 use crate::model::Model;
 use crate::paint::{self, Drawing};
 use crate::route::Route;
@@ -86,11 +89,20 @@ pub fn Graph() -> impl IntoView {
             request_frame(&stage);
         }));
     }
+    let seen = RwSignal::new_local((Camera::default(), Size { width: 1.0, height: 1.0 }));
     let found = Memo::new(move |_| page.found());
     let lit = Memo::new(move |_| page.lit());
     let network = Memo::new(move |_| page.network());
+    let gauge = Memo::new(move |_| {
+        page.values.track();
+        let label = page.shown_metric()?;
+        Some(page.model.with_value(|model| Gauge::of(&label, model.nodes.values())))
+    });
     let hovered_line = Memo::new(move |_| page.hovered_line.get().map(|pointed| pointed.line));
-    on_cleanup(move || page.previewed.set(None));
+    on_cleanup(move || {
+        page.previewed.set(None);
+        page.previewed_metric.set(None);
+    });
     {
         let shared = Rc::downgrade(&stage);
         *stage.draw.borrow_mut() = Some(Closure::new(move |now: f64| {
@@ -106,10 +118,15 @@ pub fn Graph() -> impl IntoView {
                 line: page.hovered_line.get_untracked().map(|pointed| pointed.line),
                 chosen_line: untrack(|| page.shown_line()),
                 lines: page.route.with_untracked(|route| route.lines),
+                gauge: gauge.get_untracked(),
                 now_ms: now_ms() as u64,
                 network: network.get_untracked().map(|(name, ids)| (slot_of(&name), ids)),
             };
             draw(&canvas, &stage, page, &drawing);
+            let now_seen = (stage.camera.get(), stage.size.get());
+            if seen.with_untracked(|before| *before != now_seen) {
+                seen.set(now_seen);
+            }
             stage.frame_ms.set(performance_now() - started);
             let _ = canvas.set_attribute("data-frame-ms", &format!("{:.1}", stage.frame_ms.get()));
             let (nodes, edges) = page.model.with_value(|m| (m.nodes.len(), m.edges.len()));
@@ -138,6 +155,7 @@ pub fn Graph() -> impl IntoView {
         found.track();
         lit.track();
         network.track();
+        gauge.track();
         page.link.track();
         asked.stale.set(true);
         request_frame(&asked);
@@ -264,6 +282,17 @@ pub fn Graph() -> impl IntoView {
         }
     };
     let (zoom_in, zoom_out) = (zoom.clone(), zoom);
+    let go = {
+        let stage = stage.clone();
+        let go: Rc<dyn Fn(Point)> = Rc::new(move |centre| {
+            stage.moving.set(None);
+            stage.held.set(true);
+            stage.camera.set(Camera { centre, ..stage.camera.get() });
+            request_frame(&stage);
+        });
+        StoredValue::new_local(go)
+    };
+    let overview = minimap::View { seen, go };
     view! {
         <canvas
             node_ref=element
@@ -282,7 +311,9 @@ pub fn Graph() -> impl IntoView {
             }
             on:dblclick=move |_| page.fit.update(|n| *n += 1)
         ></canvas>
-        <div class="zoom" role="group" aria-label="Zoom">
+        <div class="zoom" role="group" aria-label="Zoom" class:folded=move || !page.minimap.get()>
+            {move || page.minimap.get().then(|| view! { <Minimap view=overview/> })}
+            <div class="zoom-buttons">
             <button title="Zoom in" aria-label="Zoom in" on:click=move |_| zoom_in(1.4)><Icon name="plus"/></button>
             <button title="Zoom out" aria-label="Zoom out" on:click=move |_| zoom_out(1.0 / 1.4)><Icon name="minus"/></button>
             <button title="Show all (0)" aria-label="Show all" on:click=move |_| page.fit.update(|n| *n += 1)>
@@ -291,8 +322,12 @@ pub fn Graph() -> impl IntoView {
             <button title="Lay out again" aria-label="Lay out again" on:click=move |_| page.rearrange()>
                 <Icon name="layout"/>
             </button>
+            </div>
         </div>
-        <Networks/>
+        <div class="strips">
+            <Metrics/>
+            <Networks/>
+        </div>
         <Tip/>
     }
 }
@@ -458,8 +493,14 @@ fn fit(stage: &Stage, page: Page) -> Camera {
     let size = stage.size.get();
     let is_open = |route: &Route| route.selected.is_some() || route.edge.is_some();
     let card = page.route.with_untracked(is_open) && size.width > 700.0;
-    let insets = Insets { right: if card { 416.0 } else { 56.0 }, bottom: 56.0 };
-    page.layout.with_value(|layout| Camera::fit(layout.positions.values().copied(), size, insets))
+    let beside = if card { 416.0 } else { 0.0 };
+    let has_map = page.minimap.get_untracked() && size.width > if card { 1_300.0 } else { 640.0 };
+    // What is in the corner is beside the graph, or below it: as it leaves more room.
+    let (wide, high) = if has_map { (184.0, 164.0) } else { (56.0, 56.0) };
+    let fit = |insets| page.layout.with_value(|layout| Camera::fit(layout.positions.values().copied(), size, insets));
+    let right = fit(Insets { right: beside + wide, bottom: 56.0 });
+    let bottom = fit(Insets { right: beside + if has_map { 0.0 } else { 56.0 }, bottom: high });
+    if right.zoom >= bottom.zoom { right } else { bottom }
 }
 
 fn resize(stage: &Stage, element: NodeRef<html::Canvas>) {

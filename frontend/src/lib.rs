@@ -1,7 +1,11 @@
 //! The page. `connection` owns the socket, `model` what it says, `layout` and `scene` turn that into positions and
 //! shapes without touching the browser, `canvas`, `paint` and `label` draw them, and `components` are the panels around it.
 
+pub mod appearance;
+pub mod commands;
+pub mod export;
 pub mod failing;
+pub mod gauge;
 pub mod layout;
 pub mod lines;
 pub mod model;
@@ -23,6 +27,8 @@ pub mod components;
 pub mod connection;
 #[cfg(target_arch = "wasm32")]
 pub mod label;
+#[cfg(target_arch = "wasm32")]
+pub mod minimap;
 #[cfg(target_arch = "wasm32")]
 pub mod paint;
 #[cfg(target_arch = "wasm32")]

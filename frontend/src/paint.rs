@@ -8,6 +8,7 @@ use shared::view::Summary;
 use wasm_bindgen::prelude::*;
 use web_sys::CanvasRenderingContext2d as Context;
 
+use crate::gauge::Gauge;
 use crate::label;
 use crate::layout::Point;
 use crate::model::Model;
@@ -33,6 +34,8 @@ pub struct Drawing {
     pub chosen_line: Option<(u32, u32)>,
     /// What the thickness of lines says.
     pub lines: By,
+    /// What the fill of nodes says; none for nothing.
+    pub gauge: Option<Gauge>,
     pub now_ms: u64,
     /// Of a network that is pinned or previewed: the slot of its line, and its ids.
     pub network: Option<(usize, BTreeSet<String>)>,
@@ -72,7 +75,7 @@ pub fn graph(
         let Some(p) = at.get(slot).filter(|p| camera.may_show(**p, size)) else { continue };
         let faded = drawing.is_faded(*slot);
         g.set_global_alpha(if faded { 0.2 } else { 1.0 });
-        shape(g, theme, node, *p, height);
+        shape(g, theme, node, drawing.gauge.as_ref(), *p, height);
         let picked = drawing.selected.as_ref() == Some(&node.id);
         if picked || drawing.hovered == Some(*slot) {
             ring(g, theme, node, *p, picked);
@@ -378,7 +381,7 @@ fn rounded(g: &Context, points: &[Point], radius: f64) {
     g.close_path();
 }
 
-fn shape(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
+fn shape(g: &Context, theme: &Theme, node: &Summary, gauge: Option<&Gauge>, p: Point, height: f64) {
     let (fill, line) = theme.kind(&node.kind);
     let stopped = node.state == "stopped";
     let lost = matches!(node.state.as_str(), "stale" | "down");
@@ -405,7 +408,9 @@ fn shape(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
     outline(g, &node.kind, p, 0.0);
     g.set_fill_style_str(if stopped || unprobed { &theme.canvas } else { fill });
     g.fill();
-    cpu_fill(g, theme, node, p, height);
+    if let Some(gauge) = gauge {
+        metric_fill(g, theme, node, gauge, p, height);
+    }
     outline(g, &node.kind, p, 0.0);
     dash(g, if lost || unprobed { &[5.0, 4.0] } else { &[] });
     g.stroke();
@@ -423,13 +428,11 @@ fn shape(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
     }
 }
 
-/// CPU as the height of the fill, where it is worth a look, with its value.
-fn cpu_fill(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
-    let Some(metric) = node.metrics.first().filter(|m| m.format == "percent" && node.state.is_empty()) else { return };
-    let share = (metric.value / metric.max.max(1.0)).clamp(0.0, 1.0);
-    if share < 0.005 {
+/// A metric as the height of the fill, where it is worth a look, with its value.
+fn metric_fill(g: &Context, theme: &Theme, node: &Summary, gauge: &Gauge, p: Point, height: f64) {
+    let Some((share, words)) = gauge.reading(node).filter(|(share, _)| *share >= 0.005 && node.state.is_empty()) else {
         return;
-    }
+    };
     g.save();
     g.clip();
     g.set_fill_style_str(&theme.metric);
@@ -438,12 +441,12 @@ fn cpu_fill(g: &Context, theme: &Theme, node: &Summary, p: Point, height: f64) {
     g.set_fill_style_str(&theme.metric_line);
     g.fill_rect(p.x - RADIUS - 4.0, top, RADIUS * 2.0 + 8.0, 1.0);
     g.restore();
-    if height >= 36.0 && metric.value >= 0.95 && node.count == 0 {
-        g.set_font(&format!("500 11px {}", theme.font));
+    if height >= 36.0 && node.count == 0 && words != "0%" {
+        g.set_font(&format!("500 {}px {}", if words.len() > 5 { 9 } else { 11 }, theme.font));
         g.set_text_align("center");
         g.set_text_baseline("middle");
         g.set_fill_style_str(&theme.text);
-        let _ = g.fill_text(&format!("{:.0}%", metric.value), p.x, p.y + 0.5);
+        let _ = g.fill_text(&words, p.x, p.y + 0.5);
     }
 }
 

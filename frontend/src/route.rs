@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::view::TopologyInfo;
 
+use crate::appearance::Appearance;
 use crate::strand::By;
 
 /// How a view is drawn.
@@ -35,6 +36,11 @@ pub struct Route {
     pub filters: Vec<String>,
     /// The network whose members stay lit, by name.
     pub network: Option<String>,
+    /// The metric that fills nodes, by its label; none for the first that there is, empty for nothing.
+    pub metric: Option<String>,
+    pub appearance: Appearance,
+    /// For a screen on a wall: the view alone.
+    pub kiosk: bool,
 }
 
 impl Default for Route {
@@ -50,6 +56,9 @@ impl Default for Route {
             search: String::new(),
             filters: Vec::new(),
             network: None,
+            metric: None,
+            appearance: Appearance::default(),
+            kiosk: false,
         }
     }
 }
@@ -81,6 +90,9 @@ impl Route {
                 "q" => route.search = value,
                 "f" if route.filters.contains(&value) => {}
                 "f" => route.filters.extend(Some(value).filter(|v| !v.is_empty())),
+                "metric" => route.metric = Some(value),
+                "theme" => route.appearance = Appearance::from_id(&value).unwrap_or_default(),
+                "kiosk" => route.kiosk = value != "0",
                 "net" => route.network = Some(value).filter(|v| !v.is_empty()),
                 _ => {
                     route.options.insert(name, value);
@@ -119,9 +131,31 @@ impl Route {
         }
         pairs.extend(self.filters.iter().map(|filter| format!("f={}", encode(filter))));
         pairs.extend(self.network.as_ref().map(|network| format!("net={}", encode(network))));
+        pairs.extend(self.metric.as_ref().map(|metric| format!("metric={}", encode(metric))));
+        if self.appearance != Appearance::default() {
+            pairs.push(format!("theme={}", self.appearance.id()));
+        }
+        if self.kiosk {
+            pairs.push("kiosk=1".into());
+        }
         pairs.extend(self.options.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))));
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
         format!("#/{}{query}", self.topology)
+    }
+
+    /// Goes to a topology, in the way in which it is looked at.
+    pub fn show(&mut self, topology: &str) {
+        if self.topology != topology {
+            self.topology = topology.to_owned();
+            self.selected = None;
+        }
+        // Daemons are looked at side by side, unless somebody would rather have a list.
+        self.mode = match self.mode {
+            Mode::Graph | Mode::Findings if topology == "daemons" => Mode::Board,
+            Mode::Findings => Mode::Graph,
+            Mode::Board if topology != "daemons" => Mode::Graph,
+            mode => mode,
+        };
     }
 
     /// Without what the app does not offer: an old link may name a view, or an option's value, that went since.
@@ -197,6 +231,9 @@ mod tests {
             search: "cpu > 50% & ünï".into(),
             filters: vec!["stack:shop".into(), "a=b & c".into()],
             network: Some("mesh & more".into()),
+            metric: Some("Load (1m)".into()),
+            appearance: Appearance::Contrast,
+            kiosk: true,
         };
         assert_eq!(Route::parse(&route.hash()), route);
         assert_eq!(Route::parse(&Route::default().hash()), Route::default());

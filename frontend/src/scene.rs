@@ -108,6 +108,49 @@ impl Camera {
     }
 }
 
+/// All of the graph in a small picture: picture = (world − origin) × scale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Miniature {
+    origin: Point,
+    scale: f64,
+}
+
+impl Miniature {
+    /// None where there is nothing to show. `margin` in pixels of the picture.
+    pub fn of(points: impl Iterator<Item = Point>, size: Size, margin: f64) -> Option<Self> {
+        let (mut low, mut high) = (Point { x: f64::MAX, y: f64::MAX }, Point { x: f64::MIN, y: f64::MIN });
+        for p in points {
+            low = Point { x: low.x.min(p.x), y: low.y.min(p.y) };
+            high = Point { x: high.x.max(p.x), y: high.y.max(p.y) };
+        }
+        if low.x > high.x {
+            return None;
+        }
+        let (width, height) = ((high.x - low.x).max(RADIUS * 4.0), (high.y - low.y).max(RADIUS * 4.0));
+        let scale = ((size.width - 2.0 * margin) / width).min((size.height - 2.0 * margin) / height);
+        let origin = Point {
+            x: (low.x + high.x) / 2.0 - size.width / 2.0 / scale,
+            y: (low.y + high.y) / 2.0 - size.height / 2.0 / scale,
+        };
+        Some(Self { origin, scale })
+    }
+
+    pub fn to_picture(self, at: Point) -> Point {
+        Point { x: (at.x - self.origin.x) * self.scale, y: (at.y - self.origin.y) * self.scale }
+    }
+
+    pub fn to_world(self, at: Point) -> Point {
+        Point { x: at.x / self.scale + self.origin.x, y: at.y / self.scale + self.origin.y }
+    }
+
+    /// What the camera sees: left, top, width and height in the picture.
+    pub fn frame(self, camera: Camera, stage: Size) -> (f64, f64, f64, f64) {
+        let corner = self.to_picture(camera.to_world(Point { x: 0.0, y: 0.0 }, stage));
+        let ratio = self.scale / camera.zoom;
+        (corner.x, corner.y, stage.width * ratio, stage.height * ratio)
+    }
+}
+
 /// A shape's outline as a closed polygon around the origin; none for those that are drawn as curves.
 pub fn polygon(kind: &str) -> Option<Vec<Point>> {
     let regular = |corners: usize, turn: f64| {
@@ -264,5 +307,27 @@ mod tests {
             let end = on_curve(curve, 1.0);
             assert!((end.x - target.x).hypot(end.y - target.y) < RADIUS + 5.0);
         }
+    }
+
+    #[test]
+    fn a_miniature_shows_all_and_leads_back_to_where_it_is() {
+        let (size, stage) = (Size { width: 160.0, height: 100.0 }, Size { width: 800.0, height: 600.0 });
+        let points = [(0.0, 0.0), (1000.0, 200.0), (300.0, 900.0)].map(|(x, y)| Point { x, y });
+        let map = Miniature::of(points.into_iter(), size, 6.0).unwrap();
+        for p in points {
+            let at = map.to_picture(p);
+            assert!((5.9..=154.1).contains(&at.x) && (5.9..=94.1).contains(&at.y), "{at:?}");
+            let back = map.to_world(at);
+            assert!((back.x - p.x).abs() < 1e-6 && (back.y - p.y).abs() < 1e-6);
+        }
+        let camera = Camera { centre: Point { x: 500.0, y: 450.0 }, zoom: 2.0 };
+        let (x, y, width, height) = map.frame(camera, stage);
+        let middle = map.to_picture(camera.centre);
+        assert!((x + width / 2.0 - middle.x).abs() < 1e-6 && (y + height / 2.0 - middle.y).abs() < 1e-6);
+        assert!((width / height - 8.0 / 6.0).abs() < 1e-6);
+        assert_eq!(Miniature::of(std::iter::empty(), size, 6.0), None);
+        assert!(
+            Miniature::of([Point { x: 3.0, y: 3.0 }].into_iter(), size, 6.0).is_some_and(|map| map.scale.is_finite())
+        );
     }
 }

@@ -2,6 +2,8 @@
 
 use wasm_bindgen::JsCast;
 
+use crate::appearance::Appearance;
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Theme {
     pub canvas: String,
@@ -78,23 +80,45 @@ impl Theme {
     }
 }
 
-/// Follows the system's preference, and says when it changes.
+const LIGHT: &str = "(prefers-color-scheme: light)";
+/// Under what the browser keeps what was chosen last.
+const KEPT: &str = "scope-theme";
+
+/// Shows the page in those colours, and keeps them for the next visit.
+pub fn show(appearance: Appearance) {
+    let Some(window) = web_sys::window() else { return };
+    let is_light = window.match_media(LIGHT).ok().flatten().is_some_and(|query| query.matches());
+    if let Some(root) = window.document().and_then(|document| document.document_element()) {
+        let _ = root.set_attribute("data-theme", appearance.theme(is_light));
+    }
+    // A browser that keeps nothing is no reason not to show the page.
+    if let Ok(Some(storage)) = window.local_storage() {
+        let _ = match appearance {
+            Appearance::System => storage.remove_item(KEPT),
+            chosen => storage.set_item(KEPT, chosen.id()),
+        };
+    }
+}
+
+/// What was chosen last, in any tab.
+pub fn kept() -> Appearance {
+    let storage = web_sys::window().and_then(|window| window.local_storage().ok().flatten());
+    let kept = storage.and_then(|storage| storage.get_item(KEPT).ok().flatten());
+    kept.and_then(|id| Appearance::from_id(&id)).unwrap_or_default()
+}
+
+/// Says when the system's preference changes.
 pub fn follow_system(changed: impl Fn() + 'static) {
-    let Some(query) = web_sys::window().and_then(|w| w.match_media("(prefers-color-scheme: light)").ok()?) else {
-        return;
-    };
-    let apply = {
-        let query = query.clone();
-        move || {
-            let root = web_sys::window().and_then(|w| w.document()?.document_element());
-            if let Some(root) = root {
-                let _ = root.set_attribute("data-theme", if query.matches() { "light" } else { "dark" });
-            }
-            changed();
-        }
-    };
-    apply();
-    let listener = wasm_bindgen::closure::Closure::<dyn Fn()>::new(apply);
+    let Some(query) = web_sys::window().and_then(|w| w.match_media(LIGHT).ok()?) else { return };
+    let listener = wasm_bindgen::closure::Closure::<dyn Fn()>::new(changed);
     let _ = query.add_event_listener_with_callback("change", listener.as_ref().unchecked_ref());
+    listener.forget();
+}
+
+/// Says when a typeface has come that was not there when text was drawn first.
+pub fn follow_fonts(came: impl Fn() + 'static) {
+    let Some(fonts) = web_sys::window().and_then(|w| w.document()).map(|document| document.fonts()) else { return };
+    let listener = wasm_bindgen::closure::Closure::<dyn Fn()>::new(came);
+    let _ = fonts.add_event_listener_with_callback("loadingdone", listener.as_ref().unchecked_ref());
     listener.forget();
 }

@@ -7,6 +7,7 @@ use super::findings;
 use super::icon::{Icon, Logo, Warning};
 use super::rail::id_of;
 use super::search::Search;
+use super::tools::Tools;
 use crate::app::{Page, counted};
 use crate::connection::{self, Link};
 use crate::route::Mode;
@@ -34,17 +35,7 @@ pub fn Header() -> impl IntoView {
             <Search/>
             <div class="space"></div>
             <findings::Button/>
-            <div class="live" class:lost=move || !page.is_live()>
-                <span class="dot"></span>
-                {move || match page.link.get() {
-                    Link::Live => "Live",
-                    Link::Connecting => "Connecting",
-                    Link::Lost { .. } => "Not live",
-                }}
-            </div>
-            <button class="plain" title="Keys and search (?)" aria-label="Help" on:click=move |_| page.help.set(true)>
-                <Icon name="help"/>
-            </button>
+            <Tools/>
         </header>
     }
 }

@@ -3,12 +3,17 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use crate::app::Page;
 
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 14] = [
     ("/", "Search"),
+    ("Ctrl K", "Commands and nodes by name"),
+    ("Space", "Pause, and resume"),
     ("g", "Graph"),
     ("t", "Table"),
     ("w", "Pin the next network"),
     ("e", "The next figure for the thickness of lines"),
+    ("< >", "The metric before, the one after, as the fill of nodes"),
+    ("q", "No metric, and the first again"),
+    ("m", "The whole graph in a corner"),
     ("0", "Show all"),
     ("Esc", "Close what was opened last"),
     ("?", "This help"),

@@ -5,7 +5,6 @@ use shared::view::TopologyInfo;
 
 use super::icon::{self, Icon};
 use crate::app::Page;
-use crate::route::Mode;
 use crate::text;
 
 /// Groups of the rail, and which topologies stand in each; one that no group names stands under "More".
@@ -85,19 +84,7 @@ fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
     let is_searched = matches.clone();
     let go = move |_| {
         page.topologies_open.set(false);
-        page.go(|route| {
-            if route.topology != id {
-                route.topology.clone_from(&id);
-                route.selected = None;
-            }
-            // Daemons are looked at side by side, unless somebody would rather have a list.
-            route.mode = match route.mode {
-                Mode::Graph | Mode::Findings if id == "daemons" => Mode::Board,
-                Mode::Findings => Mode::Graph,
-                Mode::Board if id != "daemons" => Mode::Graph,
-                mode => mode,
-            };
-        });
+        page.go(|route| route.show(&id));
     };
     view! {
         <button

@@ -5,6 +5,9 @@ use shared::view::Summary;
 
 use super::icon::{self, Icon};
 use crate::app::{Page, counted};
+use crate::export;
+use crate::model::Model;
+use crate::searching::Found;
 use crate::text;
 
 /// Rows that are put into the page at a time; more are found by filtering.
@@ -51,22 +54,7 @@ pub fn Table() -> impl IntoView {
     let rows = Memo::new(move |_| {
         page.values.track();
         let found = page.found();
-        page.model.with_value(|model| {
-            let mut connections: std::collections::BTreeMap<u32, u32> = std::collections::BTreeMap::new();
-            for edge in model.edges.values() {
-                *connections.entry(edge.source).or_default() += edge.count;
-                if edge.target != edge.source {
-                    *connections.entry(edge.target).or_default() += edge.count;
-                }
-            }
-            let shown = model.nodes.iter().filter(|(slot, _)| found.as_ref().is_none_or(|f| f.contains_key(slot)));
-            let row = |(slot, node): (&u32, &Summary)| RowData {
-                slot: *slot,
-                node: node.clone(),
-                connections: connections.get(slot).copied().unwrap_or(0),
-            };
-            shown.map(row).collect::<Vec<_>>()
-        })
+        page.model.with_value(|model| rows_of(model, found.as_deref()))
     });
     let columns = Memo::new(move |_| rows.with(|rows| columns_of(rows)));
     let ordered = Memo::new(move |_| {
@@ -161,6 +149,43 @@ pub fn Table() -> impl IntoView {
             <div class="foot">{foot}</div>
         </div>
     }
+}
+
+/// The rows that are found, with the columns of the table; numbers as they are.
+pub fn csv(page: Page) -> String {
+    let found = untrack(|| page.found());
+    let rows: Vec<RowData> = page.model.with_value(|model| rows_of(model, found.as_deref()));
+    let columns = columns_of(&rows);
+    let head = columns.iter().map(Column::label).collect();
+    let cells = |row: &RowData| {
+        let cell = |column: &Column| match column {
+            Column::Metric(id, ..) => {
+                let metric = row.node.metrics.iter().find(|metric| metric.id == *id);
+                metric.map(|metric| metric.value.to_string()).unwrap_or_default()
+            }
+            Column::Connections => row.connections.to_string(),
+            Column::Name | Column::Minor(_) | Column::Parent(..) => words(row, column),
+        };
+        columns.iter().map(cell).collect()
+    };
+    export::csv(std::iter::once(head).chain(rows.iter().map(cells)))
+}
+
+fn rows_of(model: &Model, found: Option<&Found>) -> Vec<RowData> {
+    let mut connections: std::collections::BTreeMap<u32, u32> = std::collections::BTreeMap::new();
+    for edge in model.edges.values() {
+        *connections.entry(edge.source).or_default() += edge.count;
+        if edge.target != edge.source {
+            *connections.entry(edge.target).or_default() += edge.count;
+        }
+    }
+    let shown = model.nodes.iter().filter(|(slot, _)| found.is_none_or(|found| found.contains_key(slot)));
+    let row = |(slot, node): (&u32, &Summary)| RowData {
+        slot: *slot,
+        node: node.clone(),
+        connections: connections.get(slot).copied().unwrap_or(0),
+    };
+    shown.map(row).collect()
 }
 
 fn columns_of(rows: &[RowData]) -> Vec<Column> {

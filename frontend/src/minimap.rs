@@ -1,0 +1,102 @@
+//! The whole graph in a corner of the stage, and where in it the camera is.
+
+use std::rc::Rc;
+
+use leptos::html;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{CanvasRenderingContext2d as Context, PointerEvent};
+
+use crate::app::Page;
+use crate::layout::Point;
+use crate::scene::{Camera, Miniature, Size};
+
+const SIZE: Size = Size { width: 160.0, height: 100.0 };
+const MARGIN: f64 = 8.0;
+/// A node is a dot of so many pixels, and one that something is wrong with a larger one.
+const DOT: f64 = 3.0;
+const DOT_OF_FINDING: f64 = 5.0;
+
+/// What the camera sees, and how it is sent elsewhere.
+#[derive(Clone, Copy)]
+pub struct View {
+    pub seen: RwSignal<(Camera, Size), LocalStorage>,
+    pub go: StoredValue<Rc<dyn Fn(Point)>, LocalStorage>,
+}
+
+#[component]
+pub fn Minimap(view: View) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let element = NodeRef::<html::Canvas>::new();
+    let pressed = RwSignal::new(false);
+    let map = move || page.layout.with_value(|layout| Miniature::of(layout.positions.values().copied(), SIZE, MARGIN));
+    let seen = view.seen;
+    Effect::new(move |_| {
+        page.structure.track();
+        page.route.with(|route| route.appearance);
+        page.searching.passing.track();
+        let (camera, stage) = seen.get();
+        let Some(canvas) = element.get() else { return };
+        let ratio = web_sys::window().map_or(1.0, |w| w.device_pixel_ratio());
+        canvas.set_width((SIZE.width * ratio) as u32);
+        canvas.set_height((SIZE.height * ratio) as u32);
+        let g = canvas.get_context("2d").ok().flatten().and_then(|context| context.dyn_into::<Context>().ok());
+        let (Some(g), Some(map)) = (g, map()) else { return };
+        let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
+        paint(&g, page, map, camera, stage);
+    });
+    let go = move |event: &PointerEvent| {
+        let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
+        if let Some(map) = map() {
+            view.go.with_value(|go| go(map.to_world(at)));
+        }
+    };
+    view! {
+        <canvas
+            node_ref=element
+            class="minimap"
+            aria-hidden="true"
+            title="The whole graph; drag to look elsewhere (m)"
+            on:pointerdown=move |event| {
+                pressed.set(true);
+                if let Some(canvas) = element.get_untracked() {
+                    let _ = canvas.set_pointer_capture(event.pointer_id());
+                }
+                go(&event);
+            }
+            on:pointermove=move |event| if pressed.get_untracked() { go(&event) }
+            on:pointerup=move |_| pressed.set(false)
+            on:pointercancel=move |_| pressed.set(false)
+        ></canvas>
+    }
+}
+
+fn paint(g: &Context, page: Page, map: Miniature, camera: Camera, stage: Size) {
+    page.theme.with_value(|theme| {
+        page.model.with_value(|model| {
+            page.layout.with_value(|layout| {
+                let dots = |health: &str, colour: &str, size: f64| {
+                    g.set_fill_style_str(colour);
+                    g.begin_path();
+                    for node in model.nodes.values().filter(|node| node.health == health) {
+                        if let Some(at) = layout.positions.get(&node.id) {
+                            let at = map.to_picture(*at);
+                            g.rect(at.x - size / 2.0, at.y - size / 2.0, size, size);
+                        }
+                    }
+                    g.fill();
+                };
+                dots("", &theme.edge, DOT);
+                dots("warning", &theme.warn, DOT_OF_FINDING);
+                dots("failing", &theme.bad, DOT_OF_FINDING);
+            });
+        });
+        let (x, y, width, height) = map.frame(camera, stage);
+        // As much of it as there is room for: at its edge it would not be seen.
+        let (left, top) = (x.max(0.75), y.max(0.75));
+        let (right, bottom) = ((x + width).min(SIZE.width - 0.75), (y + height).min(SIZE.height - 0.75));
+        g.set_stroke_style_str(&theme.accent);
+        g.set_line_width(1.5);
+        g.stroke_rect(left, top, (right - left).max(0.0), (bottom - top).max(0.0));
+    });
+}
