@@ -496,9 +496,9 @@ fn fit(stage: &Stage, page: Page) -> Camera {
     let beside = if card { 416.0 } else { 0.0 };
     let has_map = page.minimap.get_untracked() && size.width > if card { 1_300.0 } else { 640.0 };
     // What is in the corner is beside the graph, or below it: as it leaves more room.
-    let (wide, high) = if has_map { (184.0, 164.0) } else { (56.0, 56.0) };
+    let (wide, high) = if has_map { (184.0, 164.0) } else { (56.0, 96.0) };
     let fit = |insets| page.layout.with_value(|layout| Camera::fit(layout.positions.values().copied(), size, insets));
-    let right = fit(Insets { right: beside + wide, bottom: 56.0 });
+    let right = fit(Insets { right: beside + wide, bottom: if size.width > 640.0 { 96.0 } else { 56.0 } });
     let bottom = fit(Insets { right: beside + if has_map { 0.0 } else { 56.0 }, bottom: high });
     if right.zoom >= bottom.zoom { right } else { bottom }
 }

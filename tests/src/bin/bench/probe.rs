@@ -47,7 +47,7 @@ pub fn measure(binary: &Path, figures: &mut Figures) {
         let wire = wire_bytes(&testbed);
         figures.add("probe, 50 containers, 200 connections: wire", wire / 1e3, "kB/s", 2.0);
     }
-    {
+    let of_many = {
         let testbed = Testbed::up_with(binary, 1);
         let many = work(20, 50);
         start(&testbed, many, |_| Vec::new());
@@ -55,7 +55,8 @@ pub fn measure(binary: &Path, figures: &mut Figures) {
         figures.add("probe, 1,000 processes, 5,000 connections: first report", first.as_secs_f64() * 1e3, "ms", 300.0);
         figures.add("probe, 1,000 processes, 5,000 connections: CPU", cpu, "% of a core", 1.5);
         figures.add("probe, 1,000 processes, 5,000 connections: RSS", rss, "MB", 35.0);
-    }
+        rss
+    };
     {
         let testbed = Testbed::up_with(binary, 1);
         let most = work(20, 200);
@@ -63,6 +64,9 @@ pub fn measure(binary: &Path, figures: &mut Figures) {
         let (_, cpu, rss) = cost(&testbed, most, "");
         figures.add("probe, 1,000 processes, 20,000 connections: CPU", cpu, "% of a core", 3.0);
         figures.add("probe, 1,000 processes, 20,000 connections: RSS", rss, "MB", 50.0);
+        // The same processes with so many more.
+        let each = (rss - of_many) * 1e6 / 15_000.0;
+        figures.add("probe, memory of a connection between 5,000 and 20,000", each, "bytes", 300.0);
     }
     let testbed = Testbed::up_with(binary, 1);
     let short = Work { short_per_s: 40, ..work(2, 2) };

@@ -60,7 +60,7 @@ impl Cost {
     pub fn rss_mb(self) -> f64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-        line.split_ascii_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1000.0
+        line.split_ascii_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) * 1024.0 / 1e6
     }
 
     /// Per cent of a core over the time.
