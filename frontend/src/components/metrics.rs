@@ -22,7 +22,7 @@ pub fn Metrics() -> impl IntoView {
                     let is_kept = Memo::new(move |_| kept.with(|kept| kept.as_ref() == Some(&mine)));
                     view! {
                         <button
-                            class="network"
+                            class="measure"
                             class:on=move || is_kept.get()
                             aria-pressed=move || if is_kept.get() { "true" } else { "false" }
                             title="Point to look, click to keep it (< >), or for none (q)"
