@@ -13,13 +13,14 @@ use wasm_bindgen::prelude::*;
 
 use crate::appearance::Appearance;
 use crate::components::{
-    board::Board, card::Card, chrome, edge, findings::Findings, help::Help, palette::Palette, rail::Rail, search,
+    board::Board, card::Card, chrome, edge, findings::Findings, help::Help, palette::Palette, rail, rail::Rail, search,
     table::Table, tools,
 };
 use crate::connection::{self, Connection, Link, now_ms};
 use crate::layout::{self, Layout};
 use crate::model::{History, Model, Taken};
 use crate::route::{Mode, Route};
+use crate::saved::{self, Saved};
 use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
 use crate::{canvas, gauge, text};
@@ -90,6 +91,7 @@ pub struct Page {
     pub clock: RwSignal<f64>,
     pub topologies_open: RwSignal<bool>,
     pub palette: RwSignal<bool>,
+    pub saved: RwSignal<Vec<Saved>>,
     /// Whether the whole graph is shown in a corner of its stage.
     pub minimap: RwSignal<bool>,
     /// Since when what is shown stands still, by this machine's clock.
@@ -139,6 +141,7 @@ impl Page {
             clock: RwSignal::new(now_ms()),
             topologies_open: RwSignal::new(false),
             palette: RwSignal::new(false),
+            saved: RwSignal::new(kept(SAVED).map(|text| saved::read(&text)).unwrap_or_default()),
             minimap: RwSignal::new(true),
             paused: RwSignal::new(None),
             waiting: RwSignal::new(0),
@@ -195,6 +198,41 @@ impl Page {
         });
     }
 
+    /// Changes the list of saved views, which the browser keeps; where it does not, they last as long as the page.
+    pub fn change_saved(&self, change: impl FnOnce(&mut Vec<Saved>)) {
+        self.saved.update(change);
+        if let Some(storage) = storage() {
+            let _ = self.saved.with_untracked(|all| storage.set_item(SAVED, &saved::write(all)));
+        }
+    }
+
+    pub fn save_view(&self, name: &str) {
+        let address = self.route.with_untracked(Route::hash);
+        self.change_saved(|all| saved::add(all, name, &address));
+    }
+
+    /// Has the browser keep where nodes of this topology were put by hand.
+    pub fn keep_pins(&self) {
+        let key = self.route.with_untracked(|route| format!("{PINS}{}", route.topology));
+        let pins: std::collections::BTreeMap<String, (f64, f64)> = self.layout.with_value(|layout| {
+            layout.pinned().iter().map(|(id, at)| (id.clone(), (at.x.round(), at.y.round()))).collect()
+        });
+        if let Some(storage) = storage() {
+            let _ = match pins.is_empty() {
+                true => storage.remove_item(&key),
+                false => storage.set_item(&key, &serde_json::to_string(&pins).unwrap_or_default()),
+            };
+        }
+        self.structure.update(|n| *n += 1);
+    }
+
+    /// Lets all nodes stand where they belong.
+    pub fn unpin_nodes(&self) {
+        self.layout.update_value(|layout| layout.pin_all(layout::Positions::new()));
+        self.keep_pins();
+        self.rearrange();
+    }
+
     pub fn is_live(&self) -> bool {
         self.link.with(|link| *link == Link::Live)
     }
@@ -222,7 +260,11 @@ impl Page {
         let page = *self;
         page.forget_pause();
         page.model.set_value(Model::default());
+        let pins = kept(&format!("{PINS}{topology}")).unwrap_or_default();
+        let pins: std::collections::BTreeMap<String, (f64, f64)> = serde_json::from_str(&pins).unwrap_or_default();
+        let pins = pins.into_iter().map(|(id, (x, y))| (id, layout::Point { x, y })).collect();
         page.layout.set_value(Layout::default());
+        page.layout.update_value(|layout| layout.pin_all(pins));
         page.structure.update(|n| *n += 1);
         page.hovered.set(None);
         page.hovered_line.set(None);
@@ -389,6 +431,19 @@ impl Page {
             }
         });
     }
+}
+
+/// Under what the browser keeps saved views.
+const SAVED: &str = "scope-views";
+/// And, with the topology behind it, where nodes were put by hand.
+const PINS: &str = "scope-pins-";
+
+fn storage() -> Option<web_sys::Storage> {
+    web_sys::window()?.local_storage().ok()?
+}
+
+fn kept(key: &str) -> Option<String> {
+    storage()?.get_item(key).ok()?
 }
 
 fn push(hash: &str, replace: bool) {
@@ -640,6 +695,9 @@ fn key(page: Page, event: &web_sys::KeyboardEvent) {
         "m" => page.minimap.update(|open| *open = !*open),
         "e" => page.go(|route| route.lines = route.lines.next()),
         " " if !presses => page.toggle_pause(),
+        digit @ ("1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9") => {
+            rail::go_to(page, digit.parse().unwrap_or(1));
+        }
         "?" => page.help.update(|open| *open = !*open),
         "0" => page.fit.update(|n| *n += 1),
         _ => return,

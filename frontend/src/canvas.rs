@@ -40,6 +40,8 @@ struct Stage {
     /// From where the camera moves to where, and since when.
     moving: Cell<Option<(Camera, Camera, f64)>>,
     pressed: Cell<Option<(f64, f64, bool)>>,
+    /// The node that the pointer holds.
+    grabbed: RefCell<Option<String>>,
     frame_due: Cell<bool>,
     /// Whether nodes have been drawn yet.
     drawn: Cell<bool>,
@@ -69,6 +71,7 @@ pub fn Graph() -> impl IntoView {
         size: Cell::new(Size { width: 1.0, height: 1.0 }),
         moving: Cell::new(None),
         pressed: Cell::new(None),
+        grabbed: RefCell::new(None),
         frame_due: Cell::new(false),
         drawn: Cell::new(false),
         frame_ms: Cell::new(0.0),
@@ -225,6 +228,9 @@ pub fn Graph() -> impl IntoView {
                 return;
             }
             stage.pressed.set(Some((f64::from(event.client_x()), f64::from(event.client_y()), false)));
+            let under = under_pointer(&stage, page, &event);
+            let id = under.and_then(|slot| page.model.with_value(|m| m.nodes.get(&slot).map(|node| node.id.clone())));
+            *stage.grabbed.borrow_mut() = id;
             if let Some(canvas) = element.get_untracked() {
                 let _ = canvas.set_pointer_capture(event.pointer_id());
             }
@@ -240,8 +246,15 @@ pub fn Graph() -> impl IntoView {
                 }
                 stage.moving.set(None);
                 stage.held.set(true);
-                stage.camera.set(stage.camera.get().panned(x - from_x, y - from_y));
                 stage.pressed.set(Some((x, y, true)));
+                if let Some(id) = &*stage.grabbed.borrow() {
+                    let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
+                    let world = stage.camera.get().to_world(at, stage.size.get());
+                    page.layout.update_value(|layout| layout.pin(id, world));
+                    stage.stale.set(true);
+                } else {
+                    stage.camera.set(stage.camera.get().panned(x - from_x, y - from_y));
+                }
                 page.hovered_line.set(None);
                 request_frame(&stage);
                 return;
@@ -260,7 +273,12 @@ pub fn Graph() -> impl IntoView {
     let up = {
         let stage = stage.clone();
         move |event: PointerEvent| {
-            let clicked = stage.pressed.take().is_some_and(|(_, _, dragged)| !dragged);
+            let pressed = stage.pressed.take();
+            let clicked = pressed.is_some_and(|(_, _, dragged)| !dragged);
+            let grabbed = stage.grabbed.take();
+            if grabbed.is_some() && pressed.is_some_and(|(_, _, dragged)| dragged) {
+                page.keep_pins();
+            }
             if clicked {
                 let id = |slot: u32| page.model.with_value(|model| model.nodes.get(&slot).map(|node| node.id.clone()));
                 let under = under_pointer(&stage, page, &event);

@@ -43,6 +43,8 @@ pub struct Layout {
     pub positions: Positions,
     /// Who was put among those that talk to nobody, and talked to nobody since.
     alone: BTreeSet<String>,
+    /// Where somebody put nodes by hand; also those that are not there now.
+    pinned: Positions,
 }
 
 impl Layout {
@@ -61,6 +63,7 @@ impl Layout {
         let remains = |id: &&String| self.alone.contains(*id) || !kept.contains_key(*id);
         self.alone = graph.nodes.iter().filter(silent).filter(remains).cloned().collect();
         self.positions = insert(graph, kept);
+        self.keep_pinned();
     }
 
     /// Places all nodes anew.
@@ -68,6 +71,31 @@ impl Layout {
         let talking = graph.talking();
         self.alone = graph.nodes.iter().filter(|id| !talking.contains(id)).cloned().collect();
         self.positions = from_scratch(graph);
+        self.keep_pinned();
+    }
+
+    /// Nodes stand where they were put by hand, whatever else changes.
+    pub fn pinned(&self) -> &Positions {
+        &self.pinned
+    }
+
+    /// What was pinned before, instead of what is.
+    pub fn pin_all(&mut self, pinned: Positions) {
+        self.pinned = pinned;
+        self.keep_pinned();
+    }
+
+    pub fn pin(&mut self, id: &str, at: Point) {
+        self.pinned.insert(id.to_owned(), at);
+        self.keep_pinned();
+    }
+
+    fn keep_pinned(&mut self) {
+        for (id, at) in &self.pinned {
+            if let Some(position) = self.positions.get_mut(id) {
+                *position = *at;
+            }
+        }
     }
 }
 
@@ -612,5 +640,34 @@ mod tests {
         layout.follow(&Graph { nodes, edges });
         let ys: Vec<f64> = layout.positions.values().map(|p| p.y).collect();
         assert!(ys.is_sorted_by(|a, b| a < b), "{ys:?}");
+    }
+
+    #[test]
+    fn what_somebody_put_somewhere_stays_there() {
+        let graph = |nodes: &[&str], edges: &[(&str, &str)]| Graph {
+            nodes: nodes.iter().map(|id| (*id).to_owned()).collect(),
+            edges: edges.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+        };
+        let (few, more) = (graph(&["a", "b"], &[]), graph(&["a", "b", "c", "d"], &[("c", "a"), ("a", "d")]));
+        let mut layout = Layout::default();
+        layout.follow(&few);
+        let there = Point { x: 1234.0, y: -77.0 };
+        layout.pin("a", there);
+        for step in 0..3 {
+            match step {
+                0 => layout.follow(&more),
+                1 => layout.afresh(&more),
+                _ => layout.follow(&few),
+            }
+            assert_eq!(layout.positions["a"], there, "step {step}");
+            assert!(layout.positions["b"] != there);
+        }
+        layout.follow(&graph(&["b"], &[]));
+        assert!(!layout.positions.contains_key("a"), "who is not there stands nowhere");
+        layout.follow(&few);
+        assert_eq!(layout.positions["a"], there, "and is back where it was");
+        layout.pin_all(Positions::new());
+        layout.afresh(&few);
+        assert_ne!(layout.positions["a"], there);
     }
 }

@@ -11,6 +11,7 @@ pub mod lines;
 pub mod model;
 pub mod room;
 pub mod route;
+pub mod saved;
 pub mod scene;
 pub mod search;
 pub mod sheet;

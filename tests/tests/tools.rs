@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fantoccini::Locator;
 use fantoccini::key::Key;
-use scope_tests::api::{edges, view};
+use scope_tests::api::{edges, get, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
@@ -84,6 +84,53 @@ fn the_pages_tools_do_what_they_say_by_keyboard_and_by_pointer() {
         browser.until("a node", "return document.querySelector('.commands').textContent.includes('worker')").await;
         typed.send_keys(&Key::Escape.to_string()).await.unwrap();
         browser.until("it is closed", "return !document.querySelector('.palette')").await;
+
+        // A node that is dragged stays where it was put, also at the next visit.
+        let drag = "return (async () => { \
+                      const c = document.querySelector('canvas.graph'), r = c.getBoundingClientRect(); \
+                      const send = (kind, x, y) => c.dispatchEvent(new PointerEvent(kind, { clientX: x, clientY: y, button: 0, bubbles: true })); \
+                      c.setPointerCapture = () => {}; \
+                      for (let x = r.left + 20; x < r.right - 200; x += 16) for (let y = r.top + 20; y < r.bottom - 120; y += 16) { \
+                          send('pointermove', x, y); \
+                          for (let n = 0; n < 4; n++) await null; \
+                          if (!c.classList.contains('pointing')) continue; \
+                          send('pointerdown', x, y); send('pointermove', x + 60, y + 30); send('pointermove', x + 120, y + 40); send('pointerup', x + 120, y + 40); \
+                          return localStorage.getItem('scope-pins-containers'); } })()";
+        let pins = browser.client.execute(drag, Vec::new()).await.unwrap();
+        assert_eq!(pins.as_str().map(|pins| pins.matches('[').count()), Some(1), "{pins}");
+        browser.client.refresh().await.unwrap();
+        browser.until("three nodes", "return document.querySelector('canvas')?.dataset.nodes === '3'").await;
+        browser.screenshot("pinned-light").await;
+        assert_eq!(browser.client.execute("return localStorage.getItem('scope-pins-containers')", Vec::new()).await.unwrap(), pins);
+        press(&control_k).await;
+        let typed = browser.client.active_element().await.unwrap();
+        typed.send_keys(&format!("unpin{}", char::from(Key::Enter))).await.unwrap();
+        browser.until("no pins", "return localStorage.getItem('scope-pins-containers') === null").await;
+
+        // A view is saved by a name, and is there at the next visit; topologies by number; a node's raw JSON.
+        press("4").await;
+        browser.until("the fourth", "return location.hash.startsWith('#/containers-by-hostname')").await;
+        browser.client.goto(&format!("{base}/#/hosts?mode=table")).await.unwrap();
+        browser.until("the host", "return document.querySelectorAll('table.nodes tbody tr').length === 1").await;
+        press(&control_k).await;
+        let typed = browser.client.active_element().await.unwrap();
+        typed.send_keys(&format!("My hosts{}{}", char::from(Key::Up), char::from(Key::Enter))).await.unwrap();
+        browser.until("it is kept", "return document.querySelector('.saved')?.textContent === 'My hosts'").await;
+        browser.client.goto(&format!("{base}/#/containers")).await.unwrap();
+        browser.client.refresh().await.unwrap();
+        browser.until("it is there", "return !!document.querySelector('.saved .entry')").await;
+        browser.screenshot("saved-light").await;
+        browser.client.execute("document.querySelector('.saved .entry').click()", Vec::new()).await.unwrap();
+        browser.until("its table", "return location.hash.startsWith('#/hosts?mode=table')").await;
+        browser.client.execute("document.querySelector('table.nodes tbody tr').click()", Vec::new()).await.unwrap();
+        browser.until("its details", "return document.querySelector('.card h2')?.textContent === 'h1'").await;
+        let raw = browser.client.execute("return document.querySelector('.card a[aria-label=\"Raw JSON\"]').href", Vec::new()).await.unwrap();
+        assert_eq!(get(raw.as_str().unwrap()).unwrap()["node"]["label"], "h1");
+        browser.client.execute("document.querySelector('.saved .remove').click()", Vec::new()).await.unwrap();
+        browser.until("it is forgotten", "return !document.querySelector('.saved') && localStorage.getItem('scope-views') === '[]'").await;
+        browser.client.goto(&format!("{base}/#/containers")).await.unwrap();
+        browser.until("three nodes", "return document.querySelector('canvas')?.dataset.nodes === '3'").await;
+        browser.client.execute(note, Vec::new()).await.unwrap();
 
         // Each theme, kept for the next visit.
         let theme = "return document.documentElement.dataset.theme";

@@ -42,6 +42,20 @@ pub fn Card() -> impl IntoView {
             all.unwrap_or_default()
         })
     });
+    let copied = RwSignal::new(false);
+    let copied_title = move || if copied.get() { "Copied" } else { "Copy the id" };
+    let copy = move |_| {
+        if let (Some(window), Some(id)) = (web_sys::window(), selected.get_untracked()) {
+            let _ = window.navigator().clipboard().write_text(&id);
+            copied.set(true);
+            set_timeout(move || copied.set(false), std::time::Duration::from_secs(2));
+        }
+    };
+    let raw = move || {
+        let (topology, options) = page.route.with(|route| (route.topology.clone(), route.query()));
+        let id = crate::route::encode(&selected.get().unwrap_or_default());
+        format!("{}api/topology/{topology}/{id}{options}", crate::connection::base())
+    };
     view! {
         <Show when=move || selected.with(Option::is_some)>
             <aside class="card" aria-label="Details">
@@ -61,6 +75,10 @@ pub fn Card() -> impl IntoView {
                             }}</h2></div>
                         }.into_any(),
                     }}
+                    <button class="plain" aria-label="Copy the id" title=copied_title on:click=copy>
+                        {move || view! { <Icon name=if copied.get() { "check" } else { "copy" }/> }}
+                    </button>
+                    <a class="plain" aria-label="Raw JSON" title="As the API has it" target="_blank" rel="noopener" href=raw><Icon name="braces"/></a>
                     <button class="plain" aria-label="Close" title="Close (Esc)" on:click=move |_| page.select(None)>
                         <Icon name="close"/>
                     </button>

@@ -3,10 +3,11 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use crate::app::Page;
 
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 16] = [
     ("/", "Search"),
     ("Ctrl K", "Commands and nodes by name"),
     ("Space", "Pause, and resume"),
+    ("1 … 9", "A topology by its place in the rail"),
     ("g", "Graph"),
     ("t", "Table"),
     ("w", "Pin the next network"),
@@ -18,6 +19,7 @@ const KEYS: [(&str, &str); 14] = [
     ("Esc", "Close what was opened last"),
     ("?", "This help"),
     ("double click", "Show all"),
+    ("drag a node", "Puts it there for good"),
 ];
 
 const SEARCHES: [(&str, &str); 9] = [

@@ -12,7 +12,7 @@ use crate::app::Page;
 use crate::appearance::Appearance;
 use crate::commands::fit;
 use crate::model::Model;
-use crate::route::Mode;
+use crate::route::{Mode, Route};
 use crate::strand::By;
 use crate::text;
 
@@ -63,6 +63,11 @@ fn Opened() -> impl IntoView {
         let nodes = nodes(page, &typed);
         offered.truncate(OFFERED_MAX - nodes.len());
         offered.extend(nodes);
+        let name = typed.trim().to_owned();
+        if !name.is_empty() {
+            let title = format!("Save this view as {name}");
+            offered.push(command(title, "in this browser", "bookmark", move |page| page.save_view(&name)));
+        }
         offered
     };
     let run = move |command: Command| {
@@ -117,7 +122,7 @@ fn Opened() -> impl IntoView {
                 {move || {
                     let offered = offered();
                     if offered.is_empty() {
-                        return view! { <p class="nothing">"Nothing fits. Nodes are those of the view that is shown."</p> }.into_any();
+                        return view! { <p class="nothing">"Nothing fits."</p> }.into_any();
                     }
                     offered.into_iter().enumerate().map(|(n, command)| {
                         let (title, hint, icon) = (command.title.clone(), command.hint.clone(), command.icon);
@@ -167,6 +172,7 @@ fn commands(page: Page) -> Vec<Command> {
         command("Search", "/", "search", |_| super::search::focus()),
         command("Show all of the graph", "0", "fit", |page| page.fit.update(|n| *n += 1)),
         command("Show or hide the map in the corner", "m", "fit", |page| page.minimap.update(|open| *open = !*open)),
+        command("Unpin the nodes that were moved by hand", "", "layout", |page| page.unpin_nodes()),
         command("Lay out again", "", "layout", |page| page.rearrange()),
         command("Clear search and filters", "", "close", |page| {
             page.go(|route| {
@@ -181,6 +187,13 @@ fn commands(page: Page) -> Vec<Command> {
         command("Copy a link to this view", "", "share", |_| tools::copy_link()),
         command("Help: keys and search", "?", "help", |page| page.help.set(true)),
     ]);
+    for saved in page.saved.get_untracked() {
+        let open = move |page: Page| {
+            let route = Route::parse(&saved.address);
+            page.go(|now| *now = Route { appearance: now.appearance, ..route });
+        };
+        all.push(command(format!("Open view {}", saved.name), "saved", "bookmark", open));
+    }
     for appearance in Appearance::ALL {
         let set = move |page: Page| page.go(|route| route.appearance = appearance);
         all.push(command(format!("Theme: {}", appearance.label()), "", "theme", set));

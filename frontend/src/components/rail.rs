@@ -5,6 +5,8 @@ use shared::view::TopologyInfo;
 
 use super::icon::{self, Icon};
 use crate::app::Page;
+use crate::route::Route;
+use crate::saved::Saved;
 use crate::text;
 
 /// Groups of the rail, and which topologies stand in each; one that no group names stands under "More".
@@ -18,31 +20,44 @@ pub fn id_of(info: &TopologyInfo) -> String {
     info.url.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
+/// The topologies that are offered, by group.
+fn offered(page: Page) -> Vec<(&'static str, Vec<TopologyInfo>)> {
+    let mut list = page.topologies.get();
+    // What most hosts have nothing of, such as services of a swarm, is offered where there is some.
+    let chosen = page.route.with(|route| route.topology.clone());
+    let is_offered = |t: &TopologyInfo| !t.hide_if_empty || t.stats.nonpseudo_node_count > 0 || id_of(t) == chosen;
+    list.retain(|t| is_offered(t) || t.sub_topologies.iter().any(is_offered));
+    for topology in &mut list {
+        topology.sub_topologies.retain(is_offered);
+    }
+    let mut groups: Vec<(&str, Vec<TopologyInfo>)> = Vec::new();
+    for (name, ids) in GROUPS {
+        let inside = ids.iter().filter_map(|id| list.iter().find(|t| id_of(t) == **id).cloned()).collect();
+        groups.push((name, inside));
+    }
+    let named = |t: &TopologyInfo| GROUPS.iter().any(|(_, ids)| ids.contains(&id_of(t).as_str()));
+    groups.push(("More", list.iter().filter(|t| !named(t)).cloned().collect()));
+    groups.retain(|(_, inside)| !inside.is_empty());
+    groups
+}
+
+/// Goes to the topology that stands at that place in the rail, counted from 1.
+pub fn go_to(page: Page, place: usize) {
+    let ids = untrack(|| offered(page)).into_iter().flat_map(|(_, inside)| inside).flat_map(|info| {
+        let below: Vec<String> = info.sub_topologies.iter().map(id_of).collect();
+        std::iter::once(id_of(&info)).chain(below)
+    });
+    if let Some(id) = ids.into_iter().nth(place - 1) {
+        page.go(|route| route.show(&id));
+    }
+}
+
 #[component]
 pub fn Rail() -> impl IntoView {
     let page = expect_context::<Page>();
-    let groups = move || {
-        let mut list = page.topologies.get();
-        // What most hosts have nothing of, such as services of a swarm, is offered where there is some.
-        let chosen = page.route.with(|route| route.topology.clone());
-        let is_offered = |t: &TopologyInfo| !t.hide_if_empty || t.stats.nonpseudo_node_count > 0 || id_of(t) == chosen;
-        list.retain(|t| is_offered(t) || t.sub_topologies.iter().any(is_offered));
-        for topology in &mut list {
-            topology.sub_topologies.retain(is_offered);
-        }
-        let mut groups: Vec<(&str, Vec<TopologyInfo>)> = Vec::new();
-        for (name, ids) in GROUPS {
-            let inside = ids.iter().filter_map(|id| list.iter().find(|t| id_of(t) == **id).cloned()).collect();
-            groups.push((name, inside));
-        }
-        let named = |t: &TopologyInfo| GROUPS.iter().any(|(_, ids)| ids.contains(&id_of(t).as_str()));
-        groups.push(("More", list.iter().filter(|t| !named(t)).cloned().collect()));
-        groups.retain(|(_, inside)| !inside.is_empty());
-        groups
-    };
     view! {
         <nav class="rail" class:open=move || page.topologies_open.get() aria-label="Topologies">
-            {move || groups().into_iter().map(|(name, inside)| view! {
+            {move || offered(page).into_iter().map(|(name, inside)| view! {
                 <h6>{name}</h6>
                 {inside.into_iter().map(|info| {
                     let children = info.sub_topologies.clone();
@@ -52,7 +67,35 @@ pub fn Rail() -> impl IntoView {
                     }
                 }).collect_view()}
             }).collect_view()}
+            <Show when=move || page.saved.with(|saved| !saved.is_empty())>
+                <h6>"Saved views"</h6>
+                {move || page.saved.get().into_iter().map(|saved| view! { <SavedView saved/> }).collect_view()}
+            </Show>
         </nav>
+    }
+}
+
+#[component]
+fn SavedView(saved: Saved) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let Saved { name, address } = saved;
+    let (gone, title) = (name.clone(), format!("{name}: {address}"));
+    let open = move |_| {
+        page.topologies_open.set(false);
+        let route = Route::parse(&address);
+        // In which colours it is shown is this visitor's own.
+        page.go(|now| *now = Route { appearance: now.appearance, ..route });
+    };
+    view! {
+        <div class="saved">
+            <button class="entry" title=title on:click=open><Icon name="bookmark"/><span class="name">{name.clone()}</span></button>
+            <button
+                class="plain remove"
+                title="Forget this view"
+                aria-label=format!("Forget the view {name}")
+                on:click=move |_| page.change_saved(|all| all.retain(|one| one.name != gone))
+            ><Icon name="close"/></button>
+        </div>
     }
 }
 

@@ -1,7 +1,9 @@
 //! The same nodes as rows.
 
+use leptos::html;
 use leptos::prelude::*;
 use shared::view::Summary;
+use wasm_bindgen::JsCast;
 
 use super::icon::{self, Icon};
 use crate::app::{Page, counted};
@@ -10,8 +12,17 @@ use crate::model::Model;
 use crate::searching::Found;
 use crate::text;
 
-/// Rows that are put into the page at a time; more are found by filtering.
-const ROWS_MAX: usize = 1000;
+/// Of a row, pixels: `--row-table`.
+const ROW_PX: f64 = 32.0;
+/// Rows are put into the page by so many, those in sight and as many before and after.
+const STEP: usize = 24;
+
+/// Which of `count` rows are in the page, where so much was scrolled past and so much is in sight, pixels.
+fn in_page(scrolled: f64, height: f64, count: usize) -> (usize, usize) {
+    let first = (scrolled / ROW_PX).max(0.0) as usize / STEP * STEP;
+    let last = first + (height / ROW_PX).ceil().max(1.0) as usize + 2 * STEP;
+    (first.saturating_sub(STEP).min(count), last.min(count))
+}
 
 #[derive(Clone, Debug, PartialEq)]
 enum Column {
@@ -77,22 +88,45 @@ pub fn Table() -> impl IntoView {
         sorted.set(Some(if now.0 == name { (name, !now.1) } else { (name, numeric) }));
     };
     let foot = move || {
-        let all = ordered.with(Vec::len);
         let topology = page.route.with(|route| route.topology.clone());
-        match all > ROWS_MAX {
-            true => {
-                format!("{} of {} rows shown. Filter to see the rest.", text::grouped(ROWS_MAX), text::grouped(all))
-            }
-            false => {
-                let (name, _) = sorted.get().unwrap_or_else(|| columns.with(|c| default_sort(c)));
-                format!("{}, sorted by {name}", counted(&topology, all))
-            }
+        let (name, _) = sorted.get().unwrap_or_else(|| columns.with(|c| default_sort(c)));
+        format!("{}, sorted by {name}", counted(&topology, ordered.with(Vec::len)))
+    };
+    let scroller = NodeRef::<html::Div>::new();
+    // Before it is there, as high as the window at most.
+    let window_px = web_sys::window().and_then(|w| w.inner_height().ok()?.as_f64()).unwrap_or(1_000.0);
+    let seen = RwSignal::new((0.0, window_px));
+    let look = move || {
+        if let Some(scroller) = scroller.get_untracked() {
+            seen.set((f64::from(scroller.scroll_top()), f64::from(scroller.client_height())));
+        }
+    };
+    let shown = Memo::new(move |_| {
+        let (scrolled, height) = seen.get();
+        in_page(scrolled, height, ordered.with(Vec::len))
+    });
+    let room = move || {
+        let (first, last) = shown.get();
+        let below = ordered.with(Vec::len).saturating_sub(last);
+        format!("padding: {}px 0 {}px", first as f64 * ROW_PX, below as f64 * ROW_PX)
+    };
+    let step = move |event: web_sys::KeyboardEvent| {
+        let row = event.current_target().and_then(|row| row.dyn_into::<web_sys::Element>().ok());
+        let other = row.and_then(|row| match event.key().as_str() {
+            "ArrowDown" => row.next_element_sibling(),
+            "ArrowUp" => row.previous_element_sibling(),
+            _ => None,
+        });
+        if let Some(other) = other.and_then(|other| other.dyn_into::<web_sys::HtmlElement>().ok()) {
+            let _ = other.focus();
+            event.prevent_default();
         }
     };
     view! {
         <div class="table-wrap">
-            <div class="table-scroll">
-                <table class="nodes">
+            <div class="table-scroll" node_ref=scroller on:scroll=move |_| look()>
+                <div style=room>
+                <table class="nodes" aria-rowcount=move || ordered.with(Vec::len).to_string()>
                     <thead>
                         <tr>
                             {move || columns.get().into_iter().map(|column| {
@@ -132,19 +166,29 @@ pub fn Table() -> impl IntoView {
                         {move || {
                             let columns = columns.get();
                             let selected = page.route.with(|route| route.selected.clone());
-                            let mut rows = ordered.get();
-                            rows.truncate(ROWS_MAX);
-                            rows.into_iter().map(|row| {
+                            let (first, last) = shown.get();
+                            let rows = ordered.with(|rows| rows[first.min(rows.len())..last.min(rows.len())].to_vec());
+                            rows.into_iter().enumerate().map(|(n, row)| {
                                 let on = selected.as_ref() == Some(&row.node.id);
-                                let id = row.node.id.clone();
+                                let (id, by_key) = (row.node.id.clone(), row.node.id.clone());
                                 let cells = columns.iter().map(|c| cell(&row, c)).collect_view();
                                 view! {
-                                    <tr class:on=on on:click=move |_| page.select(Some(id.clone()))>{cells}</tr>
+                                    <tr
+                                        class:on=on
+                                        tabindex="0"
+                                        aria-rowindex=(first + n + 1).to_string()
+                                        on:click=move |_| page.select(Some(id.clone()))
+                                        on:keydown=move |event| match event.key().as_str() {
+                                            "Enter" => page.select(Some(by_key.clone())),
+                                            _ => step(event),
+                                        }
+                                    >{cells}</tr>
                                 }
                             }).collect_view()
                         }}
                     </tbody>
                 </table>
+                </div>
             </div>
             <div class="foot">{foot}</div>
         </div>

@@ -11,7 +11,17 @@ use tokio::time::sleep;
 use crate::figures::Figures;
 use crate::process::Process;
 
-const ASSETS: [&str; 6] = ["", "ui/boot.js", "ui/scope.js", "ui/scope_bg.wasm", "ui/tokens.css", "ui/style.css"];
+const ASSETS: [&str; 9] = [
+    "",
+    "ui/boot.js",
+    "ui/scope.js",
+    "ui/scope_bg.wasm",
+    "ui/tokens.css",
+    "ui/style.css",
+    "ui/inter-400.woff2",
+    "ui/inter-500.woff2",
+    "ui/inter-600.woff2",
+];
 
 pub async fn measure(binary: &Path, figures: &mut Figures) {
     let (_app, address) = Process::app(binary).await;
@@ -20,12 +30,12 @@ pub async fn measure(binary: &Path, figures: &mut Figures) {
         let url = format!("http://{address}/{file}");
         transfer += tokio::task::spawn_blocking(move || length(&url)).await.expect("a GET");
     }
-    figures.add("page, compressed transfer", transfer as f64 / 1000.0, "KB", 600.0);
+    figures.add("page, compressed transfer", transfer as f64 / 1000.0, "KB", 700.0);
     let small = Load::start(address, 10);
     sleep(Duration::from_secs(5)).await;
     let browser = Browser::open(1280, 800, false).await;
     let first = first_graph_ms(&browser, address).await;
-    figures.add("page, first graph of 500 containers from a cold start", first / 1000.0, "s", 2.0);
+    figures.add("page, first graph of 500 containers from a cold start", first / 1000.0, "s", 1.5);
     drop((small, browser));
 
     let (_app, address) = Process::app(binary).await;

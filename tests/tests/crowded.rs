@@ -1,0 +1,68 @@
+//! The page before a fleet that is told of over the probes' own wire.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use scope_tests::api::get;
+use scope_tests::browser::Browser;
+use scope_tests::eventually;
+use scope_tests::load::Load;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const HOSTS: u16 = 40;
+/// Of each host.
+const CONTAINERS: usize = 50;
+
+struct App(Child);
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_table_of_thousands_of_rows_has_few_in_the_page_and_leads_to_each() {
+    let address: SocketAddr = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+    let binary = std::env::var("SCOPE_BINARY").expect("SCOPE_BINARY names the binary under test");
+    let mut command = Command::new(binary);
+    command.args(["app", "--listen", &address.to_string(), "--log-level", "warn"]).stdout(Stdio::null());
+    let _app = App(command.spawn().expect("the binary starts"));
+    let base = format!("http://{address}");
+    eventually("the app listens", PATIENCE, || get(&format!("{base}/api")).map(drop));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let all = usize::from(HOSTS) * CONTAINERS;
+    let _load = {
+        let _inside = runtime.enter();
+        Load::start(address, HOSTS)
+    };
+    eventually("the fleet is known", PATIENCE, || {
+        let topologies = get(&format!("{base}/api/topology"))?;
+        let containers = topologies.as_array().into_iter().flatten().find(|one| one["name"] == "Containers");
+        let count = containers.map_or(0, |one| one["stats"]["nonpseudo_node_count"].as_u64().unwrap_or(0)) as usize;
+        if count == all { Ok(()) } else { Err(format!("{count} of {all}: {topologies}")) }
+    });
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, true).await;
+        browser.client.goto(&format!("{base}/#/containers?mode=table")).await.unwrap();
+        let rows = "const rows = [...document.querySelectorAll('table.nodes tbody tr')]; const of = row => +row.getAttribute('aria-rowindex');";
+        // And what is outside.
+        let total = format!("const n = +document.querySelector('table.nodes')?.getAttribute('aria-rowcount'); return n >= {all} && n");
+        let all = browser.until("all rows are there", &total).await;
+        browser.until("few are in the page", &format!("{rows} return rows.length > 20 && rows.length < 120 && of(rows[0]) === 1")).await;
+        let end = "const s = document.querySelector('.table-scroll'); s.scrollTop = s.scrollHeight; return true";
+        browser.client.execute(end, Vec::new()).await.unwrap();
+        browser.until("the last", &format!("{rows} return of(rows.at(-1)) === {all} && rows.length < 120")).await;
+        let in_sight = format!("{rows} const s = document.querySelector('.table-scroll').getBoundingClientRect(); \
+                                const r = rows.at(-1).getBoundingClientRect(); return r.bottom <= s.bottom + 1 && r.top >= s.top");
+        browser.until("it is in sight", &in_sight).await;
+        browser.screenshot("table-crowded-light").await;
+        browser.client.execute(&format!("{rows} rows.at(-1).focus()"), Vec::new()).await.unwrap();
+        let focused = browser.client.active_element().await.unwrap();
+        focused.send_keys(&fantoccini::key::Key::Up.to_string()).await.unwrap();
+        browser.until("the one before", &format!("return +document.activeElement.getAttribute('aria-rowindex') === {all} - 1")).await;
+        browser.close().await;
+    });
+}
