@@ -47,6 +47,8 @@ const PACE_OF_NOTHING_TRACKED: Pace = Pace { rest: 600, least: Duration::from_se
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
 const YOUNG_PASSES_WITH_EVENTS: u32 = 3;
+/// So many processes that no scan met yet are asked for at a time.
+const NEWCOMERS_MAX: u32 = 32;
 /// A dump of all sockets costs what the kernel's table is large, once for each namespace.
 const WHOLE_INTERVAL: Duration = Duration::from_secs(300);
 /// Where changes come faster than they are read, that goes on for a while.
@@ -228,10 +230,16 @@ impl Reader {
             return;
         };
         let is_stranger = Cell::new(false);
+        let asked = Cell::new(0);
         let of_pid = |pid| {
-            let process = scanner.of_pid(pid);
-            is_stranger.set(is_stranger.get() || (process.is_none() && pid != 0));
-            process
+            let known = scanner.of_pid(pid);
+            if known.is_some() || pid == 0 {
+                return known;
+            }
+            is_stranger.set(true);
+            // Else the first of what a process calls would be nobody's, and the rest of it apart from that.
+            asked.set(asked.get() + 1);
+            if asked.get() <= NEWCOMERS_MAX { scanner.newcomer(pid) } else { None }
         };
         let mut take = |event: &Event, happened_ms| {
             let Some(namespace) = namespaces.id(event.namespace) else { return false };
