@@ -91,12 +91,6 @@ impl Scanner {
         self.by_pid.get(&pid).copied()
     }
 
-    /// One that began since the last scan, asked for by itself.
-    pub fn newcomer(&self, pid: u32) -> Option<ProcessId> {
-        let bytes = std::fs::read(procfs::pid_dir(&self.root, pid).join("stat")).ok()?;
-        Some(ProcessId { pid, start: procfs::Stat::parse(&bytes)?.start })
-    }
-
     /// Brings `processes` up to date. `at_s` is a clock that only goes forward, in seconds.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ struct Held {
     flow: Flow,
     /// Until when it is one, unless it goes on.
     until_ms: u64,
+    /// What it carried since that was told last is not told yet.
+    owes: bool,
 }
 
 #[derive(Default)]
@@ -55,7 +57,8 @@ impl Flows {
             self.dropped += weight;
             return;
         }
-        let held = self.held.entry(key).or_insert_with(|| Held { flow: Flow::default(), until_ms: 0 });
+        let held = self.held.entry(key).or_insert_with(|| Held { flow: Flow::default(), until_ms: 0, owes: true });
+        held.owes = true;
         held.until_ms = held.until_ms.max(now_ms + IDLE_MS);
         held.flow.count += weight;
         held.flow.last_ms = now_ms;
@@ -70,10 +73,20 @@ impl Flows {
         self.changed.insert(key, Some(held.flow.clone()));
     }
 
+    /// What all of them carried up to now is on its way, and with the apps by then.
+    pub fn settle(&mut self, by_ms: u64) {
+        for held in self.held.values_mut().filter(|held| held.owes) {
+            held.owes = false;
+            held.until_ms = held.until_ms.max(by_ms);
+        }
+    }
+
+    /// Forgets those that had no conversation for a while. What they carried is told more rarely than that they are: of
+    /// one that was gone by then nobody would know whose that is.
     pub fn expire(&mut self, now_ms: u64) {
         let Self { held, changed, .. } = self;
         held.retain(|key, held| {
-            let is_in_use = now_ms < held.until_ms;
+            let is_in_use = held.owes || now_ms < held.until_ms;
             if !is_in_use {
                 changed.insert(*key, None);
             }
@@ -134,11 +147,31 @@ pub(super) mod tests {
         let news = flows.news();
         let failures = Failures { refused: 1, ..Failures::default() };
         assert_eq!(news.set, [(key(80), Flow { count: 2, failures, last_ms: 2_000 })]);
+        flows.settle(2_500);
         flows.expire(4_999);
         assert!(flows.news().is_empty());
         flows.expire(5_000);
         assert_eq!(flows.news().removed, [key(80)]);
         assert!(flows.is_empty());
+    }
+
+    #[test]
+    fn a_flow_stays_until_what_it_carried_was_told() {
+        let mut flows = Flows::default();
+        flows.note(key(80), Outcome::Well, 1, 0);
+        flows.news();
+        flows.expire(60_000);
+        assert!(flows.news().is_empty(), "nobody would know whose the figures are");
+        flows.settle(61_000);
+        flows.note(key(80), Outcome::Well, 1, 10);
+        flows.expire(70_000);
+        assert_eq!(flows.news().set.len(), 1, "it has carried more since");
+        flows.settle(71_000);
+        flows.expire(70_999);
+        assert!(flows.news().is_empty(), "that is on its way");
+        flows.settle(80_000);
+        flows.expire(71_000);
+        assert_eq!(flows.news().removed, [key(80)]);
     }
 
     #[test]

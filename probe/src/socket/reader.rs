@@ -47,10 +47,9 @@ const PACE_OF_NOTHING_TRACKED: Pace = Pace { rest: 600, least: Duration::from_se
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
 const YOUNG_PASSES_WITH_EVENTS: u32 = 3;
-/// So many processes that no scan met yet are asked for at a time.
-const NEWCOMERS_MAX: u32 = 32;
 /// A dump of all sockets costs what the kernel's table is large, once for each namespace.
 const WHOLE_INTERVAL: Duration = Duration::from_secs(300);
+const WHOLE_INTERVAL_WHILE_UNSHOWN: Duration = Duration::from_secs(60);
 /// Where changes come faster than they are read, that goes on for a while.
 const AFTER_LOSS: Duration = Duration::from_secs(5);
 const PACE_MAX: Duration = Duration::from_secs(5);
@@ -58,6 +57,8 @@ const PACE_MAX: Duration = Duration::from_secs(5);
 const SEND_INTERVAL: Duration = Duration::from_millis(200);
 /// What connections carry is summed up at most so often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_secs(2);
+/// Beyond the interval at which samples go out, on a host that is busy.
+const SAMPLES_MARGIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether names are still of use.
 const NAMES_INTERVAL: Duration = Duration::from_secs(30);
 /// Processes and namespaces are looked for soon where something is heard of new ones: what happened is kept for so long.
@@ -105,8 +106,11 @@ pub struct Reader {
     next_dump: Instant,
     /// Where the kernel tells of changes: when all is looked at, whoever holds it.
     next_whole: Instant,
+    last_whole: Instant,
     next_send: Instant,
     next_traffic: Instant,
+    /// What is told of traffic goes out within that time, as samples do.
+    samples_within: Duration,
     /// Listeners or namespaces changed and nobody was told yet.
     has_news: bool,
 }
@@ -114,7 +118,7 @@ pub struct Reader {
 impl Reader {
     /// `ephemeral` is the host's range of ports for those who call.
     pub fn new(config: &Config, ephemeral: Option<(u16, u16)>) -> Self {
-        let Config { proc_root, sockets: with, read_names, ask_names, .. } = config.clone();
+        let Config { proc_root, sockets: with, read_names, ask_names, publish_interval, .. } = config.clone();
         let now = Instant::now();
         Self {
             with,
@@ -142,8 +146,10 @@ impl Reader {
             started: now,
             next_dump: now,
             next_whole: now + WHOLE_INTERVAL,
+            last_whole: now,
             next_send: now,
             next_traffic: now,
+            samples_within: publish_interval + SAMPLES_MARGIN,
             has_news: false,
         }
     }
@@ -194,6 +200,8 @@ impl Reader {
         if is_due && now >= self.next_traffic {
             self.next_traffic = now + TRAFFIC_INTERVAL;
             let news = self.table.traffic.news(self.now_ms());
+            let sent_within = u64::try_from(self.samples_within.as_millis()).unwrap_or(u64::MAX);
+            self.table.flows.settle(self.now_ms().saturating_add(sent_within));
             if !news.is_empty() {
                 outlet.send(Reading::FlowMetrics(news));
             }
@@ -230,16 +238,10 @@ impl Reader {
             return;
         };
         let is_stranger = Cell::new(false);
-        let asked = Cell::new(0);
         let of_pid = |pid| {
-            let known = scanner.of_pid(pid);
-            if known.is_some() || pid == 0 {
-                return known;
-            }
-            is_stranger.set(true);
-            // Else the first of what a process calls would be nobody's, and the rest of it apart from that.
-            asked.set(asked.get() + 1);
-            if asked.get() <= NEWCOMERS_MAX { scanner.newcomer(pid) } else { None }
+            let process = scanner.of_pid(pid);
+            is_stranger.set(is_stranger.get() || (process.is_none() && pid != 0));
+            process
         };
         let mut take = |event: &Event, happened_ms| {
             let Some(namespace) = namespaces.id(event.namespace) else { return false };
@@ -381,8 +383,11 @@ impl Reader {
         let extent = if self.sampling.is_partial(now) { Extent::All } else { Extent::Held };
         let track = |protocol, here| tracker.find(protocol, here);
         self.has_news |= table.finish(&dumps, extent, self.ephemeral, owner, track, now_ms);
+        if table.has_unshown() {
+            self.next_whole = self.next_whole.min(self.last_whole + WHOLE_INTERVAL_WHILE_UNSHOWN);
+        }
         if now >= self.next_whole {
-            self.next_whole = now + WHOLE_INTERVAL;
+            (self.last_whole, self.next_whole) = (now, now + WHOLE_INTERVAL);
             // Nor is all that there is.
             let mut table = std::mem::take(&mut self.table);
             table.begin();
@@ -440,7 +445,7 @@ impl Reader {
     fn send(&mut self, namespaces: &mut Namespaces, outlet: &mut Outlet) {
         let now_ms = self.now_ms();
         let Self { table, tracker, names, .. } = self;
-        let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here));
+        let connections = table.news(|_, here| tracker.find(Protocol::Tcp, here), now_ms);
         let mut flows = table.flows.news();
         let since_boot_ms = boot_ms().saturating_sub(now_ms);
         flows.set.iter_mut().for_each(|(_, flow)| flow.last_ms += since_boot_ms);

@@ -22,6 +22,8 @@ use super::{Listeners, Socket, State, direction};
 const GAVE_UP_US: u32 = 950_000;
 /// A connection whose process is not known by then has none that will be.
 const OWNERLESS_AFTER_MS: u64 = 3_000;
+/// So many dumps in a row leave out what is on its way to its end.
+const UNSHOWN_DUMPS: u32 = 3;
 /// A listener that went still says which end was the server, for this many dumps.
 const LISTENER_MEMORY_DUMPS: u32 = 4_000;
 
@@ -33,13 +35,18 @@ impl Held {
                 || self.began.is_none_or(|began| now_ms >= began.at_ms.get() + OWNERLESS_AFTER_MS))
     }
 
-    /// Puts into the figures of its flow what is not in there yet.
-    fn account(&mut self, flow: FlowKey, carried: Carried, traffic: &mut Traffic, now_ms: u64) {
+    /// Puts its beginning into the figures of its flow, unless that is in there.
+    fn count(&mut self, flow: FlowKey, traffic: &mut Traffic, now_ms: u64) {
         if let Some(began) = self.began
             && !std::mem::replace(&mut self.is_counted, true)
         {
             traffic.opened(flow, began.waited_us, self.weight, now_ms);
         }
+    }
+
+    /// Puts into the figures of its flow what is not in there yet.
+    fn account(&mut self, flow: FlowKey, carried: Carried, traffic: &mut Traffic, now_ms: u64) {
+        self.count(flow, traffic, now_ms);
         // Of those that last each is looked at by itself.
         let weight = if self.is_told { 1 } else { self.weight };
         traffic.carried(flow, self.carried, carried, weight, now_ms);
@@ -384,10 +391,12 @@ impl Table {
         !self.changed.is_empty()
     }
 
-    /// What changed since this was last asked. Of what is new, `track` is asked what NAT makes of it.
+    /// What changed since this was last asked. Of what is new, `track` is asked what NAT makes of it. That it began is
+    /// counted then: the kernel may interrupt itself so that nobody tells that it ended.
     pub fn news(
         &mut self,
         mut track: impl FnMut(NetNsId, Tuple) -> Option<Entry>,
+        now_ms: u64,
     ) -> Changes<ConnectionId, Arc<Connection>> {
         let mut news = Changes::default();
         for (id, ends) in std::mem::take(&mut self.changed) {
@@ -405,9 +414,19 @@ impl Table {
                     Arc::make_mut(&mut held.connection).nat = nat;
                 }
             }
+            if held.is_settled(now_ms) {
+                held.count(held.connection.flow(), &mut self.traffic, now_ms);
+            }
             news.set.push((id, held.connection.clone()));
         }
         news
+    }
+
+    /// Whether there are TCP connections that the last dumps did not show. Who closed theirs may still have something to
+    /// send; or nobody told that it ended.
+    pub fn has_unshown(&self) -> bool {
+        let is_unshown = |held: &Held| held.dump + UNSHOWN_DUMPS < self.dump;
+        self.held.iter().any(|held| held.connection.protocol == Protocol::Tcp && is_unshown(held))
     }
 
     fn take_listeners(&mut self, dumps: &[Dump], owner: &impl Fn(u64) -> Option<ProcessId>) -> bool {
@@ -553,7 +572,7 @@ mod tests {
     }
 
     fn news(table: &mut Table) -> (Vec<Connection>, usize) {
-        let Changes { set, removed } = table.news(|_, _| None);
+        let Changes { set, removed } = table.news(|_, _| None, 0);
         (set.into_iter().map(|(_, connection)| Arc::unwrap_or_clone(connection)).collect(), removed.len())
     }
 
@@ -617,6 +636,23 @@ mod tests {
         update(&mut table, &[bound]);
         assert!(table.is_empty());
         assert_eq!(table.listeners.len(), 1);
+    }
+
+    #[test]
+    fn a_connection_whose_end_nobody_tells_is_counted_and_looked_for() {
+        let mut table = Table::default();
+        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
+        assert_eq!(news(&mut table).0.len(), 1);
+        let [(_, told)] = &table.traffic.news(1_000).set[..] else { panic!("one flow") };
+        assert_eq!((told.totals.opened, told.totals.connect_us), (1, 300));
+        for _ in 0..=UNSHOWN_DUMPS {
+            assert!(!table.has_unshown(), "it may be on its way");
+            table.begin();
+        }
+        assert!(table.has_unshown());
+        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0 });
+        assert_eq!(table.traffic.news(2_000).set[0].1.totals.opened, 1, "once");
+        assert!(!table.has_unshown());
     }
 
     #[test]
