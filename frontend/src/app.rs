@@ -23,7 +23,7 @@ use crate::route::{Mode, Route};
 use crate::saved::{self, Saved};
 use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
-use crate::{canvas, gauge, text};
+use crate::{canvas, gauge, storage, text};
 
 pub fn start() {
     leptos::mount::mount_to_body(App);
@@ -141,7 +141,7 @@ impl Page {
             clock: RwSignal::new(now_ms()),
             topologies_open: RwSignal::new(false),
             palette: RwSignal::new(false),
-            saved: RwSignal::new(kept(SAVED).map(|text| saved::read(&text)).unwrap_or_default()),
+            saved: RwSignal::new(storage::get(SAVED).map(|text| saved::read(&text)).unwrap_or_default()),
             minimap: RwSignal::new(true),
             paused: RwSignal::new(None),
             waiting: RwSignal::new(0),
@@ -201,9 +201,13 @@ impl Page {
     /// Changes the list of saved views, which the browser keeps; where it does not, they last as long as the page.
     pub fn change_saved(&self, change: impl FnOnce(&mut Vec<Saved>)) {
         self.saved.update(change);
-        if let Some(storage) = storage() {
-            let _ = self.saved.with_untracked(|all| storage.set_item(SAVED, &saved::write(all)));
-        }
+        self.saved.with_untracked(|all| storage::set(SAVED, Some(&saved::write(all))));
+    }
+
+    /// Shows a saved view, in the colours in which the page is shown now.
+    pub fn open_saved(&self, saved: &Saved) {
+        let route = Route::parse(&saved.address);
+        self.go(|now| *now = Route { appearance: now.appearance, ..route });
     }
 
     pub fn save_view(&self, name: &str) {
@@ -217,12 +221,8 @@ impl Page {
         let pins: std::collections::BTreeMap<String, (f64, f64)> = self.layout.with_value(|layout| {
             layout.pinned().iter().map(|(id, at)| (id.clone(), (at.x.round(), at.y.round()))).collect()
         });
-        if let Some(storage) = storage() {
-            let _ = match pins.is_empty() {
-                true => storage.remove_item(&key),
-                false => storage.set_item(&key, &serde_json::to_string(&pins).unwrap_or_default()),
-            };
-        }
+        let text = serde_json::to_string(&pins).unwrap_or_default();
+        storage::set(&key, (!pins.is_empty()).then_some(&*text));
         self.structure.update(|n| *n += 1);
     }
 
@@ -260,7 +260,7 @@ impl Page {
         let page = *self;
         page.forget_pause();
         page.model.set_value(Model::default());
-        let pins = kept(&format!("{PINS}{topology}")).unwrap_or_default();
+        let pins = storage::get(&format!("{PINS}{topology}")).unwrap_or_default();
         let pins: std::collections::BTreeMap<String, (f64, f64)> = serde_json::from_str(&pins).unwrap_or_default();
         let pins = pins.into_iter().map(|(id, (x, y))| (id, layout::Point { x, y })).collect();
         page.layout.set_value(Layout::default());
@@ -437,14 +437,6 @@ impl Page {
 const SAVED: &str = "scope-views";
 /// And, with the topology behind it, where nodes were put by hand.
 const PINS: &str = "scope-pins-";
-
-fn storage() -> Option<web_sys::Storage> {
-    web_sys::window()?.local_storage().ok()?
-}
-
-fn kept(key: &str) -> Option<String> {
-    storage()?.get_item(key).ok()?
-}
 
 fn push(hash: &str, replace: bool) {
     let Some(history) = web_sys::window().and_then(|w| w.history().ok()) else { return };

@@ -35,4 +35,6 @@ pub mod paint;
 #[cfg(target_arch = "wasm32")]
 pub mod searching;
 #[cfg(target_arch = "wasm32")]
+pub mod storage;
+#[cfg(target_arch = "wasm32")]
 pub mod theme;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::query::{Query, Reason, Value, Wrong};
+use shared::query::{Query, Reason, Value, Wrong, slug};
 use shared::view::{Row, Summary, Table};
 
 use crate::text;
@@ -212,10 +212,6 @@ fn values(nodes: &BTreeMap<u32, Summary>, field: &str, has: &str) -> Vec<(String
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all.truncate(VALUES_MAX);
     all
-}
-
-fn slug(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use wasm_bindgen::JsCast;
 
 use crate::appearance::Appearance;
+use crate::storage;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Theme {
@@ -91,20 +92,12 @@ pub fn show(appearance: Appearance) {
     if let Some(root) = window.document().and_then(|document| document.document_element()) {
         let _ = root.set_attribute("data-theme", appearance.theme(is_light));
     }
-    // A browser that keeps nothing is no reason not to show the page.
-    if let Ok(Some(storage)) = window.local_storage() {
-        let _ = match appearance {
-            Appearance::System => storage.remove_item(KEPT),
-            chosen => storage.set_item(KEPT, chosen.id()),
-        };
-    }
+    storage::set(KEPT, (appearance != Appearance::System).then(|| appearance.id()));
 }
 
 /// What was chosen last, in any tab.
 pub fn kept() -> Appearance {
-    let storage = web_sys::window().and_then(|window| window.local_storage().ok().flatten());
-    let kept = storage.and_then(|storage| storage.get_item(KEPT).ok().flatten());
-    kept.and_then(|id| Appearance::from_id(&id)).unwrap_or_default()
+    storage::get(KEPT).and_then(|id| Appearance::from_id(&id)).unwrap_or_default()
 }
 
 /// Says when the system's preference changes.

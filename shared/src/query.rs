@@ -70,6 +70,6 @@ impl Query {
 }
 
 /// What tells names apart: letters and digits, in lower case.
-fn slug(name: &str) -> String {
+pub fn slug(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

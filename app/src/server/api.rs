@@ -76,10 +76,15 @@ pub async fn topology(
     Ok(([(header::CONTENT_TYPE, json), (header::ETAG, tag)], body).into_response())
 }
 
+/// What a request says of one thing.
+fn given<'a>(pairs: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
+    pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+}
+
 /// The search that a request narrows a view by; the empty one finds everything.
 pub fn query(pairs: &[(String, String)]) -> Result<Search, Error> {
-    let text = pairs.iter().find(|(name, _)| name == "query").map_or("", |(_, text)| text);
-    Search::parse(text).map_err(|wrong| Error::Bad(format!("query: {wrong} (at character {})", wrong.at + 1)))
+    Search::parse(given(pairs, "query").unwrap_or_default())
+        .map_err(|wrong| Error::Bad(format!("query: {wrong} (at character {})", wrong.at + 1)))
 }
 
 /// Looking through a view takes a while: not on a thread that others wait for.
@@ -99,11 +104,10 @@ pub async fn search(State(context): Shared, Query(pairs): Pairs) -> Result<Json<
         return Err(Error::Bad("say what to look for, as in ?query=nginx or ?query=cpu+>+50%25".into()));
     }
     let censor = Censor::from_pairs(&pairs);
-    let given = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-    let wanted = given("topology").map(|topology| kind(&topology)).transpose()?;
+    let wanted = given(&pairs, "topology").map(kind).transpose()?;
     // Whoever searches waits for whoever does already: it takes a core for as long as it lasts.
     let _turn = context.searches.acquire().await.map_err(|error| Error::Broken(error.to_string()))?;
-    let with_tables = given("tables").is_some_and(|value| value == "true");
+    let with_tables = given(&pairs, "tables") == Some("true");
     let mut answer = SearchAnswer::default();
     for kind in Kind::ALL {
         let options = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -164,7 +168,7 @@ pub async fn paths(
     Query(pairs): Pairs,
 ) -> Result<Json<EdgePaths>, Error> {
     let variant = variant(&context, &topology, &pairs)?;
-    let given = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let given = |name| given(&pairs, name).map(str::to_owned);
     let (Some(source), Some(target)) = (given("source"), given("target")) else {
         return Err(Error::Bad("name both ends, as in ?source=ID&target=ID".into()));
     };

@@ -12,7 +12,7 @@ use crate::app::Page;
 use crate::appearance::Appearance;
 use crate::commands::fit;
 use crate::model::Model;
-use crate::route::{Mode, Route};
+use crate::route::Mode;
 use crate::strand::By;
 use crate::text;
 
@@ -188,11 +188,8 @@ fn commands(page: Page) -> Vec<Command> {
         command("Help: keys and search", "?", "help", |page| page.help.set(true)),
     ]);
     for saved in page.saved.get_untracked() {
-        let open = move |page: Page| {
-            let route = Route::parse(&saved.address);
-            page.go(|now| *now = Route { appearance: now.appearance, ..route });
-        };
-        all.push(command(format!("Open view {}", saved.name), "saved", "bookmark", open));
+        let title = format!("Open view {}", saved.name);
+        all.push(command(title, "saved", "bookmark", move |page| page.open_saved(&saved)));
     }
     for appearance in Appearance::ALL {
         let set = move |page: Page| page.go(|route| route.appearance = appearance);

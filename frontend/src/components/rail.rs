@@ -5,7 +5,6 @@ use shared::view::TopologyInfo;
 
 use super::icon::{self, Icon};
 use crate::app::Page;
-use crate::route::Route;
 use crate::saved::Saved;
 use crate::text;
 
@@ -78,13 +77,11 @@ pub fn Rail() -> impl IntoView {
 #[component]
 fn SavedView(saved: Saved) -> impl IntoView {
     let page = expect_context::<Page>();
-    let Saved { name, address } = saved;
-    let (gone, title) = (name.clone(), format!("{name}: {address}"));
+    let (name, title) = (saved.name.clone(), format!("{}: {}", saved.name, saved.address));
+    let gone = name.clone();
     let open = move |_| {
         page.topologies_open.set(false);
-        let route = Route::parse(&address);
-        // In which colours it is shown is this visitor's own.
-        page.go(|now| *now = Route { appearance: now.appearance, ..route });
+        page.open_saved(&saved);
     };
     view! {
         <div class="saved">

@@ -59,9 +59,7 @@ impl Query {
     /// Of a node's tables the first row of each thing that this search looks for: with these it finds in the node what it
     /// finds with all of them.
     pub fn rows(&self, tables: &[Table]) -> Vec<Table> {
-        let mut terms = Vec::new();
-        self.what.iter().for_each(|what| what.terms(&mut terms));
-        let mut left: Vec<_> = terms.into_iter().filter_map(|term| Some((term, term.how.test()?))).collect();
+        let mut left: Vec<_> = self.terms().into_iter().filter_map(|term| Some((term, term.how.test()?))).collect();
         let mut found = Vec::new();
         for table in tables {
             let mut is_wanted = |row: &&TableRow| {
@@ -79,9 +77,13 @@ impl Query {
 
     /// Whether what it finds changes with what is measured, and with time.
     pub fn compares(&self) -> bool {
+        self.terms().iter().any(|term| matches!(term.how, How::Compares(..)))
+    }
+
+    fn terms(&self) -> Vec<&Term> {
         let mut terms = Vec::new();
         self.what.iter().for_each(|what| what.terms(&mut terms));
-        terms.iter().any(|term| matches!(term.how, How::Compares(..)))
+        terms
     }
 }
 
@@ -156,12 +158,11 @@ impl Term {
             }
             How::Has(wanted) => {
                 let found = self.look_for(node, now_ms, &|text| has(text, wanted));
-                let whole = || self.whole.as_ref().filter(|_| found.is_none());
                 let without_field = |whole: &String| {
                     let term = Self { field: None, how: How::Has(whole.clone()), whole: None };
                     term.look(node, now_ms)
                 };
-                found.clone().or_else(|| whole().and_then(without_field))
+                found.or_else(|| self.whole.as_ref().and_then(without_field))
             }
             How::Matches(regex) => self.look_for(node, now_ms, &|text| regex.is_match(text)),
         }
