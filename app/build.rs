@@ -43,6 +43,7 @@ mod ui {
         let assets = [
             ("index.html", "text/html; charset=utf-8"),
             ("boot.js", "text/javascript"),
+            ("layout-worker.js", "text/javascript"),
             ("tokens.css", "text/css"),
             ("style.css", "text/css"),
             ("icon.svg", "image/svg+xml"),

@@ -7,19 +7,21 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use shared::view::{self, Details, EdgePath, EdgePaths, Finding, StreamDelta, TopologyInfo};
+use shared::view::{self, Details, EdgePath, EdgePaths, Finding, StreamDelta, Summary, TableRow, TopologyInfo};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use crate::appearance::Appearance;
 use crate::components::{
-    board::Board, card::Card, chrome, edge, findings::Findings, help::Help, palette::Palette, rail, rail::Rail, search,
+    arrangement, board::Board, card::Card, chrome, edge, findings::Findings, help::Help, palette::Palette, rail, rail::Rail, search,
     table::Table, tools,
 };
 use crate::connection::{self, Connection, Link, now_ms};
+use crate::folding::{self, Folding, Labels};
+use crate::laying::{AT_ONCE_MAX, Laying};
 use crate::layout::{self, Layout};
 use crate::model::{History, Model, Taken};
-use crate::route::{Mode, Route};
+use crate::route::{DEPTH_MAX, Mode, Route};
 use crate::saved::{self, Saved};
 use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
@@ -54,6 +56,17 @@ pub struct Pointed {
     pub at: (f64, f64),
 }
 
+/// What the camera is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Aim {
+    /// So many times nearer.
+    Zoom(f64),
+    /// To what is selected and those around it.
+    Selection,
+    /// Selects who is next in a direction, as x and y.
+    Next(f64, f64),
+}
+
 /// What every part of the page may read and change.
 #[derive(Clone, Copy)]
 pub struct Page {
@@ -85,12 +98,30 @@ pub struct Page {
     pub help: RwSignal<bool>,
     pub theme: StoredValue<Theme, LocalStorage>,
     pub layout: StoredValue<Layout, LocalStorage>,
+    /// A worker lays out the graph at the moment.
+    pub laying_out: RwSignal<bool>,
+    laying: StoredValue<Rc<RefCell<Laying>>, LocalStorage>,
+    /// Who is drawn for whom.
+    folding: StoredValue<Folding, LocalStorage>,
+    /// By what nodes of the view can be put together.
+    pub groupings: Memo<Vec<String>>,
+    /// Labels of the nodes, which the stream leaves out: known while they are needed.
+    pub labels: RwSignal<Arc<Labels>>,
+    /// How many nodes the view had when it was opened, which decides how its groups begin.
+    opened_with: RwSignal<usize>,
+    /// The nodes that are shown at all, by filters and by what is looked at alone; none for all.
+    pub shown: Memo<Option<Arc<BTreeSet<u32>>>>,
+    /// The group whose title is under the pointer.
+    pub hovered_box: RwSignal<Option<String>>,
     /// Rises when the camera should show everything.
     pub fit: RwSignal<u64>,
     /// Once a second.
     pub clock: RwSignal<f64>,
+    pub aim: RwSignal<Option<Aim>>,
+    pub rail_folded: RwSignal<bool>,
     pub topologies_open: RwSignal<bool>,
     pub palette: RwSignal<bool>,
+    pub arrangement: RwSignal<bool>,
     pub saved: RwSignal<Vec<Saved>>,
     /// Whether the whole graph is shown in a corner of its stage.
     pub minimap: RwSignal<bool>,
@@ -113,13 +144,21 @@ impl Page {
         let route = RwSignal::new(route);
         let model = StoredValue::new_local(Model::default());
         let (structure, values) = (RwSignal::new(0), RwSignal::new(0));
+        let searching = Searching::new(route, model, structure, values);
+        let alone = Memo::new(move |_| {
+            let (id, depth) = route.with(|route| Some((route.selected.clone().filter(|_| route.alone)?, route.depth)))?;
+            structure.track();
+            model.with_value(|model| {
+                Some(Arc::new(Folding::default().neighbourhood(model, model.slot_of(&id)?, depth)))
+            })
+        });
         Self {
             route,
             link: RwSignal::new(Link::Connecting),
             model,
             structure,
             values,
-            searching: Searching::new(route, model, structure, values),
+            searching,
             topologies: RwSignal::new(Vec::new()),
             details: RwSignal::new(None),
             findings: RwSignal::new(Vec::new()),
@@ -137,10 +176,27 @@ impl Page {
             help: RwSignal::new(false),
             theme: StoredValue::new_local(Theme::default()),
             layout: StoredValue::new_local(Layout::default()),
+            laying_out: RwSignal::new(false),
+            laying: StoredValue::new_local(Rc::default()),
+            folding: StoredValue::new_local(Folding::default()),
+            groupings: Memo::new(move |_| {
+                structure.track();
+                model.with_value(|model| folding::offered(model.nodes.values()))
+            }),
+            labels: RwSignal::new(Arc::new(Labels::new())),
+            opened_with: RwSignal::new(0),
+            shown: Memo::new(move |_| match (searching.passing.get(), alone.get()) {
+                (Some(passing), Some(near)) => Some(Arc::new(passing.intersection(&near).copied().collect())),
+                (one, other) => one.or(other),
+            }),
+            hovered_box: RwSignal::new(None),
             fit: RwSignal::new(0),
             clock: RwSignal::new(now_ms()),
+            aim: RwSignal::new(None),
+            rail_folded: RwSignal::new(storage::get(RAIL).is_some()),
             topologies_open: RwSignal::new(false),
             palette: RwSignal::new(false),
+            arrangement: RwSignal::new(false),
             saved: RwSignal::new(storage::get(SAVED).map(|text| saved::read(&text)).unwrap_or_default()),
             minimap: RwSignal::new(true),
             paused: RwSignal::new(None),
@@ -237,21 +293,106 @@ impl Page {
         self.link.with(|link| *link == Link::Live)
     }
 
-    fn lay_out_again(&self, afresh: bool) {
-        let passing = self.searching.passing.get_untracked();
-        let graph = self.model.with_value(|model| {
-            let id = |slot: &u32| model.nodes.get(slot).map(|node| node.id.clone());
-            let is_shown = |slot: &u32| passing.as_ref().is_none_or(|passing| passing.contains(slot));
-            let edges = model.edges.values().filter(|e| is_shown(&e.source) && is_shown(&e.target));
-            let edges = edges.filter_map(|e| Some((id(&e.source)?, id(&e.target)?))).collect();
-            let nodes = model.nodes.iter().filter(|(slot, _)| is_shown(slot)).map(|(_, n)| n.id.clone()).collect();
-            layout::Graph { nodes, edges }
+    /// What nodes are put together by.
+    pub fn grouped_by(&self) -> Option<String> {
+        let many = self.opened_with.get() > GROUPED_FROM;
+        let chosen = self.route.with(|route| route.group.clone());
+        self.groupings.with(|offered| match chosen {
+            Some(by) => (by.starts_with(folding::LABEL) || offered.contains(&by)).then_some(by),
+            None => offered.first().cloned().filter(|_| many),
+        })
+    }
+
+    /// Whether groups are folded unless somebody says otherwise.
+    fn folds_by_itself(&self) -> bool {
+        self.opened_with.get_untracked() > FOLDED_FROM
+    }
+
+    /// Finds out anew who is drawn for whom.
+    fn regroup(&self) {
+        let by = untrack(|| self.grouped_by());
+        let shown = self.shown.get_untracked();
+        let is_shown = |slot: u32| shown.as_ref().is_none_or(|shown| shown.contains(&slot));
+        let folds = self.route.with_untracked(|route| route.folds.clone());
+        let folding = by.map_or_else(Folding::default, |by| {
+            let labels = self.labels.get_untracked();
+            self.model.with_value(|model| Folding::of(model, &labels, &by, &folds, self.folds_by_itself(), is_shown))
         });
-        self.layout.update_value(|layout| if afresh { layout.afresh(&graph) } else { layout.follow(&graph) });
+        self.folding.set_value(folding);
+    }
+
+    /// What is drawn: the nodes as the app tells them, and those that stand for others.
+    pub fn drawn<T>(&self, with: impl FnOnce(&Model, &Folding) -> T) -> T {
+        self.model.with_value(|model| self.folding.with_value(|folding| with(model, folding)))
+    }
+
+    /// Folds a group that is open, and opens one that is folded.
+    pub fn turn_group(&self, key: &str) {
+        self.go(|route| route.folds.turn(key));
+    }
+
+    pub fn fold_all(&self, folded: bool) {
+        self.go(|route| route.folds.set_all(folded));
+    }
+
+    fn graph(&self) -> layout::Graph {
+        let shown = self.shown.get_untracked();
+        let is_shown = |slot: &u32| shown.as_ref().is_none_or(|shown| shown.contains(slot));
+        self.drawn(|model, folding| {
+            let id = |slot: u32| folding.node(model, slot).map(|node| node.id.clone());
+            let edges = model.edges.values().filter(|e| is_shown(&e.source) && is_shown(&e.target));
+            let ends: BTreeSet<(u32, u32)> = edges.filter_map(|edge| folding.ends(edge)).collect();
+            let nodes = model.nodes.iter().filter(|(slot, _)| is_shown(slot)).map(|(slot, _)| folding.end(*slot));
+            layout::Graph {
+                nodes: nodes.collect::<BTreeSet<u32>>().into_iter().filter_map(id).collect(),
+                edges: ends.into_iter().filter_map(|(source, target)| Some((id(source)?, id(target)?))).collect(),
+                boxes: folding.boxes(model),
+            }
+        })
+    }
+
+    fn lay_out_again(&self, afresh: bool) {
+        self.regroup();
+        let graph = self.graph();
+        let manner = self.route.with_untracked(|route| route.manner);
+        let follows = |layout: &mut Layout| {
+            layout.manner = manner;
+            !afresh && layout.follow(&graph)
+        };
+        if self.layout.try_update_value(follows).unwrap_or(true) {
+            return;
+        }
+        if graph.nodes.len() <= AT_ONCE_MAX {
+            self.laying_out.set(false);
+            self.layout.update_value(|layout| layout.afresh(&graph));
+            return;
+        }
+        let page = *self;
+        page.laying_out.set(true);
+        let laying = page.laying.get_value();
+        let view = page.view();
+        Laying::ask(&laying, graph.plan(manner), move |places| {
+            // Somebody may look at another view meanwhile, which is laid out by itself.
+            if page.view() != view {
+                return;
+            }
+            page.laying_out.set(false);
+            page.layout.update_value(|layout| layout.take(&graph, places));
+            page.structure.update(|n| *n += 1);
+            page.fit.update(|n| *n += 1);
+            // What came meanwhile has no place yet.
+            page.lay_out_again(false);
+        });
+    }
+
+    /// Which stream is shown.
+    fn view(&self) -> (String, String) {
+        self.route.with_untracked(|route| (route.topology.clone(), route.query()))
     }
 
     pub fn rearrange(&self) {
         self.lay_out_again(true);
+        self.structure.update(|n| *n += 1);
         self.fit.update(|n| *n += 1);
     }
 
@@ -263,11 +404,16 @@ impl Page {
         let pins = storage::get(&format!("{PINS}{topology}")).unwrap_or_default();
         let pins: std::collections::BTreeMap<String, (f64, f64)> = serde_json::from_str(&pins).unwrap_or_default();
         let pins = pins.into_iter().map(|(id, (x, y))| (id, layout::Point { x, y })).collect();
+        page.folding.set_value(Folding::default());
+        page.labels.set(Arc::new(Labels::new()));
+        page.opened_with.set(0);
+        page.laying_out.set(false);
         page.layout.set_value(Layout::default());
         page.layout.update_value(|layout| layout.pin_all(pins));
         page.structure.update(|n| *n += 1);
         page.hovered.set(None);
         page.hovered_line.set(None);
+        page.hovered_box.set(None);
         let first = std::cell::Cell::new(true);
         let take = move |delta: StreamDelta| {
             if let Some(taken) = page.take_behind(&delta) {
@@ -276,14 +422,25 @@ impl Page {
             let taken = page.model.try_update_value(|model| model.take(delta, now_ms() as u64));
             match taken {
                 Some(Taken::Structure) => {
+                    let is_first = first.replace(false);
+                    if is_first {
+                        page.opened_with.set(page.model.with_value(|model| model.nodes.len()));
+                    }
+                    // Others are put together only once it is known what can be.
+                    page.structure.update(|n| *n += 1);
                     page.lay_out_again(false);
-                    if first.replace(false) {
+                    if is_first {
                         page.fit.update(|n| *n += 1);
                     }
                     page.structure.update(|n| *n += 1);
                     page.values.update(|n| *n += 1);
                 }
-                Some(Taken::Values) => page.values.update(|n| *n += 1),
+                Some(Taken::Values) => {
+                    if let Some(by) = untrack(|| page.grouped_by()) {
+                        page.model.with_value(|model| page.folding.update_value(|folding| folding.refresh(model, &by)));
+                    }
+                    page.values.update(|n| *n += 1);
+                }
                 Some(Taken::Gap) | None => return false,
             }
             true
@@ -352,6 +509,40 @@ impl Page {
             if let Ok(list) = connection::get::<Vec<TopologyInfo>>(&format!("api/topology{query}")).await {
                 page.adjust(|route| *route = route.offered(&list));
                 page.topologies.set(list);
+            }
+        });
+    }
+
+    /// Asks the app for the labels of the nodes, where somebody groups by one or may want to.
+    pub fn read_labels(&self) {
+        let page = *self;
+        let by_label = |by: &String| by.starts_with(folding::LABEL);
+        let is_by_label = page.route.with_untracked(|route| route.group.as_ref().is_some_and(by_label));
+        if !is_by_label && !page.arrangement.get_untracked() {
+            return;
+        }
+        let (topology, query) = page.view();
+        spawn_local(async move {
+            #[derive(serde::Deserialize)]
+            struct Answer {
+                nodes: std::collections::BTreeMap<String, Summary>,
+            }
+            let path = format!("api/topology/{topology}{query}");
+            let Ok(answer) = connection::get::<Answer>(&path).await else { return };
+            let of = |(id, node): (String, Summary)| {
+                let rows = node.tables.into_iter().filter(|table| table.id == LABELS).flat_map(|table| table.rows);
+                let label = |row: TableRow| {
+                    let entry = |name: &str| row.entries.get(name).cloned();
+                    Some((entry("label")?, entry("value")?))
+                };
+                (id, rows.filter_map(label).collect())
+            };
+            let labels: Labels = answer.nodes.into_iter().map(of).collect();
+            if page.view() == (topology, query) && page.labels.with_untracked(|known| **known != labels) {
+                page.labels.set(Arc::new(labels));
+                if is_by_label {
+                    page.rearrange();
+                }
             }
         });
     }
@@ -433,6 +624,16 @@ impl Page {
     }
 }
 
+/// And that the list of topologies is folded.
+const RAIL: &str = "scope-rail-folded";
+/// The table of a node's labels.
+const LABELS: &str = "docker_label_";
+/// A view of more nodes than so many opens with those put together that are of one host, unless somebody chose otherwise.
+const GROUPED_FROM: usize = 5_000;
+/// Groups of a view of more nodes than so many are folded at first.
+const FOLDED_FROM: usize = 300;
+/// What a step of the camera makes larger.
+pub const ZOOM_STEP: f64 = 1.4;
 /// Under what the browser keeps saved views.
 const SAVED: &str = "scope-views";
 /// And, with the topology behind it, where nodes were put by hand.
@@ -477,15 +678,32 @@ fn App() -> impl IntoView {
         let (topology, query) = view.get();
         page.follow(&topology, &query);
         page.read_topologies();
+        page.read_labels();
+    });
+    Effect::new(move |_| {
+        if page.arrangement.get() {
+            page.read_labels();
+        }
     });
     page.searching.follow();
+    let shown = page.shown;
     Effect::new(move |before: Option<_>| {
-        let passing = page.searching.passing.get();
-        if before.is_some_and(|before| before != passing) {
+        let shown = shown.get();
+        if before.is_some_and(|before| before != shown) {
             page.lay_out_again(false);
+            page.structure.update(|n| *n += 1);
             page.fit.update(|n| *n += 1);
         }
-        passing
+        shown
+    });
+    let arranged =
+        Memo::new(move |_| page.route.with(|route| (route.group.clone(), route.folds.clone(), route.manner)));
+    Effect::new(move |before: Option<_>| {
+        let arranged = arranged.get();
+        if before.is_some_and(|before| before != arranged) {
+            page.rearrange();
+        }
+        arranged
     });
     let selected = Memo::new(move |_| page.route.with(|route| (route.topology.clone(), route.selected.clone())));
     Effect::new(move |_| {
@@ -527,6 +745,7 @@ fn App() -> impl IntoView {
         move || {
             if page.is_live_untracked() {
                 page.read_topologies();
+                page.read_labels();
                 page.searching.ask();
             }
         },
@@ -556,7 +775,7 @@ fn App() -> impl IntoView {
         }
     });
     view! {
-        <div class="page" class:kiosk=move || page.route.with(|route| route.kiosk) class:offline=move || !page.is_live() && matches!(page.link.get(), Link::Lost { .. })>
+        <div class="page" class:folded-rail=move || page.rail_folded.get() class:kiosk=move || page.route.with(|route| route.kiosk) class:offline=move || !page.is_live() && matches!(page.link.get(), Link::Lost { .. })>
             <chrome::Header/>
             <Rail/>
             <main>
@@ -571,6 +790,7 @@ fn App() -> impl IntoView {
                     <Show when=move || page.route.with(|route| route.mode != Mode::Findings)><chrome::Empty/></Show>
                     <chrome::Banner/>
                     <tools::Paused/>
+                    <arrangement::Panel/>
                     <Card/>
                     <edge::EdgeCard/>
                 </div>
@@ -639,25 +859,105 @@ impl Page {
     pub fn shown_line(&self) -> Option<(u32, u32)> {
         let (source, target) = self.route.with(|route| route.edge.clone())?;
         self.structure.track();
-        self.model.with_value(|model| Some((model.slot_of(&source)?, model.slot_of(&target)?)))
+        self.drawn(|model, folding| {
+            Some((folding.end(model.slot_of(&source)?), folding.end(model.slot_of(&target)?)))
+        })
     }
 
     /// Ids of the nodes that are drawn in full: all, or those that the pointer, the selection or a network concerns.
     pub fn lit(&self) -> Option<BTreeSet<u32>> {
-        let selected = self.route.with(|route| route.selected.clone());
+        let depth = self.route.with(|route| route.depth);
         self.structure.track();
-        let around = |slot: u32| self.model.with_value(|model| model.neighbourhood(slot));
+        let around = |slot: u32, depth| self.drawn(|model, folding| folding.neighbourhood(model, slot, depth));
         if let Some(slot) = self.hovered.get() {
-            return Some(around(slot));
+            return Some(around(slot, 1));
         }
         if let Some(ends) = self.shown_line() {
             return Some([ends.0, ends.1].into());
         }
-        if let Some(slot) = selected.and_then(|id| self.model.with_value(|model| model.slot_of(&id))) {
-            return Some(around(slot));
+        if let Some(slot) = self.selected_slot() {
+            return Some(around(slot, depth));
+        }
+        if let Some(key) = self.hovered_box.get() {
+            return self.drawn(|_, folding| folding.groups.get(&key).map(|group| group.members.iter().copied().collect()));
         }
         let (name, ids) = self.network()?;
-        Some(self.model.with_value(|model| model.members(&name, &ids)))
+        Some(self.drawn(|model, folding| model.members(&name, &ids).into_iter().map(|slot| folding.end(slot)).collect()))
+    }
+
+    /// Who is drawn for the selected node.
+    pub fn selected_slot(&self) -> Option<u32> {
+        let id = self.route.with(|route| route.selected.clone())?;
+        self.structure.track();
+        self.drawn(|model, folding| Some(folding.end(model.slot_of(&id)?)))
+    }
+
+    /// What is searched for, as it is drawn: a folded group is found with any of its members.
+    pub fn found_drawn(&self) -> Option<Arc<Found>> {
+        let found = self.found()?;
+        self.structure.track();
+        self.drawn(|model, folding| {
+            if folding.folded() == 0 {
+                return Some(found.clone());
+            }
+            let mut drawn = Found::new();
+            let mut inside: std::collections::BTreeMap<u32, usize> = std::collections::BTreeMap::new();
+            for (slot, reason) in found.iter() {
+                match folding.end(*slot) {
+                    own if own == *slot => drop(drawn.insert(own, reason.clone())),
+                    group => *inside.entry(group).or_default() += 1,
+                }
+            }
+            let all = |slot| folding.node(model, slot).map_or(0, |node| node.count as usize);
+            drawn.extend(inside.into_iter().map(|(slot, count)| (slot, Some(format!("{count} of {}", all(slot))))));
+            Some(Arc::new(drawn))
+        })
+    }
+
+    /// Folds the list of topologies to its icons, or unfolds it; the browser keeps that.
+    pub fn fold_rail(&self) {
+        self.rail_folded.update(|folded| *folded = !*folded);
+        storage::set(RAIL, self.rail_folded.get_untracked().then_some("1"));
+    }
+
+    /// Selects the next node that something is wrong with, or shows the next finding where these are looked at.
+    fn next_finding(&self, forward: bool) {
+        fn after<T: Clone + PartialEq>(all: &[T], now: Option<&T>, forward: bool) -> Option<T> {
+            let at = now.and_then(|now| all.iter().position(|one| one == now));
+            let step = if forward { 1 } else { all.len().checked_sub(1)? };
+            let next = at.map_or(if forward { 0 } else { step }, |at| (at + step) % all.len());
+            all.get(next).cloned()
+        }
+        let route = self.route.get_untracked();
+        if route.mode == Mode::Findings {
+            let all: Vec<String> = self.findings.with_untracked(|all| all.iter().map(|one| one.id.clone()).collect());
+            if let Some(next) = after(&all, route.finding.as_ref(), forward) {
+                self.adjust(|route| route.finding = Some(next));
+            }
+            return;
+        }
+        let mut sick: Vec<(bool, String)> = self.model.with_value(|model| {
+            let sick = model.nodes.values().filter(|node| !node.health.is_empty());
+            sick.map(|node| (node.health != "failing", node.id.clone())).collect()
+        });
+        sick.sort();
+        let ids: Vec<String> = sick.into_iter().map(|(_, id)| id).collect();
+        if let Some(next) = after(&ids, route.selected.as_ref(), forward) {
+            self.select(Some(next));
+            self.aim.set(Some(Aim::Selection));
+        }
+    }
+
+    /// Shows the selected node with those around it alone, or everything again.
+    pub fn show_alone(&self) {
+        self.go(|route| route.alone = !route.alone && route.selected.is_some());
+    }
+
+    /// Looks further around the selected node, then at it alone again.
+    pub fn deepen(&self) {
+        if self.route.with_untracked(|route| route.selected.is_some()) {
+            self.go(|route| route.depth = if route.depth >= DEPTH_MAX { 1 } else { route.depth + 1 });
+        }
     }
 }
 
@@ -685,6 +985,24 @@ fn key(page: Page, event: &web_sys::KeyboardEvent) {
         ">" => page.next_metric(true),
         "q" => page.toggle_metric(),
         "m" => page.minimap.update(|open| *open = !*open),
+        "+" | "=" => page.aim.set(Some(Aim::Zoom(ZOOM_STEP))),
+        "-" => page.aim.set(Some(Aim::Zoom(1.0 / ZOOM_STEP))),
+        "z" => page.aim.set(Some(Aim::Selection)),
+        "n" => page.next_finding(true),
+        "N" => page.next_finding(false),
+        "[" => page.fold_rail(),
+        arrow @ ("ArrowRight" | "ArrowLeft" | "ArrowDown" | "ArrowUp") if on_graph(event) => {
+            let towards = match arrow {
+                "ArrowRight" => (1.0, 0.0),
+                "ArrowLeft" => (-1.0, 0.0),
+                "ArrowDown" => (0.0, 1.0),
+                _ => (0.0, -1.0),
+            };
+            page.aim.set(Some(Aim::Next(towards.0, towards.1)));
+        }
+        "l" => page.arrangement.update(|open| *open = !*open),
+        "f" => page.deepen(),
+        "F" => page.show_alone(),
         "e" => page.go(|route| route.lines = route.lines.next()),
         " " if !presses => page.toggle_pause(),
         digit @ ("1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9") => {
@@ -695,6 +1013,12 @@ fn key(page: Page, event: &web_sys::KeyboardEvent) {
         _ => return,
     }
     event.prevent_default();
+}
+
+/// Whether the key is for the graph: nothing else that could take it has the focus.
+fn on_graph(event: &web_sys::KeyboardEvent) -> bool {
+    let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    target.is_none_or(|target| matches!(target.tag_name().as_str(), "BODY" | "CANVAS"))
 }
 
 fn target_is_button(event: &web_sys::KeyboardEvent) -> bool {
@@ -708,6 +1032,8 @@ fn close_last(page: Page) {
         page.palette.set(false);
     } else if page.help.get_untracked() {
         page.help.set(false);
+    } else if page.arrangement.get_untracked() {
+        page.arrangement.set(false);
     } else if page.topologies_open.get_untracked() {
         page.topologies_open.set(false);
     } else if page.route.with_untracked(|route| route.selected.is_some() || route.edge.is_some()) {

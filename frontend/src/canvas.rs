@@ -6,23 +6,24 @@ use std::rc::Rc;
 
 use leptos::html;
 use leptos::prelude::*;
-use shared::view::Summary;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement, PointerEvent, WheelEvent};
 
-use crate::app::{Page, Pointed};
+use crate::app::{Aim, Page, Pointed, ZOOM_STEP};
+use crate::boxes;
 use crate::components::icon::Icon;
 use crate::components::metrics::Metrics;
 use crate::connection::now_ms;
 use crate::gauge::Gauge;
-use crate::layout::Point;
+use crate::layout::{self, Manner, Point};
 use crate::lines::slot_of;
 use crate::minimap::{self, Minimap};
+use crate::folding::Folding;
 use crate::model::Model;
-use crate::paint::{self, Drawing};
+use crate::paint::{self, Drawing, Shown};
 use crate::route::Route;
-use crate::scene::{self, Camera, Insets, Size};
+use crate::scene::{self, Camera, Insets, Run, Size};
 use crate::sheet::{Due, Painted};
 use crate::strand::{self, Strand};
 use crate::text;
@@ -93,18 +94,19 @@ pub fn Graph() -> impl IntoView {
         }));
     }
     let seen = RwSignal::new_local((Camera::default(), Size { width: 1.0, height: 1.0 }));
-    let found = Memo::new(move |_| page.found());
+    let found = Memo::new(move |_| page.found_drawn());
     let lit = Memo::new(move |_| page.lit());
     let network = Memo::new(move |_| page.network());
     let gauge = Memo::new(move |_| {
         page.values.track();
         let label = page.shown_metric()?;
-        Some(page.model.with_value(|model| Gauge::of(&label, model.nodes.values())))
+        Some(page.drawn(|model, folding| Gauge::of(&label, folding.nodes(model).map(|(_, node)| node))))
     });
     let hovered_line = Memo::new(move |_| page.hovered_line.get().map(|pointed| pointed.line));
     on_cleanup(move || {
         page.previewed.set(None);
         page.previewed_metric.set(None);
+        page.hovered_box.set(None);
     });
     {
         let shared = Rc::downgrade(&stage);
@@ -116,8 +118,9 @@ pub fn Graph() -> impl IntoView {
             let drawing = Drawing {
                 lit: lit.get_untracked(),
                 found: found.get_untracked(),
-                selected: page.route.with_untracked(|route| route.selected.clone()),
+                selected: untrack(|| page.selected_slot()),
                 hovered: page.hovered.get_untracked(),
+                hovered_box: page.hovered_box.get_untracked(),
                 line: page.hovered_line.get_untracked().map(|pointed| pointed.line),
                 chosen_line: untrack(|| page.shown_line()),
                 lines: page.route.with_untracked(|route| route.lines),
@@ -153,6 +156,7 @@ pub fn Graph() -> impl IntoView {
         page.structure.track();
         page.values.track();
         page.hovered.track();
+        page.hovered_box.track();
         hovered_line.track();
         page.route.with(|route| (route.selected.clone(), route.edge.clone(), route.lines));
         found.track();
@@ -197,15 +201,22 @@ pub fn Graph() -> impl IntoView {
             }
             request_frame(&stage);
         });
-        let window = web_sys::window();
-        if let Some(window) = window {
-            let _ = window.add_event_listener_with_callback("resize", listener.as_ref().unchecked_ref());
-        }
-        let held = StoredValue::new_local(Some(listener));
+        // Not of the window alone: the list of topologies folds, and a frame around the page may change.
+        let observer = web_sys::ResizeObserver::new(listener.as_ref().unchecked_ref()).ok();
+        let held = StoredValue::new_local(Some((observer, listener)));
+        Effect::new(move |_| {
+            let Some(canvas) = element.get() else { return };
+            held.with_value(|held| {
+                if let Some((Some(observer), _)) = held {
+                    observer.observe(&canvas);
+                }
+            });
+        });
         on_cleanup(move || {
-            held.update_value(|listener| {
-                let (Some(window), Some(listener)) = (web_sys::window(), listener.take()) else { return };
-                let _ = window.remove_event_listener_with_callback("resize", listener.as_ref().unchecked_ref());
+            held.update_value(|held| {
+                if let Some((Some(observer), _)) = held.take() {
+                    observer.disconnect();
+                }
             });
         });
     }
@@ -229,7 +240,7 @@ pub fn Graph() -> impl IntoView {
             }
             stage.pressed.set(Some((f64::from(event.client_x()), f64::from(event.client_y()), false)));
             let under = under_pointer(&stage, page, &event);
-            let id = under.and_then(|slot| page.model.with_value(|m| m.nodes.get(&slot).map(|node| node.id.clone())));
+            let id = under.and_then(|slot| page.drawn(|model, folding| folding.node(model, slot).map(|n| n.id.clone())));
             *stage.grabbed.borrow_mut() = id;
             if let Some(canvas) = element.get_untracked() {
                 let _ = canvas.set_pointer_capture(event.pointer_id());
@@ -264,6 +275,10 @@ pub fn Graph() -> impl IntoView {
             if under != page.hovered.get_untracked() {
                 page.hovered.set(under);
             }
+            let title = if under.is_some() { None } else { title_under_pointer(&stage, page, &event) };
+            if title != page.hovered_box.get_untracked() {
+                page.hovered_box.set(title);
+            }
             if line.is_some() || page.hovered_line.with_untracked(Option::is_some) {
                 let at = (f64::from(event.offset_x()), f64::from(event.offset_y()));
                 page.hovered_line.set(line.map(|line| Pointed { line, at }));
@@ -280,8 +295,18 @@ pub fn Graph() -> impl IntoView {
                 page.keep_pins();
             }
             if clicked {
-                let id = |slot: u32| page.model.with_value(|model| model.nodes.get(&slot).map(|node| node.id.clone()));
                 let under = under_pointer(&stage, page, &event);
+                let group = match under {
+                    Some(slot) => page.drawn(|_, folding| folding.group_at(slot).map(str::to_owned)),
+                    None => title_under_pointer(&stage, page, &event),
+                };
+                if let Some(key) = group {
+                    page.hovered.set(None);
+                    page.hovered_box.set(None);
+                    return page.turn_group(&key);
+                }
+                // What is between groups is not one thing that could be selected.
+                let id = |slot: u32| page.model.with_value(|model| model.nodes.get(&slot).map(|node| node.id.clone()));
                 let line = if under.is_some() { None } else { line_under_pointer(&stage, page, &event) };
                 let (node, line) = (under.and_then(id), line.and_then(|(source, target)| id(source).zip(id(target))));
                 let same = page.route.with_untracked(|route| (&route.selected, &route.edge) == (&node, &line));
@@ -290,6 +315,7 @@ pub fn Graph() -> impl IntoView {
             }
         }
     };
+    let aimed = stage.clone();
     let zoom = {
         let stage = stage.clone();
         move |factor: f64| {
@@ -299,7 +325,15 @@ pub fn Graph() -> impl IntoView {
             travel(&stage, stage.camera.get().zoomed(factor, middle, size));
         }
     };
-    let (zoom_in, zoom_out) = (zoom.clone(), zoom);
+    Effect::new(move |_| {
+        let Some(aim) = page.aim.get() else { return };
+        page.aim.set(None);
+        match aim {
+            Aim::Zoom(factor) => zoom(factor),
+            Aim::Selection => to_selection(&aimed, page),
+            Aim::Next(x, y) => select_next(&aimed, page, (x, y)),
+        }
+    });
     let go = {
         let stage = stage.clone();
         let go: Rc<dyn Fn(Point)> = Rc::new(move |centre| {
@@ -318,13 +352,16 @@ pub fn Graph() -> impl IntoView {
             tabindex="0"
             role="img"
             aria-label="Graph of the view; the table shows the same nodes"
-            class:pointing=move || page.hovered.get().is_some() || hovered_line.get().is_some()
+            class:pointing=move || {
+                page.hovered.get().is_some() || hovered_line.get().is_some() || page.hovered_box.get().is_some()
+            }
             on:wheel=wheel
             on:pointerdown=down
             on:pointermove=moved
             on:pointerup=up
             on:pointerleave=move |_| {
                 page.hovered.set(None);
+                page.hovered_box.set(None);
                 page.hovered_line.set(None);
             }
             on:dblclick=move |_| page.fit.update(|n| *n += 1)
@@ -332,8 +369,8 @@ pub fn Graph() -> impl IntoView {
         <div class="zoom" role="group" aria-label="Zoom" class:folded=move || !page.minimap.get()>
             {move || page.minimap.get().then(|| view! { <Minimap view=overview/> })}
             <div class="zoom-buttons">
-            <button title="Zoom in" aria-label="Zoom in" on:click=move |_| zoom_in(1.4)><Icon name="plus"/></button>
-            <button title="Zoom out" aria-label="Zoom out" on:click=move |_| zoom_out(1.0 / 1.4)><Icon name="minus"/></button>
+            <button title="Zoom in (+)" aria-label="Zoom in" on:click=move |_| page.aim.set(Some(Aim::Zoom(ZOOM_STEP)))><Icon name="plus"/></button>
+            <button title="Zoom out (-)" aria-label="Zoom out" on:click=move |_| page.aim.set(Some(Aim::Zoom(1.0 / ZOOM_STEP)))><Icon name="minus"/></button>
             <button title="Show all (0)" aria-label="Show all" on:click=move |_| page.fit.update(|n| *n += 1)>
                 <Icon name="fit"/>
             </button>
@@ -358,10 +395,10 @@ fn Tip() -> impl IntoView {
     let words = Memo::new(move |_| {
         page.values.track();
         let ends = ends.get()?;
-        page.model.with_value(|model| {
-            let name = |slot: u32| model.nodes.get(&slot).map(|node| text::base_name(&node.label).to_owned());
+        page.drawn(|model, folding| {
+            let name = |slot: u32| folding.node(model, slot).map(|node| text::base_name(&node.label).to_owned());
             let names = (name(ends.0)?, name(ends.1)?);
-            Some((names, strand_at(model, ends)?))
+            Some((names, strand_at(model, folding, ends)?))
         })
     });
     let place = move || {
@@ -401,9 +438,9 @@ fn Tip() -> impl IntoView {
     }
 }
 
-fn strand_at(model: &Model, ends: (u32, u32)) -> Option<Strand> {
-    let mine = model.edges.iter().filter(|(_, edge)| (edge.source, edge.target) == ends);
-    strand::strands(mine, |edge| model.failing.rate(edge, now_ms() as u64)).remove(&ends)
+fn strand_at(model: &Model, folding: &Folding, ends: (u32, u32)) -> Option<Strand> {
+    let mine = |edge: &_| folding.ends(edge).filter(|drawn| *drawn == ends);
+    strand::strands(model.edges.iter(), mine, |edge| model.failing.rate(edge, now_ms() as u64)).remove(&ends)
 }
 
 /// So many networks have a line of their own; of the others it is said how many they are.
@@ -508,6 +545,41 @@ fn move_camera(stage: &Stage, now: f64) {
 }
 
 fn fit(stage: &Stage, page: Page) -> Camera {
+    fit_to(stage, page, &page.layout.with_value(layout::Layout::extent))
+}
+
+/// To what is selected and those around it; to all where nothing is.
+fn to_selection(stage: &Rc<Stage>, page: Page) {
+    let lit = untrack(|| page.lit().filter(|_| page.selected_slot().is_some() || page.shown_line().is_some()));
+    let Some(lit) = lit else { return page.fit.update(|n| *n += 1) };
+    let at = page.drawn(|model, folding| placed(model, folding, page));
+    let points: Vec<Point> = at.into_iter().filter(|(slot, _)| lit.contains(slot)).map(|(_, at)| at).collect();
+    stage.held.set(true);
+    travel(stage, fit_to(stage, page, &points));
+}
+
+/// Who is next in that direction from what is selected, or from the middle of what is seen.
+fn select_next(stage: &Rc<Stage>, page: Page, towards: (f64, f64)) {
+    let at = page.drawn(|model, folding| placed(model, folding, page));
+    let nodes: Vec<(u32, Point)> = at.iter().map(|(slot, at)| (*slot, *at)).collect();
+    let from = untrack(|| page.selected_slot()).and_then(|slot| at.get(&slot).copied());
+    let next = match from {
+        Some(from) => scene::next_node(&nodes, from, towards),
+        None => scene::node_at(&nodes, stage.camera.get().centre, 0.0),
+    };
+    let Some(next) = next else { return };
+    let id = page.model.with_value(|model| model.nodes.get(&next).map(|node| node.id.clone()));
+    if let Some(id) = id {
+        page.select(Some(id));
+    }
+    let camera = stage.camera.get();
+    if let Some(there) = at.get(&next).filter(|there| !camera.sees(std::iter::once(**there), stage.size.get())) {
+        stage.held.set(true);
+        travel(stage, Camera { centre: *there, ..camera });
+    }
+}
+
+fn fit_to(stage: &Stage, page: Page, points: &[Point]) -> Camera {
     let size = stage.size.get();
     let is_open = |route: &Route| route.selected.is_some() || route.edge.is_some();
     let card = page.route.with_untracked(is_open) && size.width > 700.0;
@@ -515,7 +587,7 @@ fn fit(stage: &Stage, page: Page) -> Camera {
     let has_map = page.minimap.get_untracked() && size.width > if card { 1_300.0 } else { 640.0 };
     // What is in the corner is beside the graph, or below it: as it leaves more room.
     let (wide, high) = if has_map { (184.0, 164.0) } else { (56.0, 96.0) };
-    let fit = |insets| page.layout.with_value(|layout| Camera::fit(layout.positions.values().copied(), size, insets));
+    let fit = |insets| Camera::fit(points.iter().copied(), size, insets);
     let right = fit(Insets { right: beside + wide, bottom: if size.width > 640.0 { 96.0 } else { 56.0 } });
     let bottom = fit(Insets { right: beside + if has_map { 0.0 } else { 56.0 }, bottom: high });
     if right.zoom >= bottom.zoom { right } else { bottom }
@@ -530,34 +602,48 @@ fn resize(stage: &Stage, element: NodeRef<html::Canvas>) {
     stage.size.set(Size { width: width.max(1.0), height: height.max(1.0) });
 }
 
-fn under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<u32> {
+/// Where in the graph the pointer is.
+fn pointed_at(stage: &Stage, event: &PointerEvent) -> Point {
     let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
-    let camera = stage.camera.get();
-    let world = camera.to_world(at, stage.size.get());
-    let nodes = page.model.with_value(|model| placed(model.nodes.iter(), page));
-    scene::node_at(&nodes, world, camera.zoom)
+    stage.camera.get().to_world(at, stage.size.get())
+}
+
+fn under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<u32> {
+    let nodes: Vec<(u32, Point)> = page.drawn(|model, folding| placed(model, folding, page).into_iter().collect());
+    scene::node_at(&nodes, pointed_at(stage, event), stage.camera.get().zoom)
+}
+
+/// The key of the group whose title is there.
+fn title_under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<String> {
+    let (at, zoom) = (pointed_at(stage, event), stage.camera.get().zoom);
+    let frames = page.layout.with_value(layout::Layout::frames);
+    frames.into_iter().find(|(_, frame)| boxes::title_of(frame, zoom).has(at)).map(|(key, _)| key)
 }
 
 /// Half of what a hand can hit, in pixels of the screen.
 const REACH_PX: f64 = 5.0;
 
 fn line_under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<(u32, u32)> {
-    let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
-    let camera = stage.camera.get();
-    let world = camera.to_world(at, stage.size.get());
-    page.model.with_value(|model| {
-        let at: BTreeMap<u32, Point> = placed(model.nodes.iter(), page).into_iter().collect();
-        let lines = model
-            .edges
-            .values()
-            .filter_map(|edge| Some(((edge.source, edge.target), *at.get(&edge.source)?, *at.get(&edge.target)?)));
-        scene::line_at(lines, world, REACH_PX / camera.zoom)
+    page.drawn(|model, folding| {
+        let at = placed(model, folding, page);
+        let ends: std::collections::BTreeSet<(u32, u32)> =
+            model.edges.values().filter_map(|edge| folding.ends(edge)).collect();
+        let lines = ends.into_iter().filter_map(|ends| Some((ends, *at.get(&ends.0)?, *at.get(&ends.1)?)));
+        scene::line_at(lines, run(page), pointed_at(stage, event), REACH_PX / stage.camera.get().zoom)
     })
 }
 
-fn placed<'a>(nodes: impl Iterator<Item = (&'a u32, &'a Summary)>, page: Page) -> Vec<(u32, Point)> {
-    page.layout
-        .with_value(|layout| nodes.filter_map(|(slot, node)| Some((*slot, *layout.positions.get(&node.id)?))).collect())
+fn run(page: Page) -> Run {
+    match page.route.with_untracked(|route| route.manner) {
+        Manner::Layers => Run::Upright,
+        Manner::Force => Run::Straight,
+    }
+}
+
+fn placed(model: &Model, folding: &Folding, page: Page) -> BTreeMap<u32, Point> {
+    page.layout.with_value(|layout| {
+        folding.nodes(model).filter_map(|(slot, node)| Some((slot, *layout.positions.get(&node.id)?))).collect()
+    })
 }
 
 fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: &Drawing) {
@@ -612,10 +698,12 @@ fn paint_sheet(stage: &Stage, page: Page, drawing: &Drawing, ratio: f64) {
     let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
     g.clear_rect(0.0, 0.0, whole.width, whole.height);
     page.theme.with_value(|theme| {
-        page.model.with_value(|model| {
-            let at: BTreeMap<u32, Point> = placed(model.nodes.iter(), page).into_iter().collect();
+        page.drawn(|model, folding| {
+            let at = placed(model, folding, page);
+            let boxes = page.layout.with_value(layout::Layout::frames);
+            let shown = Shown { model, folding, at, boxes, by: untrack(|| page.grouped_by()), run: run(page) };
             paint::grid(&g, theme, camera, whole);
-            paint::graph(&g, theme, model, &at, drawing, camera, whole);
+            paint::graph(&g, theme, &shown, drawing, camera, whole);
         });
     });
     stage.stale.set(false);

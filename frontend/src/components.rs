@@ -1,5 +1,6 @@
 //! The panels around the canvas.
 
+pub mod arrangement;
 pub mod board;
 pub mod card;
 pub mod chrome;

@@ -1,13 +1,10 @@
 //! Names on the canvas, never too small to be read.
 
-use std::collections::BTreeMap;
-
 use shared::view::Summary;
 use web_sys::CanvasRenderingContext2d as Context;
 
 use crate::layout::Point;
-use crate::model::Model;
-use crate::paint::{Drawing, dash, pattern};
+use crate::paint::{Drawing, Shown, dash, pattern};
 use crate::room::{Frame, Room, Side};
 use crate::scene::{Camera, RADIUS, Size};
 use crate::sheet::MARGIN;
@@ -95,25 +92,21 @@ impl Pen<'_> {
 pub fn paint(
     g: &Context,
     theme: &Theme,
-    model: &Model,
-    at: &BTreeMap<u32, Point>,
+    shown: &Shown,
     drawing: &Drawing,
     camera: Camera,
     size: Size,
 ) {
     let height = RADIUS * 2.0 * camera.zoom;
-    let seen: Vec<(u32, &Summary, Point)> = model
-        .nodes
-        .iter()
-        .filter_map(|(slot, node)| Some((*slot, node, *at.get(slot).filter(|p| camera.may_show(**p, size))?)))
-        .collect();
+    let seen: Vec<(u32, &Summary, Point)> =
+        shown.nodes().filter(|(.., p)| camera.may_show(*p, size)).collect();
     let all_named = height >= NAMED || (height >= SPECK && seen.len() <= NAMED_FROM_FAR_MAX);
     let mut order: Vec<(u8, u32, &Summary, Point)> = Vec::new();
     let mut room = Room::default();
     for (slot, node, p) in seen {
         room.take(Frame::around(p, RADIUS));
         let rank = match () {
-            () if drawing.selected.as_ref() == Some(&node.id) => 0,
+            () if drawing.selected == Some(slot) => 0,
             () if drawing.found.as_ref().is_some_and(|found| found.contains_key(&slot)) => 2,
             () if drawing.is_faded(slot) => 9,
             () if !node.health.is_empty() => 3,

@@ -1,9 +1,17 @@
-//! Where nodes stand: callers above those they call, and every node where it stood before.
+//! Where nodes stand, and that every node stays where it stood.
 //!
 //! A layout is made anew only when it is asked for or when most of what is shown is new. Otherwise what is there stays,
-//! and what comes is put beside those it talks to.
+//! and what comes is put beside those it talks to. Nodes of one box stand together.
+
+mod beside;
+mod boxes;
+mod force;
+mod layers;
+mod pack;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::room::Frame;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
@@ -17,22 +25,75 @@ pub const ROW: f64 = 112.0;
 /// Nodes that talk to nobody stand closer.
 const GRID_ROW: f64 = 74.0;
 
-/// A screen's width in its height.
-const SCREEN: f64 = 1.8;
-/// So many widths of shelves are tried.
-const SHELVES_MAX: usize = 24;
+/// In which manner nodes are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// Callers above those they call.
+    #[default]
+    Layers,
+    /// As if those who talk pulled at one another, and all others pushed each other away.
+    Force,
+}
+
+impl Manner {
+    pub const ALL: [Self; 2] = [Self::Layers, Self::Force];
+
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Layers => "layers",
+            Self::Force => "force",
+        }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Layers => "Layers",
+            Self::Force => "Force",
+        }
+    }
+
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|manner| manner.id() == id)
+    }
+}
 
 /// What is laid out: nodes by their ids, and who calls whom.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
     pub nodes: BTreeSet<String>,
     pub edges: BTreeSet<(String, String)>,
+    /// In which box a node stands, by the box's key; others stand outside.
+    pub boxes: BTreeMap<String, String>,
 }
 
 impl Graph {
     fn talking(&self) -> BTreeSet<&String> {
         self.edges.iter().filter(|(a, b)| a != b).flat_map(|(a, b)| [a, b]).collect()
     }
+
+    /// In the numbers that `arrange` takes.
+    pub fn plan(&self, manner: Manner) -> Plan {
+        let index: HashMap<&String, u32> = self.nodes.iter().zip(0..).collect();
+        let numbered = |(a, b): &(String, String)| Some((*index.get(a)?, *index.get(b)?));
+        let keys: BTreeSet<&String> = self.boxes.values().collect();
+        let part: HashMap<&String, u32> = keys.into_iter().zip(1..).collect();
+        let parts = self.nodes.iter().map(|id| self.boxes.get(id).map_or(0, |key| part[key])).collect();
+        Plan { edges: self.edges.iter().filter_map(numbered).filter(|(a, b)| a != b).collect(), parts, manner }
+    }
+
+    /// Nodes with the places that `arrange` found for them.
+    pub fn placed(&self, places: Vec<Point>) -> Positions {
+        self.nodes.iter().cloned().zip(places).collect()
+    }
+}
+
+/// A graph in numbers: of its nodes, in the order of their ids.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    pub edges: Vec<(u32, u32)>,
+    /// Of each node, the number of its box; 0 for none.
+    pub parts: Vec<u32>,
+    pub manner: Manner,
 }
 
 pub type Positions = BTreeMap<String, Point>;
@@ -41,6 +102,9 @@ pub type Positions = BTreeMap<String, Point>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     pub positions: Positions,
+    pub manner: Manner,
+    /// Of the nodes that stand in one, the key of the box.
+    boxes: BTreeMap<String, String>,
     /// Who was put among those that talk to nobody, and talked to nobody since.
     alone: BTreeSet<String>,
     /// Where somebody put nodes by hand; also those that are not there now.
@@ -48,30 +112,59 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Places all nodes of `graph`, where they stood if they did. Of those that stood alone, who talks now moves to those
-    /// it talks to; who falls silent later stays there.
-    pub fn follow(&mut self, graph: &Graph) {
+    /// Places all nodes of `graph`, where they stood if they did; gives false where so much is new that all of them are to be
+    /// placed anew. Of those that stood alone, who talks now moves to those it talks to; who falls silent later stays there.
+    #[must_use]
+    pub fn follow(&mut self, graph: &Graph) -> bool {
         let talking = graph.talking();
-        let stays = |id: &String| graph.nodes.contains(id) && !(self.alone.contains(id) && talking.contains(id));
-        let mut kept = std::mem::take(&mut self.positions);
+        let stays = |id: &String| {
+            let wanders = self.alone.contains(id) && talking.contains(id);
+            graph.nodes.contains(id) && self.boxes.get(id) == graph.boxes.get(id) && !wanders
+        };
+        let mut kept = self.positions.clone();
         kept.retain(|id, _| stays(id));
         let new = graph.nodes.len() - kept.len();
         if new * 2 > graph.nodes.len() {
-            return self.afresh(graph);
+            return false;
         }
         let silent = |id: &&String| !talking.contains(*id);
         let remains = |id: &&String| self.alone.contains(*id) || !kept.contains_key(*id);
         self.alone = graph.nodes.iter().filter(silent).filter(remains).cloned().collect();
-        self.positions = insert(graph, kept);
+        self.positions = match graph.boxes.is_empty() {
+            true => beside::insert(graph, kept, 4),
+            false => boxes::follow(graph, kept, self.manner),
+        };
+        self.boxes.clone_from(&graph.boxes);
         self.keep_pinned();
+        true
     }
 
     /// Places all nodes anew.
     pub fn afresh(&mut self, graph: &Graph) {
+        self.take(graph, arrange(&graph.plan(self.manner)));
+    }
+
+    /// Takes the places that `arrange` found for all nodes.
+    pub fn take(&mut self, graph: &Graph, places: Vec<Point>) {
         let talking = graph.talking();
         self.alone = graph.nodes.iter().filter(|id| !talking.contains(id)).cloned().collect();
-        self.positions = from_scratch(graph);
+        self.positions = graph.placed(places);
+        self.boxes.clone_from(&graph.boxes);
         self.keep_pinned();
+    }
+
+    /// The boxes that have nodes, by their keys.
+    pub fn frames(&self) -> BTreeMap<String, Frame> {
+        boxes::frames(&self.boxes, &self.positions)
+    }
+
+    /// Where all nodes are, and the corners of all boxes.
+    pub fn extent(&self) -> Vec<Point> {
+        let corners = self.frames().into_values().flat_map(|frame| {
+            // Room for what is beside a node is in the box already.
+            [Point { x: frame.left, y: frame.top }, Point { x: frame.right - COLUMN / 2.0, y: frame.bottom }]
+        });
+        corners.chain(self.positions.values().copied()).collect()
     }
 
     /// Nodes stand where they were put by hand, whatever else changes.
@@ -99,388 +192,53 @@ impl Layout {
     }
 }
 
-fn from_scratch(graph: &Graph) -> Positions {
-    let ids: Vec<&String> = graph.nodes.iter().collect();
-    let index: HashMap<&String, usize> = ids.iter().enumerate().map(|(n, id)| (*id, n)).collect();
-    let edges: Vec<(usize, usize)> = graph
-        .edges
-        .iter()
-        .filter_map(|(a, b)| Some((*index.get(a)?, *index.get(b)?)))
-        .filter(|(a, b)| a != b)
-        .collect();
-    let mut touched = vec![false; ids.len()];
-    for (a, b) in &edges {
+/// Places for all nodes of a plan.
+pub fn arrange(plan: &Plan) -> Vec<Point> {
+    let edges: Vec<(usize, usize)> = plan.edges.iter().map(|(a, b)| (*a as usize, *b as usize)).collect();
+    match plan.parts.iter().any(|part| *part > 0) {
+        true => boxes::arrange(&edges, &plan.parts, plan.manner),
+        false => whole(plan.parts.len(), &edges, plan.manner),
+    }
+}
+
+/// Places for nodes that stand in no boxes.
+fn whole(count: usize, edges: &[(usize, usize)], manner: Manner) -> Vec<Point> {
+    let mut touched = vec![false; count];
+    for (a, b) in edges {
         (touched[*a], touched[*b]) = (true, true);
     }
-    let connected: Vec<usize> = (0..ids.len()).filter(|n| touched[*n]).collect();
-    let alone: Vec<usize> = (0..ids.len()).filter(|n| !touched[*n]).collect();
-    let ranks = rank(ids.len(), &edges);
-    let mut positions = vec![Point { x: 0.0, y: 0.0 }; ids.len()];
-    pack(components(&connected, &edges), &ranks, &edges, &mut positions);
-    let (left, right, bottom) = bounds(&positions, &connected);
-    place_grid(&alone, &mut positions, left, right, bottom, connected.is_empty());
-    ids.into_iter().zip(positions).map(|(id, at)| (id.clone(), at)).collect()
-}
-
-/// Nodes that are joined by edges, largest group first.
-fn components(nodes: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
-    let mut near: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (a, b) in edges {
-        near.entry(*a).or_default().push(*b);
-        near.entry(*b).or_default().push(*a);
+    let connected: Vec<usize> = (0..count).filter(|n| touched[*n]).collect();
+    let alone: Vec<usize> = (0..count).filter(|n| !touched[*n]).collect();
+    let ranks = layers::rank(count, edges);
+    let mut positions = vec![Point { x: 0.0, y: 0.0 }; count];
+    let groups = pack::components(&connected, edges);
+    // Which group a node is in, so that edges are handed out in one pass.
+    let mut of = vec![0; count];
+    for (n, group) in groups.iter().enumerate() {
+        group.iter().for_each(|node| of[*node] = n);
     }
-    let mut seen: BTreeSet<usize> = BTreeSet::new();
-    let mut all = Vec::new();
-    for start in nodes {
-        if !seen.insert(*start) {
-            continue;
+    let mut own: Vec<Vec<(usize, usize)>> = vec![Vec::new(); groups.len()];
+    for edge in edges {
+        own[of[edge.0]].push(*edge);
+    }
+    let mut sizes = Vec::with_capacity(groups.len());
+    for (group, edges) in groups.iter().zip(&own) {
+        match manner {
+            Manner::Layers => layers::place_rows(&layers::rows(group, &ranks, edges), edges, &mut positions),
+            Manner::Force => force::settle(group, edges, &mut positions),
         }
-        let (mut group, mut todo) = (Vec::new(), vec![*start]);
-        while let Some(node) = todo.pop() {
-            group.push(node);
-            todo.extend(near.get(&node).into_iter().flatten().filter(|n| seen.insert(**n)));
-        }
-        group.sort_unstable();
-        all.push(group);
+        let (low, high) = pack::bounds(&positions, group);
+        sizes.push((high.x - low.x + COLUMN, high.y - low.y + ROW * 1.1));
     }
-    all.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
-    all
-}
-
-/// Lays out each group by itself and puts them side by side, on shelves about as wide as a screen is.
-fn pack(groups: Vec<Vec<usize>>, ranks: &[usize], edges: &[(usize, usize)], positions: &mut [Point]) {
-    let mut placed = Vec::new();
-    for group in groups {
-        let inside: BTreeSet<usize> = group.iter().copied().collect();
-        let own: Vec<(usize, usize)> = edges.iter().filter(|(a, _)| inside.contains(a)).copied().collect();
-        let rows = rows(&group, ranks, &own);
-        let at = place_rows(&rows, &own, positions.len());
-        let (left, right, bottom) = bounds(&at, &group);
-        let top = group.iter().map(|n| at[*n].y).fold(f64::MAX, f64::min);
-        placed.push((group, at, left, top, right - left + COLUMN, bottom - top + ROW * 1.1));
-    }
-    let sizes: Vec<(f64, f64)> = placed.iter().map(|(.., width, height)| (*width, *height)).collect();
-    for ((group, at, left, top, ..), corner) in placed.into_iter().zip(shelved(&sizes)) {
+    for (group, corner) in groups.iter().zip(pack::shelved(&sizes)) {
+        let (low, _) = pack::bounds(&positions, group);
         for node in group {
-            positions[node] = Point { x: at[node].x - left + corner.x, y: at[node].y - top + corner.y };
+            let at = &mut positions[*node];
+            *at = Point { x: at.x - low.x + corner.x, y: at.y - low.y + corner.y };
         }
     }
-}
-
-/// Corners of boxes that stand on shelves one below the other: as wide as makes the whole the largest on a screen.
-fn shelved(sizes: &[(f64, f64)]) -> Vec<Point> {
-    let on = |shelf: f64| {
-        let (mut x, mut y, mut tallest, mut widest) = (0.0, 0.0, 0f64, 0f64);
-        let mut corners = Vec::with_capacity(sizes.len());
-        for (width, height) in sizes {
-            if x > 0.0 && x + width > shelf + 1.0 {
-                (x, y, tallest) = (0.0, y + tallest, 0.0);
-            }
-            corners.push(Point { x, y });
-            x += width;
-            (tallest, widest) = (tallest.max(*height), widest.max(x));
-        }
-        // How far it must shrink to fit, up to what the screen's size does to all alike.
-        ((widest / SCREEN).max(y + tallest), corners)
-    };
-    let widest = sizes.iter().map(|(width, _)| *width).fold(0.0, f64::max);
-    let area: f64 = sizes.iter().map(|(width, height)| width * height).sum();
-    let shelves = sizes.iter().take(SHELVES_MAX).scan(0.0, |sum, (width, _)| {
-        *sum += width;
-        Some(*sum)
-    });
-    let tried = shelves.chain([(area * SCREEN).sqrt()]).map(|shelf| on(shelf.max(widest)));
-    tried.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, corners)| corners).unwrap_or_default()
-}
-
-/// Longest way from those that nobody calls. Edges that close a circle do not count.
-fn rank(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
-    let mut out: Vec<Vec<usize>> = vec![Vec::new(); count];
-    let mut called = vec![0usize; count];
-    for (a, b) in edges {
-        out[*a].push(*b);
-        called[*b] += 1;
-    }
-    // Depth first from those that are called least, so that a circle is cut where it is entered.
-    let mut order: Vec<usize> = (0..count).collect();
-    order.sort_by_key(|n| (called[*n], *n));
-    let mut state = vec![0u8; count];
-    let mut done = Vec::with_capacity(count);
-    let mut back: BTreeSet<(usize, usize)> = BTreeSet::new();
-    for start in order {
-        if state[start] != 0 {
-            continue;
-        }
-        let mut stack = vec![(start, 0)];
-        state[start] = 1;
-        while let Some((node, next)) = stack.pop() {
-            let Some(&child) = out[node].get(next) else {
-                state[node] = 2;
-                done.push(node);
-                continue;
-            };
-            stack.push((node, next + 1));
-            match state[child] {
-                0 => {
-                    state[child] = 1;
-                    stack.push((child, 0));
-                }
-                1 => {
-                    back.insert((node, child));
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut ranks = vec![0usize; count];
-    for node in done.into_iter().rev() {
-        for &child in &out[node] {
-            if !back.contains(&(node, child)) {
-                ranks[child] = ranks[child].max(ranks[node] + 1);
-            }
-        }
-    }
-    // Whoever calls stands right above the nearest that it calls.
-    for node in 0..count {
-        let nearest = out[node].iter().filter(|c| !back.contains(&(node, **c))).map(|c| ranks[*c]).min();
-        if let Some(nearest) = nearest.filter(|_| called[node] == 0) {
-            ranks[node] = nearest.saturating_sub(1);
-        }
-    }
-    ranks
-}
-
-/// Where everybody calls everybody, one by one below the other would say nothing: as many rows as make a picture about
-/// as wide as a screen, each with the ranks that follow on each other. A chain, however long, stays one.
-fn less_deep(rows: Vec<Vec<usize>>, nodes: usize, edges: usize) -> Vec<Vec<usize>> {
-    let most = ((nodes as f64).sqrt().ceil() as usize).max(4);
-    let is_dense = edges * 2 > nodes * 3;
-    if !is_dense || rows.len() * 2 <= most * 3 {
-        return rows;
-    }
-    let mut merged: Vec<Vec<usize>> = vec![Vec::new(); most];
-    let mut before = 0;
-    for row in rows {
-        let at = before * most / nodes.max(1);
-        before += row.len();
-        merged[at.min(most - 1)].extend(row);
-    }
-    merged.retain(|row| !row.is_empty());
-    merged
-}
-
-/// Nodes of each rank in an order with few crossings; a rank that is too wide takes several rows.
-fn rows(nodes: &[usize], ranks: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
-    let Some(deepest) = nodes.iter().map(|n| ranks[*n]).max() else { return Vec::new() };
-    let mut rows: Vec<Vec<usize>> = vec![Vec::new(); deepest + 1];
-    for node in nodes {
-        rows[ranks[*node]].push(*node);
-    }
-    rows.retain(|row| !row.is_empty());
-    let mut rows = less_deep(rows, nodes.len(), edges.len());
-    let mut near: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (a, b) in edges {
-        near.entry(*a).or_default().push(*b);
-        near.entry(*b).or_default().push(*a);
-    }
-    let mut place: HashMap<usize, f64> = HashMap::new();
-    let note = |row: &[usize], place: &mut HashMap<usize, f64>| {
-        for (n, node) in row.iter().enumerate() {
-            place.insert(*node, (n as f64 + 0.5) / row.len() as f64);
-        }
-    };
-    for row in &rows {
-        note(row, &mut place);
-    }
-    for sweep in 0..8 {
-        let all: Vec<usize> = if sweep % 2 == 0 { (0..rows.len()).collect() } else { (0..rows.len()).rev().collect() };
-        for r in all {
-            let centre = |node: &usize| {
-                let around = near.get(node).map_or(&[][..], Vec::as_slice);
-                let sum: f64 = around.iter().map(|n| place.get(n).copied().unwrap_or(0.5)).sum();
-                if around.is_empty() { place[node] } else { sum / around.len() as f64 }
-            };
-            let mut keyed: Vec<(f64, usize)> = rows[r].iter().map(|n| (centre(n), *n)).collect();
-            keyed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            rows[r] = keyed.into_iter().map(|(_, n)| n).collect();
-            note(&rows[r], &mut place);
-        }
-    }
-    let widest = (((nodes.len() as f64) * 2.2).sqrt().ceil() as usize).max(7);
-    rows.into_iter()
-        .filter(|row| !row.is_empty())
-        .flat_map(|row| {
-            let parts = row.len().div_ceil(widest);
-            let each = row.len().div_ceil(parts);
-            row.chunks(each).map(<[usize]>::to_vec).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// Each row in its order, every node as near above or below its neighbours as the row leaves room.
-fn place_rows(rows: &[Vec<usize>], edges: &[(usize, usize)], count: usize) -> Vec<Point> {
-    let mut at = vec![Point { x: 0.0, y: 0.0 }; count];
-    for (r, row) in rows.iter().enumerate() {
-        let start = -(row.len() as f64 - 1.0) / 2.0 * COLUMN;
-        for (n, node) in row.iter().enumerate() {
-            at[*node] = Point { x: start + n as f64 * COLUMN, y: r as f64 * ROW };
-        }
-    }
-    let mut near: Vec<Vec<usize>> = vec![Vec::new(); count];
-    for (a, b) in edges {
-        near[*a].push(*b);
-        near[*b].push(*a);
-    }
-    for sweep in 0..12 {
-        let all: Vec<usize> = if sweep % 2 == 0 { (0..rows.len()).collect() } else { (0..rows.len()).rev().collect() };
-        for r in all {
-            let row = &rows[r];
-            let mut wanted: Vec<f64> = row
-                .iter()
-                .map(|node| {
-                    let around = &near[*node];
-                    if around.is_empty() {
-                        return at[*node].x;
-                    }
-                    around.iter().map(|n| at[*n].x).sum::<f64>() / around.len() as f64
-                })
-                .collect();
-            let ideal: f64 = wanted.iter().sum();
-            for n in 1..wanted.len() {
-                wanted[n] = wanted[n].max(wanted[n - 1] + COLUMN);
-            }
-            // Pushing to the right moved the row's centre: move it back as a whole.
-            let shift = (ideal - wanted.iter().sum::<f64>()) / wanted.len() as f64;
-            for (node, x) in row.iter().zip(wanted) {
-                at[*node].x = x + shift;
-            }
-        }
-    }
-    at
-}
-
-fn bounds(at: &[Point], nodes: &[usize]) -> (f64, f64, f64) {
-    let fold =
-        |f: fn(f64, f64) -> f64, start: f64, of: fn(&Point) -> f64| nodes.iter().map(|n| of(&at[*n])).fold(start, f);
-    if nodes.is_empty() {
-        return (0.0, 0.0, 0.0);
-    }
-    (fold(f64::min, f64::MAX, |p| p.x), fold(f64::max, f64::MIN, |p| p.x), fold(f64::max, f64::MIN, |p| p.y))
-}
-
-fn place_grid(nodes: &[usize], at: &mut [Point], left: f64, right: f64, bottom: f64, only: bool) {
-    if nodes.is_empty() {
-        return;
-    }
-    let square = ((nodes.len() as f64) * 0.9).sqrt().ceil() as usize;
-    let fitting = ((right - left) / COLUMN).round() as usize + 1;
-    let columns = square.max(if only { 1 } else { fitting }).max(4).min(nodes.len());
-    // Under a graph, its left edge is theirs.
-    let start = if only { -(columns as f64 - 1.0) / 2.0 * COLUMN } else { left };
-    let top = if only { 0.0 } else { bottom + ROW * 1.1 };
-    for (n, node) in nodes.iter().enumerate() {
-        let (row, column) = (n / columns, n % columns);
-        at[*node] = Point { x: start + column as f64 * COLUMN, y: top + row as f64 * GRID_ROW };
-    }
-}
-
-/// Puts what is new beside its neighbours, or among those that have none, where nobody stands.
-fn insert(graph: &Graph, mut kept: Positions) -> Positions {
-    let cell = |p: Point| ((p.x / (COLUMN / 2.0)).round() as i64, (p.y / (ROW / 2.0)).round() as i64);
-    let mut taken: BTreeSet<(i64, i64)> = kept.values().map(|p| cell(*p)).collect();
-    let mut near: BTreeMap<&String, (Vec<&String>, Vec<&String>)> = BTreeMap::new();
-    for (a, b) in graph.edges.iter().filter(|(a, b)| a != b) {
-        near.entry(b).or_default().0.push(a);
-        near.entry(a).or_default().1.push(b);
-    }
-    let new: Vec<&String> = graph.nodes.iter().filter(|id| !kept.contains_key(*id)).collect();
-    let mut waiting: Vec<&String> = new.iter().filter(|id| near.contains_key(*id)).copied().collect();
-    while !waiting.is_empty() {
-        // First whoever talks to someone who has a place; else one that nobody calls begins a group of its own.
-        let has_place = |id: &&String| near[*id].0.iter().chain(&near[*id].1).any(|other| kept.contains_key(*other));
-        let begins = |id: &&String| near[*id].0.is_empty();
-        let next = waiting.iter().position(has_place).or_else(|| waiting.iter().position(begins)).unwrap_or(0);
-        let id = waiting.swap_remove(next);
-        let places = |ids: &[&String]| -> Vec<Point> { ids.iter().filter_map(|id| kept.get(*id)).copied().collect() };
-        let (callers, called) = (places(&near[id].0), places(&near[id].1));
-        let mean = |points: &[Point]| points.iter().map(|p| p.x).sum::<f64>() / points.len() as f64;
-        let wished = if !callers.is_empty() {
-            Point { x: mean(&callers), y: callers.iter().map(|p| p.y).fold(f64::MIN, f64::max) + ROW }
-        } else if !called.is_empty() {
-            Point { x: mean(&called), y: called.iter().map(|p| p.y).fold(f64::MAX, f64::min) - ROW }
-        } else {
-            let (left, lowest) =
-                kept.values().fold((f64::MAX, f64::MIN), |(left, low), p| (left.min(p.x), low.max(p.y)));
-            if kept.is_empty() { Point { x: 0.0, y: 0.0 } } else { Point { x: left, y: lowest + ROW } }
-        };
-        let at = free(wished, &taken, cell);
-        taken.insert(cell(at));
-        kept.insert(id.clone(), at);
-    }
-    let mut shelf = Shelf::below(graph, &kept);
-    for id in new.into_iter().filter(|id| !near.contains_key(*id)) {
-        let at = shelf.next(|at| is_free(at, &taken, cell));
-        taken.insert(cell(at));
-        kept.insert(id.clone(), at);
-    }
-    kept
-}
-
-/// Places for nodes that talk to nobody, row by row, about as wide as all of them are high.
-struct Shelf {
-    left: f64,
-    top: f64,
-    columns: usize,
-    place: usize,
-}
-
-impl Shelf {
-    /// Where those stand already that talk to nobody; else below everything.
-    fn below(graph: &Graph, kept: &Positions) -> Self {
-        let talking = graph.talking();
-        let alone: Vec<&Point> = kept.iter().filter(|(id, _)| !talking.contains(id)).map(|(_, at)| at).collect();
-        let all: Vec<&Point> = kept.values().collect();
-        let least = |points: &[&Point], of: fn(&Point) -> f64| points.iter().map(|p| of(p)).fold(f64::MAX, f64::min);
-        let most = |of: fn(&Point) -> f64| all.iter().map(|p| of(p)).fold(f64::MIN, f64::max);
-        let (left, top) = match (alone.is_empty(), all.is_empty()) {
-            (false, _) => (least(&alone, |p| p.x), least(&alone, |p| p.y)),
-            (true, false) => (least(&all, |p| p.x), most(|p| p.y) + ROW),
-            (true, true) => (0.0, 0.0),
-        };
-        let wide = if all.is_empty() { 0.0 } else { (most(|p| p.x) - left) / COLUMN };
-        let count = graph.nodes.iter().filter(|id| !talking.contains(id)).count();
-        let square = (count as f64 * 0.9).sqrt().ceil() as usize;
-        Self { left, top, columns: square.max(wide.round() as usize + 1).max(4), place: 0 }
-    }
-
-    fn next(&mut self, is_free: impl Fn(Point) -> bool) -> Point {
-        loop {
-            let (row, column) = (self.place / self.columns, self.place % self.columns);
-            self.place += 1;
-            let at = Point { x: self.left + column as f64 * COLUMN, y: self.top + row as f64 * GRID_ROW };
-            if is_free(at) {
-                return at;
-            }
-        }
-    }
-}
-
-fn is_free(at: Point, taken: &BTreeSet<(i64, i64)>, cell: impl Fn(Point) -> (i64, i64)) -> bool {
-    let (x, y) = cell(at);
-    !(-1..=1).any(|dx| taken.contains(&(x + dx, y)))
-}
-
-fn free(wished: Point, taken: &BTreeSet<(i64, i64)>, cell: impl Fn(Point) -> (i64, i64)) -> Point {
-    for ring in 0..200 {
-        let steps = [ring as f64, -(ring as f64)];
-        for dx in steps {
-            let at = Point { x: wished.x + dx * COLUMN, y: wished.y };
-            if is_free(at, taken, &cell) {
-                return at;
-            }
-        }
-    }
-    wished
+    pack::place_grid(&alone, &mut positions, &connected);
+    positions
 }
 
 #[cfg(test)]
@@ -491,6 +249,17 @@ mod tests {
         Graph {
             nodes: nodes.iter().map(|n| (*n).to_owned()).collect(),
             edges: edges.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+            ..Graph::default()
+        }
+    }
+
+    fn from_scratch(graph: &Graph) -> Positions {
+        graph.placed(arrange(&graph.plan(Manner::Layers)))
+    }
+
+    fn follow(layout: &mut Layout, graph: &Graph) {
+        if !layout.follow(graph) {
+            layout.afresh(graph);
         }
     }
 
@@ -526,7 +295,7 @@ mod tests {
         layout.afresh(&before);
         let at = layout.positions.clone();
         let after = graph(&["a", "b", "d", "e", "f"], &[("a", "b"), ("b", "d"), ("a", "e")]);
-        layout.follow(&after);
+        follow(&mut layout, &after);
         let moved = layout.positions;
         for id in ["a", "b", "d"] {
             assert_eq!(moved[id], at[id], "{id}");
@@ -541,7 +310,7 @@ mod tests {
         for n in 0..40 {
             graph.nodes.insert(format!("n{n:02}"));
             let before = layout.positions.clone();
-            layout.follow(&graph);
+            follow(&mut layout, &graph);
             if n > 1 {
                 assert!(before.iter().all(|(id, place)| layout.positions[id] == *place), "who was there stays");
             }
@@ -558,11 +327,11 @@ mod tests {
     fn who_begins_to_talk_moves_to_those_it_talks_to_and_stays_there() {
         let mut graph = graph(&["a", "b", "c", "d", "e", "f", "g", "h"], &[("a", "b")]);
         let mut layout = Layout::default();
-        layout.follow(&graph);
+        follow(&mut layout, &graph);
         let at = layout.positions.clone();
         graph.edges.insert(("b".into(), "h".into()));
         graph.edges.insert(("c".into(), "d".into()));
-        layout.follow(&graph);
+        follow(&mut layout, &graph);
         let talks = layout.positions.clone();
         no_two_overlap(&talks);
         assert!(talks["h"].y > talks["b"].y && (talks["h"].x - talks["b"].x).abs() < COLUMN, "below its caller");
@@ -571,10 +340,10 @@ mod tests {
             assert_eq!(talks[id], at[id], "{id}");
         }
         let talking = std::mem::take(&mut graph.edges);
-        layout.follow(&graph);
+        follow(&mut layout, &graph);
         assert_eq!(layout.positions, talks, "who falls silent stays where it is");
         graph.edges = talking;
-        layout.follow(&graph);
+        follow(&mut layout, &graph);
         assert_eq!(layout.positions, talks, "and does not move when it talks again");
     }
 
@@ -622,11 +391,10 @@ mod tests {
             let edges =
                 (0..count).flat_map(|n| [1, 7, 31].map(|step| (name(n), name((n * 5 + step) % count)))).collect();
             let mut layout = Layout::default();
-            layout.follow(&Graph { nodes, edges });
+            follow(&mut layout, &Graph { nodes, edges, ..Graph::default() });
             let all: Vec<Point> = layout.positions.values().copied().collect();
-            let (left, right, bottom) = bounds(&all, &(0..count).collect::<Vec<_>>());
-            let top = all.iter().map(|p| p.y).fold(f64::MAX, f64::min);
-            let ratio = (right - left + COLUMN) / (bottom - top + ROW);
+            let (low, high) = pack::bounds(&all, &(0..count).collect::<Vec<_>>());
+            let ratio = (high.x - low.x + COLUMN) / (high.y - low.y + ROW);
             assert!((0.8..4.5).contains(&ratio), "{count}: {ratio}");
         }
     }
@@ -637,7 +405,7 @@ mod tests {
         let nodes = (0..40).map(name).collect();
         let edges = (0..39).map(|n| (name(n), name(n + 1))).collect();
         let mut layout = Layout::default();
-        layout.follow(&Graph { nodes, edges });
+        follow(&mut layout, &Graph { nodes, edges, ..Graph::default() });
         let ys: Vec<f64> = layout.positions.values().map(|p| p.y).collect();
         assert!(ys.is_sorted_by(|a, b| a < b), "{ys:?}");
     }
@@ -647,27 +415,117 @@ mod tests {
         let graph = |nodes: &[&str], edges: &[(&str, &str)]| Graph {
             nodes: nodes.iter().map(|id| (*id).to_owned()).collect(),
             edges: edges.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+            ..Graph::default()
         };
         let (few, more) = (graph(&["a", "b"], &[]), graph(&["a", "b", "c", "d"], &[("c", "a"), ("a", "d")]));
         let mut layout = Layout::default();
-        layout.follow(&few);
+        follow(&mut layout, &few);
         let there = Point { x: 1234.0, y: -77.0 };
         layout.pin("a", there);
         for step in 0..3 {
             match step {
-                0 => layout.follow(&more),
+                0 => follow(&mut layout, &more),
                 1 => layout.afresh(&more),
-                _ => layout.follow(&few),
+                _ => follow(&mut layout, &few),
             }
             assert_eq!(layout.positions["a"], there, "step {step}");
             assert!(layout.positions["b"] != there);
         }
-        layout.follow(&graph(&["b"], &[]));
+        follow(&mut layout, &graph(&["b"], &[]));
         assert!(!layout.positions.contains_key("a"), "who is not there stands nowhere");
-        layout.follow(&few);
+        follow(&mut layout, &few);
         assert_eq!(layout.positions["a"], there, "and is back where it was");
         layout.pin_all(Positions::new());
         layout.afresh(&few);
         assert_ne!(layout.positions["a"], there);
+    }
+
+    /// Two boxes of four and three who call one another, and one outside.
+    fn boxed() -> Graph {
+        let mut graph = graph(
+            &["a1", "a2", "a3", "a4", "b1", "b2", "b3", "out"],
+            &[("a1", "a2"), ("a1", "b1"), ("b1", "b2"), ("a3", "out")],
+        );
+        let key = |id: &String| (id != "out").then(|| (id.clone(), format!("box {}", &id[..1])));
+        graph.boxes = graph.nodes.iter().filter_map(key).collect();
+        graph
+    }
+
+    fn each_in_its_own_box(layout: &Layout, graph: &Graph) {
+        let frames = layout.frames();
+        for (id, at) in &layout.positions {
+            for (key, frame) in &frames {
+                assert_eq!(graph.boxes.get(id) == Some(key), frame.overlaps(&Frame::around(*at, 20.0)), "{id} {key}");
+            }
+        }
+        let all: Vec<&Frame> = frames.values().collect();
+        for (n, one) in all.iter().enumerate() {
+            assert!(all[n + 1..].iter().all(|other| !one.overlaps(other)), "{frames:?}");
+        }
+    }
+
+    #[test]
+    fn boxes_hold_their_own_nodes_and_no_others() {
+        for manner in Manner::ALL {
+            let mut layout = Layout { manner, ..Layout::default() };
+            layout.afresh(&boxed());
+            assert_eq!(layout.frames().len(), 2);
+            each_in_its_own_box(&layout, &boxed());
+            no_two_overlap(&layout.positions);
+            assert!(layout.positions["a1"].y < layout.positions["a2"].y || manner == Manner::Force);
+        }
+    }
+
+    #[test]
+    fn who_comes_into_a_box_moves_nobody_as_long_as_there_is_room() {
+        let mut graph = boxed();
+        let mut layout = Layout::default();
+        layout.afresh(&graph);
+        let before = layout.positions.clone();
+        graph.nodes.insert("b4".into());
+        graph.boxes.insert("b4".into(), "box b".into());
+        assert!(layout.follow(&graph));
+        assert!(before.iter().all(|(id, at)| layout.positions[id] == *at), "nobody else moved");
+        each_in_its_own_box(&layout, &graph);
+        // A box that is new, and one that grows until all have to make room.
+        for n in 0..40 {
+            for key in ["b", "c"] {
+                graph.nodes.insert(format!("{key}{n:02}"));
+                graph.boxes.insert(format!("{key}{n:02}"), format!("box {key}"));
+            }
+            follow(&mut layout, &graph);
+            each_in_its_own_box(&layout, &graph);
+        }
+        no_two_overlap(&layout.positions);
+        graph.boxes.clear();
+        graph.nodes = ["a1", "a2"].map(str::to_owned).into();
+        graph.edges.clear();
+        follow(&mut layout, &graph);
+        assert!(layout.frames().is_empty());
+    }
+
+    #[test]
+    fn forces_bring_together_who_talks_and_leave_room_for_names() {
+        let mut clusters = Graph::default();
+        for key in ["a", "b"] {
+            let name = |n: usize| format!("{key}{n:02}");
+            clusters.nodes.extend((0..12).map(name));
+            clusters.edges.extend((0..12).flat_map(|n| [1, 2, 3].map(|step| (name(n), name((n + step) % 12)))));
+        }
+        clusters.edges.insert(("a00".into(), "b00".into()));
+        let at = |manner| clusters.placed(arrange(&clusters.plan(manner)));
+        let positions = at(Manner::Force);
+        assert_eq!(positions, at(Manner::Force), "the same each time");
+        no_two_overlap(&positions);
+        let middle = |key: &str| {
+            let of: Vec<&Point> = positions.iter().filter(|(id, _)| id.starts_with(key)).map(|(_, at)| at).collect();
+            let count = of.len() as f64;
+            Point { x: of.iter().map(|p| p.x).sum::<f64>() / count, y: of.iter().map(|p| p.y).sum::<f64>() / count }
+        };
+        let (a, b) = (middle("a"), middle("b"));
+        for (id, p) in &positions {
+            let far = |q: Point| (p.x - q.x).hypot((p.y - q.y) * pack::SCREEN);
+            assert_eq!(id.starts_with('a'), far(a) < far(b), "{id}");
+        }
     }
 }

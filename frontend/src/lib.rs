@@ -5,6 +5,7 @@ pub mod appearance;
 pub mod commands;
 pub mod export;
 pub mod failing;
+pub mod folding;
 pub mod gauge;
 pub mod layout;
 pub mod lines;
@@ -21,6 +22,8 @@ pub mod text;
 #[cfg(target_arch = "wasm32")]
 pub mod app;
 #[cfg(target_arch = "wasm32")]
+pub mod boxes;
+#[cfg(target_arch = "wasm32")]
 pub mod canvas;
 #[cfg(target_arch = "wasm32")]
 pub mod components;
@@ -28,6 +31,8 @@ pub mod components;
 pub mod connection;
 #[cfg(target_arch = "wasm32")]
 pub mod label;
+#[cfg(target_arch = "wasm32")]
+pub mod laying;
 #[cfg(target_arch = "wasm32")]
 pub mod minimap;
 #[cfg(target_arch = "wasm32")]

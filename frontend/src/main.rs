@@ -1,6 +1,9 @@
 #[cfg(target_arch = "wasm32")]
 fn main() {
-    frontend::app::start();
+    // A worker has no window: it waits to be called.
+    if web_sys::window().is_some() {
+        frontend::app::start();
+    }
 }
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -34,7 +34,7 @@ pub fn Minimap(view: View) -> impl IntoView {
     Effect::new(move |_| {
         page.structure.track();
         page.route.with(|route| route.appearance);
-        page.searching.passing.track();
+        page.shown.track();
         let (camera, stage) = seen.get();
         let Some(canvas) = element.get() else { return };
         let ratio = web_sys::window().map_or(1.0, |w| w.device_pixel_ratio());
@@ -73,12 +73,12 @@ pub fn Minimap(view: View) -> impl IntoView {
 
 fn paint(g: &Context, page: Page, map: Miniature, camera: Camera, stage: Size) {
     page.theme.with_value(|theme| {
-        page.model.with_value(|model| {
+        page.drawn(|model, folding| {
             page.layout.with_value(|layout| {
                 let dots = |health: &str, colour: &str, size: f64| {
                     g.set_fill_style_str(colour);
                     g.begin_path();
-                    for node in model.nodes.values().filter(|node| node.health == health) {
+                    for (_, node) in folding.nodes(model).filter(|(_, node)| node.health == health) {
                         if let Some(at) = layout.positions.get(&node.id) {
                             let at = map.to_picture(*at);
                             g.rect(at.x - size / 2.0, at.y - size / 2.0, size, size);

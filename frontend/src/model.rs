@@ -64,16 +64,11 @@ impl Model {
         found
     }
 
-    /// The lines between nodes, by the numbers of their ends.
-    pub fn strands(&self, now_ms: u64) -> BTreeMap<(u32, u32), Strand> {
-        strand::strands(self.edges.iter(), |edge| self.failing.rate(edge, now_ms))
-    }
-
     /// The line from one node to another, by their ids, with the numbers of its edges.
     pub fn strand(&self, (source, target): &(String, String), now_ms: u64) -> Option<(Strand, Vec<u32>)> {
         let ends = (self.slot_of(source)?, self.slot_of(target)?);
         let mine = || self.edges.iter().filter(|(_, edge)| (edge.source, edge.target) == ends);
-        let strand = strand::strands(mine(), |edge| self.failing.rate(edge, now_ms)).remove(&ends)?;
+        let strand = strand::strands(mine(), strand::own_ends, |edge| self.failing.rate(edge, now_ms)).remove(&ends)?;
         Some((strand, mine().map(|(slot, _)| *slot).collect()))
     }
 
@@ -163,20 +158,6 @@ impl Model {
         let ends = self.edges.values().filter(takes).flat_map(|edge| [edge.source, edge.target]);
         self.nodes.iter().filter(|(_, node)| is_in(node)).map(|(slot, _)| *slot).chain(ends).collect()
     }
-
-    /// The node and all that it talks to.
-    pub fn neighbourhood(&self, slot: u32) -> BTreeSet<u32> {
-        let mut near = BTreeSet::from([slot]);
-        for edge in self.edges.values() {
-            if edge.source == slot {
-                near.insert(edge.target);
-            }
-            if edge.target == slot {
-                near.insert(edge.source);
-            }
-        }
-        near
-    }
 }
 
 /// The last minute of values as they passed by, for a card that is open.
@@ -264,7 +245,7 @@ mod tests {
         );
         model.take(StreamDelta { edges: vec![(5, edge(90, 9.0))], ..delta(2) }, 2_000);
         assert_eq!(line(&model, 3_000), (Some(9.0), 10.0));
-        assert_eq!(model.strands(3_000)[&(0, 1)].failing, 10.0);
+        assert_eq!(crate::folding::Folding::default().strands(&model, 3_000)[&(0, 1)].failing, 10.0);
         assert_eq!(model.strand(&("b".into(), "a".into()), 3_000), None);
     }
 

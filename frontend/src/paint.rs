@@ -8,11 +8,14 @@ use shared::view::Summary;
 use wasm_bindgen::prelude::*;
 use web_sys::CanvasRenderingContext2d as Context;
 
+use crate::boxes::{self, Bundles};
+use crate::folding::Folding;
 use crate::gauge::Gauge;
 use crate::label;
 use crate::layout::Point;
 use crate::model::Model;
-use crate::scene::{self, Camera, RADIUS, Size};
+use crate::room::Frame;
+use crate::scene::{self, Camera, RADIUS, Run, Size};
 use crate::searching::Found;
 use crate::strand::{By, Strand};
 use crate::text;
@@ -27,8 +30,10 @@ const CROWDED: f64 = 1_200.0;
 pub struct Drawing {
     pub lit: Option<BTreeSet<u32>>,
     pub found: Option<Arc<Found>>,
-    pub selected: Option<String>,
+    pub selected: Option<u32>,
     pub hovered: Option<u32>,
+    /// The box whose title is under the pointer.
+    pub hovered_box: Option<String>,
     /// The line under the pointer, and the one that is selected.
     pub line: Option<(u32, u32)>,
     pub chosen_line: Option<(u32, u32)>,
@@ -55,12 +60,29 @@ impl Drawing {
     }
 }
 
+/// Who is drawn, and where.
+pub struct Shown<'a> {
+    pub model: &'a Model,
+    pub folding: &'a Folding,
+    pub at: BTreeMap<u32, Point>,
+    /// Of the groups that are open, by their keys.
+    pub boxes: BTreeMap<String, Frame>,
+    /// What nodes are put together by.
+    pub by: Option<String>,
+    pub run: Run,
+}
+
+impl<'a> Shown<'a> {
+    pub fn nodes(&self) -> impl Iterator<Item = (u32, &'a Summary, Point)> {
+        self.folding.nodes(self.model).filter_map(|(slot, node)| Some((slot, node, *self.at.get(&slot)?)))
+    }
+}
+
 /// The graph without its ground. The context is in pixels of the screen; `size` is that of what is painted on.
 pub fn graph(
     g: &Context,
     theme: &Theme,
-    model: &Model,
-    at: &BTreeMap<u32, Point>,
+    shown: &Shown,
     drawing: &Drawing,
     camera: Camera,
     size: Size,
@@ -69,23 +91,24 @@ pub fn graph(
     let _ = g.translate(size.width / 2.0, size.height / 2.0);
     let _ = g.scale(camera.zoom, camera.zoom);
     let _ = g.translate(-camera.centre.x, -camera.centre.y);
-    edges(g, theme, &model.strands(drawing.now_ms), at, drawing, camera.zoom);
+    boxes::frames(g, theme, shown, drawing, camera.zoom);
+    edges(g, theme, shown, drawing, camera.zoom);
     let height = RADIUS * 2.0 * camera.zoom;
-    for (slot, node) in &model.nodes {
-        let Some(p) = at.get(slot).filter(|p| camera.may_show(**p, size)) else { continue };
-        let faded = drawing.is_faded(*slot);
+    for (slot, node, p) in shown.nodes().filter(|(.., p)| camera.may_show(*p, size)) {
+        let faded = drawing.is_faded(slot);
         g.set_global_alpha(if faded { 0.2 } else { 1.0 });
-        shape(g, theme, node, drawing.gauge.as_ref(), *p, height);
-        let picked = drawing.selected.as_ref() == Some(&node.id);
-        if picked || drawing.hovered == Some(*slot) {
-            ring(g, theme, node, *p, picked);
+        shape(g, theme, node, drawing.gauge.as_ref(), p, height);
+        let picked = drawing.selected == Some(slot);
+        if picked || drawing.hovered == Some(slot) {
+            ring(g, theme, node, p, picked);
         }
         if !node.health.is_empty() {
-            finding(g, theme, node, *p, camera.zoom);
+            finding(g, theme, node, p, camera.zoom);
         }
     }
     g.set_global_alpha(1.0);
-    label::paint(g, theme, model, at, drawing, camera, size);
+    boxes::titles(g, theme, shown, drawing, camera.zoom);
+    label::paint(g, theme, shown, drawing, camera, size);
     g.restore();
 }
 
@@ -110,16 +133,13 @@ pub fn grid(g: &Context, theme: &Theme, camera: Camera, size: Size) {
     g.fill();
 }
 
-fn edges(
-    g: &Context,
-    theme: &Theme,
-    strands: &BTreeMap<(u32, u32), Strand>,
-    at: &BTreeMap<u32, Point>,
-    drawing: &Drawing,
-    zoom: f64,
-) {
+fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64) {
+    let strands = &shown.folding.strands(shown.model, drawing.now_ms);
+    let at = &shown.at;
+    let bundles = Bundles::of(shown, strands);
     // Where nobody measures what lines carry, they say how many conversations are open.
     let by = if strands.values().any(Strand::is_measured) { drawing.lines } else { By::Open };
+    bundles.paint(g, theme, drawing, zoom);
     let tapered = strands.len() <= TAPERED_MAX && RADIUS * 2.0 * zoom >= 26.0;
     // Where there are more than anybody could follow, what they join is what is seen.
     let rest = (CROWDED / strands.len().max(1) as f64).clamp(0.15, 1.0);
@@ -148,6 +168,9 @@ fn edges(
                 continue;
             }
             let fails = strand.failing > 0.0;
+            if !is_lit && !fails && bundles.takes(*source, *target) {
+                continue;
+            }
             let line = drawing.line_of(strand).filter(|_| !fails);
             let width = strand.width(by) * if is_lit { 1.15 } else { 1.0 };
             let colour = match line {
@@ -161,7 +184,7 @@ fn edges(
                 self_loop(g, *a, colour, width);
                 continue;
             }
-            let curve = scene::edge_curve(*a, *b);
+            let curve = scene::edge_curve(*a, *b, shown.run);
             if fails {
                 failing.push((curve, strand.failing, faded));
             }
@@ -230,7 +253,7 @@ fn edges(
     }
 }
 
-fn path(g: &Context, [a, b, c, d]: [Point; 4]) {
+pub fn path(g: &Context, [a, b, c, d]: [Point; 4]) {
     g.move_to(a.x, a.y);
     g.bezier_curve_to(b.x, b.y, c.x, c.y, d.x, d.y);
 }
@@ -240,11 +263,11 @@ pub fn dash(g: &Context, pattern: &[f64]) {
     let _ = g.set_line_dash(&list);
 }
 
-fn head_length(width: f64) -> f64 {
+pub fn head_length(width: f64) -> f64 {
     6.0 + width * 1.7
 }
 
-fn head(g: &Context, curve: [Point; 4], colour: &str, width: f64) {
+pub fn head(g: &Context, curve: [Point; 4], colour: &str, width: f64) {
     let (end, before) = (curve[3], scene::on_curve(curve, 0.94));
     let angle = (end.y - before.y).atan2(end.x - before.x);
     let length = head_length(width);

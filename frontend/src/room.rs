@@ -35,11 +35,15 @@ impl Frame {
         Self { left, top, right: left + width, bottom: top + height }
     }
 
+    pub fn has(&self, at: Point) -> bool {
+        (self.left..self.right).contains(&at.x) && (self.top..self.bottom).contains(&at.y)
+    }
+
     fn holds(&self, other: &Self) -> bool {
         self.left <= other.left && other.right <= self.right && self.top <= other.top && other.bottom <= self.bottom
     }
 
-    fn meets(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
 }
@@ -56,7 +60,7 @@ impl Room {
     }
 
     fn is_free(&self, frame: &Frame) -> bool {
-        !Self::squares(frame).filter_map(|square| self.0.get(&square)).flatten().any(|taken| taken.meets(frame))
+        !Self::squares(frame).filter_map(|square| self.0.get(&square)).flatten().any(|taken| taken.overlaps(frame))
     }
 
     pub fn take(&mut self, frame: Frame) {
@@ -160,7 +164,7 @@ mod tests {
         for (n, node) in nodes.iter().enumerate() {
             let sizes = [90.0, 40.0, 25.0].map(|width| (width, 14.0));
             if let Some((_, _, frame)) = room.place(*node, 10.0, &sizes, &EVERYWHERE) {
-                assert!(taken.iter().all(|other| !other.meets(&frame)), "{n}");
+                assert!(taken.iter().all(|other| !other.overlaps(&frame)), "{n}");
                 taken.push(frame);
             }
         }

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use shared::view::TopologyInfo;
 
 use crate::appearance::Appearance;
+use crate::folding::Folds;
+use crate::layout::Manner;
 use crate::strand::By;
+
+/// Others stay lit so many steps around the selected node at most.
+pub const DEPTH_MAX: u8 = 3;
 
 /// How a view is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +34,14 @@ pub struct Route {
     pub edge: Option<(String, String)>,
     /// What the thickness of lines says.
     pub lines: By,
+    pub manner: Manner,
+    /// By what nodes are put together; none for what is best for so many, empty for nothing.
+    pub group: Option<String>,
+    pub folds: Folds,
+    /// How far around the selected node others stay lit, in steps.
+    pub depth: u8,
+    /// Only the selected node and those around it are shown.
+    pub alone: bool,
     /// The finding that is shown in full.
     pub finding: Option<String>,
     pub search: String,
@@ -52,6 +65,11 @@ impl Default for Route {
             selected: None,
             edge: None,
             lines: By::default(),
+            manner: Manner::default(),
+            group: None,
+            folds: Folds::default(),
+            depth: 1,
+            alone: false,
             finding: None,
             search: String::new(),
             filters: Vec::new(),
@@ -87,6 +105,12 @@ impl Route {
                 "from" => from = Some(value).filter(|v| !v.is_empty()),
                 "to" => to = Some(value).filter(|v| !v.is_empty()),
                 "lines" => route.lines = By::from_id(&value).unwrap_or_default(),
+                "layout" => route.manner = Manner::from_id(&value).unwrap_or_default(),
+                "group" => route.group = Some(value),
+                "folded" => route.folds.all = Some(value == "all"),
+                "turn" => route.folds.turned.extend(Some(value).filter(|v| !v.is_empty())),
+                "depth" => route.depth = value.parse().unwrap_or(1).clamp(1, DEPTH_MAX),
+                "alone" => route.alone = value != "0",
                 "q" => route.search = value,
                 "f" if route.filters.contains(&value) => {}
                 "f" => route.filters.extend(Some(value).filter(|v| !v.is_empty())),
@@ -126,6 +150,18 @@ impl Route {
         if self.lines != By::default() {
             pairs.push(format!("lines={}", self.lines.id()));
         }
+        if self.manner != Manner::default() {
+            pairs.push(format!("layout={}", self.manner.id()));
+        }
+        pairs.extend(self.group.as_ref().map(|by| format!("group={}", encode(by))));
+        pairs.extend(self.folds.all.map(|folded| format!("folded={}", if folded { "all" } else { "none" })));
+        pairs.extend(self.folds.turned.iter().map(|key| format!("turn={}", encode(key))));
+        if self.depth != 1 {
+            pairs.push(format!("depth={}", self.depth));
+        }
+        if self.alone {
+            pairs.push("alone=1".into());
+        }
         if !self.search.is_empty() {
             pairs.push(format!("q={}", encode(&self.search)));
         }
@@ -148,6 +184,7 @@ impl Route {
         if self.topology != topology {
             self.topology = topology.to_owned();
             self.selected = None;
+            (self.folds, self.depth, self.alone) = (Folds::default(), 1, false);
         }
         // Daemons are looked at side by side, unless somebody would rather have a list.
         self.mode = match self.mode {
@@ -228,6 +265,11 @@ mod tests {
             selected: Some("rp/busybox;<container_image>".into()),
             edge: None,
             lines: By::RoundTrip,
+            manner: Manner::Force,
+            group: Some("containers-by-image".into()),
+            folds: Folds { all: Some(false), turned: ["h1;<host>".to_owned(), "a&b".into()].into() },
+            depth: 3,
+            alone: true,
             search: "cpu > 50% & ünï".into(),
             filters: vec!["stack:shop".into(), "a=b & c".into()],
             network: Some("mesh & more".into()),

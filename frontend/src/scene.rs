@@ -1,6 +1,7 @@
 //! What is where on the screen: the camera, and what is under the pointer.
 
 use crate::layout::Point;
+use crate::room::Frame;
 
 pub const RADIUS: f64 = 22.0;
 
@@ -181,9 +182,22 @@ pub fn polygon(kind: &str) -> Option<Vec<Point>> {
     }
 }
 
-/// Control points of an edge from the bottom of one node to the top of another; it leaves and enters upright.
-pub fn edge_curve(source: Point, target: Point) -> [Point; 4] {
+/// How lines run between nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Run {
+    /// Out at the bottom of one and in at the top of the other, where that is below.
+    #[default]
+    Upright,
+    /// The shortest way.
+    Straight,
+}
+
+/// Control points of an edge from the border of one node to that of another.
+pub fn edge_curve(source: Point, target: Point, run: Run) -> [Point; 4] {
     let (a, d) = (RADIUS, RADIUS + 3.0);
+    if run == Run::Straight {
+        return straight(source, target, a, d);
+    }
     if target.y - source.y > RADIUS * 2.5 {
         let start = Point { x: source.x, y: source.y + a };
         let end = Point { x: target.x, y: target.y - d };
@@ -197,6 +211,34 @@ pub fn edge_curve(source: Point, target: Point) -> [Point; 4] {
     let end = Point { x: target.x - side * d, y: target.y };
     let bend = side * ((end.x - start.x).abs() * 0.4).clamp(30.0, 140.0);
     [start, Point { x: start.x + bend, y: start.y }, Point { x: end.x - bend, y: end.y }, end]
+}
+
+/// A line that leaves and ends so far from its ends.
+fn straight(source: Point, target: Point, leave: f64, arrive: f64) -> [Point; 4] {
+    let (dx, dy) = (target.x - source.x, target.y - source.y);
+    let length = dx.hypot(dy).max(leave + arrive + 1.0);
+    let on = |far: f64| Point { x: source.x + dx * far / length, y: source.y + dy * far / length };
+    let whole = length - leave - arrive;
+    [leave, leave + whole / 3.0, leave + whole * 2.0 / 3.0, length - arrive].map(on)
+}
+
+/// Control points of what goes from one frame to another: a little aside, so that what comes back is beside it.
+pub fn bundle_curve(source: &Frame, target: &Frame) -> [Point; 4] {
+    let middle = |f: &Frame| Point { x: (f.left + f.right) / 2.0, y: (f.top + f.bottom) / 2.0 };
+    let (a, b) = (middle(source), middle(target));
+    let (dx, dy) = (b.x - a.x, b.y - a.y);
+    let length = dx.hypot(dy).max(1.0);
+    // From the middle of a frame to its border, as a share of the way.
+    let out = |f: &Frame| {
+        let (half_x, half_y) = ((f.right - f.left) / 2.0, (f.bottom - f.top) / 2.0);
+        (half_x / dx.abs().max(1e-9)).min(half_y / dy.abs().max(1e-9)).min(0.5)
+    };
+    let aside = (length * 0.04).min(60.0);
+    let at = |share: f64| {
+        Point { x: a.x + dx * share - dy / length * aside, y: a.y + dy * share + dx / length * aside }
+    };
+    let (from, to) = (out(source), 1.0 - out(target));
+    [from, from + (to - from) / 3.0, from + (to - from) * 2.0 / 3.0, to].map(at)
 }
 
 /// Without its last piece, where its head is.
@@ -222,11 +264,27 @@ pub fn node_at(nodes: &[(u32, Point)], at: Point, zoom: f64) -> Option<u32> {
     near.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, slot)| slot)
 }
 
+/// The node that is next in a direction, which is one of right, left, down and up as x and y.
+pub fn next_node(nodes: &[(u32, Point)], from: Point, towards: (f64, f64)) -> Option<u32> {
+    let ahead = nodes.iter().filter_map(|(slot, at)| {
+        let (dx, dy) = (at.x - from.x, at.y - from.y);
+        let (along, aside) = (dx * towards.0 + dy * towards.1, (dx * towards.1).abs() + (dy * towards.0).abs());
+        // Who is more aside than ahead is in another direction.
+        (along > 1.0 && aside <= along * 1.5).then_some((along + aside * 2.0, *slot))
+    });
+    ahead.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, slot)| slot)
+}
+
 /// The line that passes nearest under the pointer; `reach` is in the units of `at`.
-pub fn line_at(lines: impl Iterator<Item = ((u32, u32), Point, Point)>, at: Point, reach: f64) -> Option<(u32, u32)> {
+pub fn line_at(
+    lines: impl Iterator<Item = ((u32, u32), Point, Point)>,
+    run: Run,
+    at: Point,
+    reach: f64,
+) -> Option<(u32, u32)> {
     const STEPS: usize = 24;
     let near = lines.filter_map(|(ends, source, target)| {
-        let curve = edge_curve(source, target);
+        let curve = edge_curve(source, target, run);
         // A curve stays within the frame of its control points.
         let outside = |of: fn(&Point) -> f64, value: f64| {
             let all = curve.iter().map(of);
@@ -292,18 +350,18 @@ mod tests {
     fn the_nearest_line_is_hit_along_its_whole_curve() {
         let at = |x, y| Point { x, y };
         let lines = || [((1, 2), at(0.0, 0.0), at(0.0, 400.0)), ((1, 3), at(0.0, 0.0), at(300.0, 400.0))].into_iter();
-        assert_eq!(line_at(lines(), at(3.0, 350.0), 5.0), Some((1, 2)));
-        let curve = edge_curve(at(0.0, 0.0), at(300.0, 400.0));
+        assert_eq!(line_at(lines(), Run::Upright, at(3.0, 350.0), 5.0), Some((1, 2)));
+        let curve = edge_curve(at(0.0, 0.0), at(300.0, 400.0), Run::Upright);
         for t in [0.3, 0.55, 0.9] {
-            assert_eq!(line_at(lines(), on_curve(curve, t), 5.0), Some((1, 3)));
+            assert_eq!(line_at(lines(), Run::Upright, on_curve(curve, t), 5.0), Some((1, 3)));
         }
-        assert_eq!(line_at(lines(), at(150.0, 60.0), 5.0), None);
+        assert_eq!(line_at(lines(), Run::Upright, at(150.0, 60.0), 5.0), None);
     }
 
     #[test]
     fn an_edge_ends_at_its_target() {
         for target in [Point { x: 300.0, y: 200.0 }, Point { x: -300.0, y: 0.0 }, Point { x: 5.0, y: -300.0 }] {
-            let curve = edge_curve(Point { x: 0.0, y: 0.0 }, target);
+            let curve = edge_curve(Point { x: 0.0, y: 0.0 }, target, Run::Upright);
             let end = on_curve(curve, 1.0);
             assert!((end.x - target.x).hypot(end.y - target.y) < RADIUS + 5.0);
         }
@@ -329,5 +387,32 @@ mod tests {
         assert!(
             Miniature::of([Point { x: 3.0, y: 3.0 }].into_iter(), size, 6.0).is_some_and(|map| map.scale.is_finite())
         );
+    }
+
+    #[test]
+    fn the_next_node_is_the_nearest_of_those_ahead() {
+        let at = |x: f64, y: f64| Point { x, y };
+        let nodes = [(1, at(0.0, 0.0)), (2, at(190.0, 20.0)), (3, at(400.0, 0.0)), (4, at(30.0, 112.0)), (5, at(0.0, -300.0))];
+        let next = |towards| next_node(&nodes, at(0.0, 0.0), towards);
+        assert_eq!(next((1.0, 0.0)), Some(2));
+        assert_eq!(next((0.0, 1.0)), Some(4));
+        assert_eq!(next((0.0, -1.0)), Some(5));
+        assert_eq!(next((-1.0, 0.0)), None);
+    }
+
+    #[test]
+    fn a_straight_line_and_a_bundle_go_from_border_to_border() {
+        let (a, b) = (Point { x: 0.0, y: 0.0 }, Point { x: 300.0, y: 0.0 });
+        let line = edge_curve(a, b, Run::Straight);
+        assert_eq!((line[0].x, line[3].x, line[1].y), (RADIUS, 300.0 - RADIUS - 3.0, 0.0));
+        let frame = |x: f64, y: f64| Frame { left: x - 100.0, right: x + 100.0, top: y - 50.0, bottom: y + 50.0 };
+        for (to, ends) in [((400.0, 0.0), (100.0, 300.0)), ((-400.0, 0.0), (-100.0, -300.0))] {
+            let (there, back) = (
+                bundle_curve(&frame(0.0, 0.0), &frame(to.0, to.1)),
+                bundle_curve(&frame(to.0, to.1), &frame(0.0, 0.0)),
+            );
+            assert_eq!((there[0].x, there[3].x), ends);
+            assert_ne!(there[1].y, back[1].y, "one beside the other");
+        }
     }
 }

@@ -59,6 +59,22 @@ impl Strand {
         self.round_trip_ms = longest.reduce(f64::max);
     }
 
+    /// Takes in what goes over another line.
+    pub fn merge(&mut self, other: &Self) {
+        let sum = |a: &mut Option<f64>, b: Option<f64>| {
+            if let Some(b) = b {
+                *a = Some(a.unwrap_or(0.0) + b);
+            }
+        };
+        self.open += other.open;
+        self.failing += other.failing;
+        sum(&mut self.sent, other.sent);
+        sum(&mut self.received, other.received);
+        sum(&mut self.opened, other.opened);
+        sum(&mut self.again, other.again);
+        self.round_trip_ms = self.round_trip_ms.into_iter().chain(other.round_trip_ms).reduce(f64::max);
+    }
+
     pub fn is_measured(&self) -> bool {
         self.sent.is_some()
     }
@@ -113,16 +129,25 @@ impl By {
     }
 }
 
-/// Lines by their ends; `failing` says how many failures a second an edge has of late.
+/// Lines by their ends; `ends` says from whom to whom an edge is drawn, if it is, and `failing` how many failures a second
+/// it has of late.
 pub fn strands<'a>(
     edges: impl Iterator<Item = (&'a u32, &'a StreamEdge)>,
+    ends: impl Fn(&StreamEdge) -> Option<(u32, u32)>,
     failing: impl Fn(u32) -> f64,
 ) -> BTreeMap<(u32, u32), Strand> {
     let mut all: BTreeMap<(u32, u32), Strand> = BTreeMap::new();
     for (slot, edge) in edges {
-        all.entry((edge.source, edge.target)).or_default().add(edge, failing(*slot));
+        if let Some(ends) = ends(edge) {
+            all.entry(ends).or_default().add(edge, failing(*slot));
+        }
     }
     all
+}
+
+/// An edge is drawn between those that it is between.
+pub fn own_ends(edge: &StreamEdge) -> Option<(u32, u32)> {
+    Some((edge.source, edge.target))
 }
 
 #[cfg(test)]
@@ -140,7 +165,7 @@ mod tests {
             (1, edge(81, &[Some(20.0), None, None, None, Some(0.2)])),
             (2, edge(82, &[])),
         ];
-        let all = strands(edges.iter().map(|(slot, edge)| (slot, edge)), |slot| f64::from(slot) * 0.5);
+        let all = strands(edges.iter().map(|(slot, edge)| (slot, edge)), own_ends, |slot| f64::from(slot) * 0.5);
         let one = &all[&(1, 2)];
         assert_eq!((one.open, one.sent, one.received, one.round_trip_ms), (9, Some(120.0), Some(5.0), Some(0.4)));
         assert_eq!((one.failing, one.ports.len()), (1.5, 3));

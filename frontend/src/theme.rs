@@ -9,6 +9,8 @@ use crate::storage;
 pub struct Theme {
     pub canvas: String,
     pub grid: String,
+    pub card: String,
+    pub line: String,
     pub text: String,
     pub text_2: String,
     pub text_3: String,
@@ -44,6 +46,8 @@ impl Theme {
         Self {
             canvas: token("--c-canvas"),
             grid: token("--c-grid"),
+            card: token("--c-card"),
+            line: token("--c-line-strong"),
             text: token("--c-text"),
             text_2: token("--c-text-2"),
             text_3: token("--c-text-3"),

@@ -14,7 +14,7 @@ use shared::report::{Container, ContainerState, Health};
 use shared::view::{Parent, Summary};
 
 use super::Kind;
-use super::place::{Place, api_id, image_group};
+use super::place::{self, Place, api_id, image_group};
 use super::wording::{
     container_rows, container_tables, host_rows, joined, networks, parent, plural, present, process_rows, properties,
     row,
@@ -190,6 +190,8 @@ fn container_summary(host_id: HostId, host: &HostState, container: &Container) -
     };
     let mut parents: Vec<Parent> = image_parent(container).into_iter().collect();
     parents.extend(swarm::service_parent(container));
+    let stack = place::stack(&container.labels);
+    parents.extend(stack.map(|name| parent(format!("{name};<stack>"), name, "containers-by-stack")));
     parents.push(host_parent(host));
     Summary {
         label: container_label(container, ""),

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use shared::view::{OptionGroup, ProbeStatus, TopologyInfo};
 
+use super::arrangement::Arrangement;
 use super::findings;
 use super::icon::{Icon, Logo, Warning};
 use super::rail::id_of;
@@ -10,8 +11,8 @@ use super::search::Search;
 use super::tools::Tools;
 use crate::app::{Page, counted};
 use crate::connection::{self, Link};
+use crate::folding;
 use crate::route::Mode;
-use crate::strand::By;
 use crate::text;
 
 /// The topology that is shown, as the app describes it.
@@ -72,10 +73,11 @@ pub fn ViewBar() -> impl IntoView {
                     <Icon name="table"/>"Table"
                 </button>
             </div>
+            <Show when=mode(Mode::Graph)><Arrangement/></Show>
             {move || current(page).filter(|_| !is_findings()).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
                 view! { <Choice group/> }
             }).collect_view()}
-            <Show when=mode(Mode::Graph)><Lines/></Show>
+            
         </div>
     }
 }
@@ -105,29 +107,6 @@ fn Choice(group: OptionGroup) -> impl IntoView {
                     let value = option.value.clone();
                     let chosen = chosen.clone();
                     view! { <option value=option.value selected=move || chosen() == value>{option.label}</option> }
-                }).collect_view()}
-            </select>
-            <Icon name="down"/>
-        </label>
-    }
-}
-
-/// What the thickness of lines says.
-#[component]
-fn Lines() -> impl IntoView {
-    let page = expect_context::<Page>();
-    let chosen = move || page.route.with(|route| route.lines);
-    let set = move |event| {
-        if let Some(by) = By::from_id(&event_target_value(&event)) {
-            page.go(|route| route.lines = by);
-        }
-    };
-    view! {
-        <label class="choice" title="What the thickness of lines says (e)">
-            <span class="what">"Lines"</span>
-            <select prop:value=move || chosen().id() aria-label="Thickness of lines" on:change=set>
-                {By::ALL.map(|by| view! {
-                    <option value=by.id() selected=move || chosen() == by>{by.label()}</option>
                 }).collect_view()}
             </select>
             <Icon name="down"/>
@@ -173,6 +152,20 @@ pub fn StatusLine() -> impl IntoView {
         let all = page.model.with_value(|model| model.nodes.len());
         (passing.len() < all).then(|| format!("{} hidden by filters", text::grouped(all - passing.len())))
     };
+    let grouped = move || {
+        page.structure.track();
+        page.route.with(|route| route.folds.clone());
+        let (groups, folded) = page.drawn(|_, folding| (folding.groups.len(), folding.folded()));
+        let by = page.grouped_by().filter(|_| groups > 0)?;
+        let all = if groups == 1 { format!("1 {}", folding::word(&by)) } else { format!("{groups} {}s", folding::word(&by)) };
+        Some(format!("in {all}, {folded} folded"))
+    };
+    let alone = move || {
+        let shown = page.shown.get().filter(|_| page.route.with(|route| route.alone))?;
+        page.structure.track();
+        let all = page.searching.passing.get().map_or(page.model.with_value(|m| m.nodes.len()), |passing| passing.len());
+        (shown.len() < all).then(|| format!("{} hidden around what is selected", text::grouped(all - shown.len())))
+    };
     let trouble = Memo::new(move |_| troubles(&probes(), page.clock.get()));
     view! {
         <footer class="status">
@@ -188,6 +181,11 @@ pub fn StatusLine() -> impl IntoView {
             <span>{nodes}</span>
             <span class="hidden-count">{hidden}</span>
             <span class="hidden-count">{filtered}</span>
+            <span class="hidden-count">{alone}</span>
+            <Show when=move || page.route.with(|route| route.mode == Mode::Graph)>
+                <span class="hidden-count">{grouped}</span>
+            </Show>
+            <Show when=move || page.laying_out.get()><span role="status">"Laying out"</span></Show>
             <span class="space"></span>
             <Show when=move || trouble.with(|list| !list.is_empty())>
                 <span class="trouble" title=move || trouble.get().join("\n")>

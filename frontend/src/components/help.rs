@@ -3,22 +3,29 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use crate::app::Page;
 
-const KEYS: [(&str, &str); 16] = [
+const KEYS: [(&str, &str); 23] = [
     ("/", "Search"),
     ("Ctrl K", "Commands and nodes by name"),
     ("Space", "Pause, and resume"),
     ("1 … 9", "A topology by its place in the rail"),
     ("g", "Graph"),
     ("t", "Table"),
+    ("arrows", "The next node that way"),
+    ("f", "Look further around what is selected: 1 to 3 steps"),
+    ("F", "What is selected and those around it alone"),
+    ("n N", "The next thing that something is wrong with, the one before"),
+    ("l", "Layout, groups, thickness of lines"),
     ("w", "Pin the next network"),
     ("e", "The next figure for the thickness of lines"),
     ("< >", "The metric before, the one after, as the fill of nodes"),
     ("q", "No metric, and the first again"),
     ("m", "The whole graph in a corner"),
-    ("0", "Show all"),
+    ("[", "Fold the list of topologies"),
+    ("0  z  + -", "Show all; what is selected; nearer and further"),
     ("Esc", "Close what was opened last"),
     ("?", "This help"),
     ("double click", "Show all"),
+    ("click a group", "Opens it; on its title, folds it"),
     ("drag a node", "Puts it there for good"),
 ];
 

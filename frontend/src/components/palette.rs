@@ -11,6 +11,8 @@ use super::{save, tools};
 use crate::app::Page;
 use crate::appearance::Appearance;
 use crate::commands::fit;
+use crate::folding::{self, Folds};
+use crate::layout::Manner;
 use crate::model::Model;
 use crate::route::Mode;
 use crate::strand::By;
@@ -174,6 +176,11 @@ fn commands(page: Page) -> Vec<Command> {
         command("Show or hide the map in the corner", "m", "fit", |page| page.minimap.update(|open| *open = !*open)),
         command("Unpin the nodes that were moved by hand", "", "layout", |page| page.unpin_nodes()),
         command("Lay out again", "", "layout", |page| page.rearrange()),
+        command("Look further around what is selected", "f", "graph", |page| page.deepen()),
+        command("Show what is selected alone, or everything", "F", "graph", |page| page.show_alone()),
+        command("Fold all groups", "", "minus", |page| page.fold_all(true)),
+        command("Open all groups", "", "plus", |page| page.fold_all(false)),
+        command("Do not group nodes", "", "layout", |page| page.go(|route| route.group = Some(String::new()))),
         command("Clear search and filters", "", "close", |page| {
             page.go(|route| {
                 route.search.clear();
@@ -198,6 +205,24 @@ fn commands(page: Page) -> Vec<Command> {
     for label in page.metrics.get_untracked() {
         let title = format!("Fill nodes by {label}");
         all.push(command(title, "< >", "container", move |page| page.go(|route| route.metric = Some(label.clone()))));
+    }
+    for manner in Manner::ALL {
+        let set = move |page: Page| page.go(|route| route.manner = manner);
+        all.push(command(format!("Layout: {}", manner.label()), "", "layout", set));
+    }
+    for by in page.groupings.get_untracked() {
+        let title = format!("Group by {}", folding::word(&by));
+        let set = move |page: Page| page.go(|route| (route.group, route.folds) = (Some(by.clone()), Folds::default()));
+        all.push(command(title, "", "layout", set));
+    }
+    let groups = page.drawn(|_, folding| {
+        let group = |(key, group): (&String, &folding::Group)| (key.clone(), group.label.clone(), group.is_folded);
+        folding.groups.iter().map(group).collect::<Vec<_>>()
+    });
+    for (key, label, is_folded) in groups {
+        let title = format!("{} group {label}", if is_folded { "Open" } else { "Fold" });
+        let icon = if is_folded { "plus" } else { "minus" };
+        all.push(command(title, "", icon, move |page| page.turn_group(&key)));
     }
     for by in By::ALL {
         let set = move |page: Page| page.go(|route| route.lines = by);

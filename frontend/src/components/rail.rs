@@ -70,6 +70,13 @@ pub fn Rail() -> impl IntoView {
                 <h6>"Saved views"</h6>
                 {move || page.saved.get().into_iter().map(|saved| view! { <SavedView saved/> }).collect_view()}
             </Show>
+            <button
+                class="plain fold"
+                title=move || if page.rail_folded.get() { "Unfold the list ([)" } else { "Fold the list ([)" }
+                aria-label="Fold the list of topologies"
+                aria-pressed=move || page.rail_folded.get().to_string()
+                on:click=move |_| page.fold_rail()
+            ><Icon name="menu"/></button>
         </nav>
     }
 }
