@@ -75,6 +75,8 @@ pub struct Page {
     pub model: StoredValue<Model, LocalStorage>,
     /// Rises when nodes or edges change.
     pub structure: RwSignal<u64>,
+    /// Changes when nodes come, go or belong elsewhere.
+    pub membership: RwSignal<u64>,
     /// Rises with every message.
     pub values: RwSignal<u64>,
     pub topologies: RwSignal<Vec<TopologyInfo>>,
@@ -144,6 +146,7 @@ impl Page {
         let route = RwSignal::new(route);
         let model = StoredValue::new_local(Model::default());
         let (structure, values) = (RwSignal::new(0), RwSignal::new(0));
+        let membership = RwSignal::new(0);
         let searching = Searching::new(route, model, structure, values);
         let alone = Memo::new(move |_| {
             let (id, depth) = route.with(|route| Some((route.selected.clone().filter(|_| route.alone)?, route.depth)))?;
@@ -157,6 +160,7 @@ impl Page {
             link: RwSignal::new(Link::Connecting),
             model,
             structure,
+            membership,
             values,
             searching,
             topologies: RwSignal::new(Vec::new()),
@@ -170,7 +174,7 @@ impl Page {
             previewed: RwSignal::new(None),
             previewed_metric: RwSignal::new(None),
             metrics: Memo::new(move |_| {
-                structure.track();
+                membership.track();
                 model.with_value(|model| gauge::offered(model.nodes.values()))
             }),
             help: RwSignal::new(false),
@@ -180,7 +184,7 @@ impl Page {
             laying: StoredValue::new_local(Rc::default()),
             folding: StoredValue::new_local(Folding::default()),
             groupings: Memo::new(move |_| {
-                structure.track();
+                membership.track();
                 model.with_value(|model| folding::offered(model.nodes.values()))
             }),
             labels: RwSignal::new(Arc::new(Labels::new())),
@@ -321,6 +325,13 @@ impl Page {
         self.folding.set_value(folding);
     }
 
+    /// Says again how those are that stand for others.
+    fn refresh_groups(&self) {
+        if let Some(by) = untrack(|| self.grouped_by()) {
+            self.model.with_value(|model| self.folding.update_value(|folding| folding.refresh(model, &by)));
+        }
+    }
+
     /// What is drawn: the nodes as the app tells them, and those that stand for others.
     pub fn drawn<T>(&self, with: impl FnOnce(&Model, &Folding) -> T) -> T {
         self.model.with_value(|model| self.folding.with_value(|folding| with(model, folding)))
@@ -348,6 +359,16 @@ impl Page {
                 edges: ends.into_iter().filter_map(|(source, target)| Some((id(source)?, id(target)?))).collect(),
                 boxes: folding.boxes(model),
             }
+        })
+    }
+
+    /// Whether somebody who stands among those that talk to nobody does talk now.
+    fn wakes(&self, layout: &Layout) -> bool {
+        self.drawn(|model, folding| {
+            let id = |slot: u32| folding.node(model, slot).map(|node| &node.id);
+            let talks = |slot: u32| id(slot).is_some_and(|id| layout.stands_alone(id));
+            layout.has_lonely()
+                && model.edges.values().any(|edge| edge.source != edge.target && (talks(edge.source) || talks(edge.target)))
         })
     }
 
@@ -427,8 +448,15 @@ impl Page {
                         page.opened_with.set(page.model.with_value(|model| model.nodes.len()));
                     }
                     // Others are put together only once it is known what can be.
-                    page.structure.update(|n| *n += 1);
-                    page.lay_out_again(false);
+                    let members = page.model.with_value(|model| model.membership);
+                    if page.membership.get_untracked() != members {
+                        page.membership.set(members);
+                        page.lay_out_again(false);
+                    } else if page.layout.with_value(|layout| page.wakes(layout)) {
+                        page.lay_out_again(false);
+                    } else {
+                        page.refresh_groups();
+                    }
                     if is_first {
                         page.fit.update(|n| *n += 1);
                     }
@@ -436,9 +464,7 @@ impl Page {
                     page.values.update(|n| *n += 1);
                 }
                 Some(Taken::Values) => {
-                    if let Some(by) = untrack(|| page.grouped_by()) {
-                        page.model.with_value(|model| page.folding.update_value(|folding| folding.refresh(model, &by)));
-                    }
+                    page.refresh_groups();
                     page.values.update(|n| *n += 1);
                 }
                 Some(Taken::Gap) | None => return false,
@@ -465,6 +491,7 @@ impl Page {
     /// Shows what is so now.
     pub fn resume(&self) {
         if let Some(now) = self.behind.try_update_value(Option::take).flatten() {
+            self.membership.set(now.membership);
             self.model.set_value(now);
             self.lay_out_again(false);
             self.structure.update(|n| *n += 1);

@@ -34,12 +34,21 @@ impl Gauge {
     /// as a part of that, all else as a part of the largest that there is.
     pub fn reading(&self, node: &Summary) -> Option<(f64, String)> {
         let metric = find(node, &self.label)?;
-        let whole = if metric.format == "percent" { metric.max.max(1.0) } else { self.largest.max(f64::MIN_POSITIVE) };
         let words = match metric.format.as_str() {
             "percent" => format!("{:.0}%", metric.value),
             _ => text::metric(&metric.format, "", metric.value),
         };
-        Some(((metric.value / whole).clamp(0.0, 1.0), words))
+        Some((self.share_of(metric), words))
+    }
+
+    /// How high a node's fill is, as in `reading`.
+    pub fn share(&self, node: &Summary) -> Option<f64> {
+        Some(self.share_of(find(node, &self.label)?))
+    }
+
+    fn share_of(&self, metric: &Metric) -> f64 {
+        let whole = if metric.format == "percent" { metric.max.max(1.0) } else { self.largest.max(f64::MIN_POSITIVE) };
+        (metric.value / whole).clamp(0.0, 1.0)
     }
 }
 

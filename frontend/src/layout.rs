@@ -139,6 +139,15 @@ impl Layout {
         true
     }
 
+    /// Whether a node stands among those that talk to nobody.
+    pub fn stands_alone(&self, id: &str) -> bool {
+        self.alone.contains(id)
+    }
+
+    pub fn has_lonely(&self) -> bool {
+        !self.alone.is_empty()
+    }
+
     /// Places all nodes anew.
     pub fn afresh(&mut self, graph: &Graph) {
         self.take(graph, arrange(&graph.plan(self.manner)));

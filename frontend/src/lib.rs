@@ -30,6 +30,8 @@ pub mod components;
 #[cfg(target_arch = "wasm32")]
 pub mod connection;
 #[cfg(target_arch = "wasm32")]
+pub mod far;
+#[cfg(target_arch = "wasm32")]
 pub mod label;
 #[cfg(target_arch = "wasm32")]
 pub mod laying;

@@ -21,6 +21,8 @@ pub struct Model {
     sequence: u64,
     /// The app's clock minus ours, milliseconds, as of the last message.
     pub clock_ms: i64,
+    /// Rises when nodes come or go, or are of other parents or networks than before.
+    pub membership: u64,
     /// Rises when nodes or edges come, go or change, but not with values.
     pub structure: u64,
 }
@@ -91,10 +93,18 @@ impl Model {
             self.edges.remove(&edge);
             self.failing.forget(edge);
         }
+        let mut others_are_there = reset || !gone.is_empty();
         for node in gone {
             self.nodes.remove(&node);
         }
-        self.nodes.extend(nodes);
+        for (slot, node) in nodes {
+            let is_as_before = |before: &Summary| {
+                before.id == node.id && before.parents == node.parents && before.networks == node.networks
+            };
+            others_are_there |= !self.nodes.get(&slot).is_some_and(is_as_before);
+            self.nodes.insert(slot, node);
+        }
+        self.membership += u64::from(others_are_there);
         // Of what failed before there was anybody to see it, nobody knows when.
         for (slot, edge) in edges.iter().filter(|_| !reset) {
             let before = self.edges.get(slot).map(|edge| edge.failures).unwrap_or_default();
@@ -287,5 +297,21 @@ mod tests {
         model.take(StreamDelta { reset: true, ..delta(3) }, 0);
         assert_eq!(model.take(delta(5), 0), Taken::Gap);
         assert_eq!(model.take(delta(3), 0), Taken::Gap);
+    }
+
+    #[test]
+    fn membership_is_of_nodes_and_of_what_they_belong_to() {
+        let mut model = Model::default();
+        model.take(StreamDelta { reset: true, nodes: vec![(0, node("a")), (1, node("b"))], ..delta(0) }, 0);
+        let start = model.membership;
+        let sick = Summary { health: "failing".into(), ..node("a") };
+        let edge = StreamEdge { source: 0, target: 1, ..StreamEdge::default() };
+        model.take(StreamDelta { nodes: vec![(0, sick.clone())], edges: vec![(0, edge)], ..delta(1) }, 0);
+        assert_eq!(model.membership, start, "how a node is and what it says makes no other members");
+        let parents = vec![shared::view::Parent { id: "h".into(), ..shared::view::Parent::default() }];
+        model.take(StreamDelta { nodes: vec![(0, Summary { parents, ..sick })], ..delta(2) }, 0);
+        assert_eq!(model.membership, start + 1);
+        model.take(StreamDelta { gone: vec![1], nodes: vec![(1, node("c"))], ..delta(3) }, 0);
+        assert_eq!(model.membership, start + 2, "a number that another one has now");
     }
 }

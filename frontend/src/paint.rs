@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::CanvasRenderingContext2d as Context;
 
 use crate::boxes::{self, Bundles};
+use crate::far::{self, Crowd, FAR};
 use crate::folding::Folding;
 use crate::gauge::Gauge;
 use crate::label;
@@ -94,7 +95,22 @@ pub fn graph(
     boxes::frames(g, theme, shown, drawing, camera.zoom);
     edges(g, theme, shown, drawing, camera.zoom);
     let height = RADIUS * 2.0 * camera.zoom;
-    for (slot, node, p) in shown.nodes().filter(|(.., p)| camera.may_show(*p, size)) {
+    let mut crowd = Crowd::default();
+    let in_sight = || shown.nodes().filter(|(.., p)| camera.may_show(*p, size));
+    let is_one_of_many = |slot: u32, node: &Summary| {
+        height < FAR && far::is_plain(node) && drawing.selected != Some(slot) && drawing.hovered != Some(slot)
+    };
+    for (slot, node, p) in in_sight().filter(|(slot, node, _)| is_one_of_many(*slot, node)) {
+        crowd.add(node, p, drawing.is_faded(slot));
+    }
+    crowd.paint(g, theme, drawing.gauge.as_ref(), height);
+    for (slot, node, p) in in_sight() {
+        if is_one_of_many(slot, node) {
+            if !node.health.is_empty() {
+                finding(g, theme, node, p, camera.zoom);
+            }
+            continue;
+        }
         let faded = drawing.is_faded(slot);
         g.set_global_alpha(if faded { 0.2 } else { 1.0 });
         shape(g, theme, node, drawing.gauge.as_ref(), p, height);
@@ -143,6 +159,8 @@ fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64
     let tapered = strands.len() <= TAPERED_MAX && RADIUS * 2.0 * zoom >= 26.0;
     // Where there are more than anybody could follow, what they join is what is seen.
     let rest = (CROWDED / strands.len().max(1) as f64).clamp(0.15, 1.0);
+    // And they are thin, which is also much less to paint.
+    let widest = if strands.len() as f64 > CROWDED { 1.0 / zoom } else { f64::MAX };
     let mut ports: BTreeMap<(u32, BTreeSet<u16>), (Point, bool)> = BTreeMap::new();
     let mut failing: Vec<([Point; 4], f64, bool)> = Vec::new();
     for lit_pass in [false, true] {
@@ -172,7 +190,7 @@ fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64
                 continue;
             }
             let line = drawing.line_of(strand).filter(|_| !fails);
-            let width = strand.width(by) * if is_lit { 1.15 } else { 1.0 };
+            let width = strand.width(by).min(widest) * if is_lit { 1.15 } else { 1.0 };
             let colour = match line {
                 _ if fails => &theme.bad,
                 Some(line) => &theme.networks[line],
