@@ -59,6 +59,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/api/probes", get(api::probes))
         .route("/api/status", get(api::status))
         .route("/api/findings", get(api::findings))
+        .route("/api/network-map", get(api::network_map))
         .route("/api/openapi.json", get(api::openapi))
         .route("/metrics", get(api::metrics))
         .route("/healthz", get(api::health))

@@ -5,6 +5,7 @@ pub mod details;
 pub mod filter;
 pub mod fragment;
 pub mod live;
+pub mod map;
 pub mod measure;
 pub mod outgoing;
 pub mod path;

@@ -13,7 +13,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::appearance::Appearance;
 use crate::components::{
-    arrangement, board::Board, card::Card, chrome, edge, findings::Findings, help::Help, palette::Palette, rail, rail::Rail, search,
+    arrangement, board::Board, card::Card, chrome, edge, findings::Findings, help::Help, map::Map, palette::Palette, rail, rail::Rail, search,
     table::Table, tools,
 };
 use crate::connection::{self, Connection, Link, now_ms};
@@ -812,6 +812,7 @@ fn App() -> impl IntoView {
                         Mode::Graph => canvas::Graph().into_any(),
                         Mode::Table => Table().into_any(),
                         Mode::Board => Board().into_any(),
+                        Mode::Map => Map().into_any(),
                         Mode::Findings => Findings().into_any(),
                     }}
                     <Show when=move || page.route.with(|route| route.mode != Mode::Findings)><chrome::Empty/></Show>

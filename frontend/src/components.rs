@@ -8,6 +8,7 @@ pub mod edge;
 pub mod findings;
 pub mod help;
 pub mod icon;
+pub mod map;
 pub mod metrics;
 pub mod palette;
 pub mod rail;

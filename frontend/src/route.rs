@@ -20,8 +20,21 @@ pub enum Mode {
     Table,
     /// A column for each host; of daemons only.
     Board,
+    /// Networks as lines through their hosts; of networks only.
+    Map,
     /// What is wrong, instead of a topology.
     Findings,
+}
+
+impl Mode {
+    /// Whether a topology can be looked at so.
+    pub fn is_of(self, topology: &str) -> bool {
+        match self {
+            Self::Graph | Self::Table | Self::Findings => true,
+            Self::Board => topology == "daemons",
+            Self::Map => topology == "networks",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +55,8 @@ pub struct Route {
     pub depth: u8,
     /// Only the selected node and those around it are shown.
     pub alone: bool,
+    /// The map shows also networks of one host.
+    pub all_networks: bool,
     /// The finding that is shown in full.
     pub finding: Option<String>,
     pub search: String,
@@ -70,6 +85,7 @@ impl Default for Route {
             folds: Folds::default(),
             depth: 1,
             alone: false,
+            all_networks: false,
             finding: None,
             search: String::new(),
             filters: Vec::new(),
@@ -98,6 +114,7 @@ impl Route {
             match name.as_str() {
                 "mode" if value == "table" => route.mode = Mode::Table,
                 "mode" if value == "board" => route.mode = Mode::Board,
+                "mode" if value == "map" => route.mode = Mode::Map,
                 "mode" if value == "findings" => route.mode = Mode::Findings,
                 "mode" => {}
                 "finding" => route.finding = Some(value).filter(|v| !v.is_empty()),
@@ -110,6 +127,7 @@ impl Route {
                 "folded" => route.folds.all = Some(value == "all"),
                 "turn" => route.folds.turned.extend(Some(value).filter(|v| !v.is_empty())),
                 "depth" => route.depth = value.parse().unwrap_or(1).clamp(1, DEPTH_MAX),
+                "local" => route.all_networks = value != "0",
                 "alone" => route.alone = value != "0",
                 "q" => route.search = value,
                 "f" if route.filters.contains(&value) => {}
@@ -124,7 +142,7 @@ impl Route {
             }
         }
         route.edge = from.zip(to).filter(|_| route.selected.is_none());
-        if route.mode == Mode::Board && route.topology != "daemons" {
+        if !route.mode.is_of(&route.topology) {
             route.mode = Mode::Graph;
         }
         route
@@ -136,6 +154,7 @@ impl Route {
             Mode::Graph => {}
             Mode::Table => pairs.push("mode=table".into()),
             Mode::Board => pairs.push("mode=board".into()),
+            Mode::Map => pairs.push("mode=map".into()),
             Mode::Findings => {
                 pairs.push("mode=findings".into());
                 pairs.extend(self.finding.as_ref().map(|finding| format!("finding={}", encode(finding))));
@@ -162,6 +181,9 @@ impl Route {
         if self.alone {
             pairs.push("alone=1".into());
         }
+        if self.all_networks {
+            pairs.push("local=1".into());
+        }
         if !self.search.is_empty() {
             pairs.push(format!("q={}", encode(&self.search)));
         }
@@ -186,12 +208,13 @@ impl Route {
             self.selected = None;
             (self.folds, self.depth, self.alone) = (Folds::default(), 1, false);
         }
-        // Daemons are looked at side by side, unless somebody would rather have a list.
+        // Daemons are looked at side by side and networks on their map, unless somebody would rather have a list.
         self.mode = match self.mode {
-            Mode::Graph | Mode::Findings if topology == "daemons" => Mode::Board,
-            Mode::Findings => Mode::Graph,
-            Mode::Board if topology != "daemons" => Mode::Graph,
-            mode => mode,
+            Mode::Table => Mode::Table,
+            _ if topology == "daemons" => Mode::Board,
+            _ if topology == "networks" => Mode::Map,
+            mode if mode.is_of(topology) => mode,
+            _ => Mode::Graph,
         };
     }
 
@@ -270,6 +293,7 @@ mod tests {
             folds: Folds { all: Some(false), turned: ["h1;<host>".to_owned(), "a&b".into()].into() },
             depth: 3,
             alone: true,
+            all_networks: true,
             search: "cpu > 50% & ünï".into(),
             filters: vec!["stack:shop".into(), "a=b & c".into()],
             network: Some("mesh & more".into()),

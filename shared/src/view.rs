@@ -2,6 +2,8 @@
 //!
 //! Field names and their meaning are Scope's; what Scope did not have is optional or a new field.
 
+pub mod map;
+
 use serde::{Deserialize, Serialize};
 
 use crate::query::Reason;

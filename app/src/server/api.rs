@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::query::Query as Search;
+use shared::view::map::NetworkMap;
 use shared::view::{Details, EdgePaths, Findings, SearchAnswer, SearchCount, SearchHit, Status, TopologyInfo};
 
 use super::body::{self, Censor};
@@ -15,7 +16,7 @@ use super::{Context, Shared};
 use crate::clock::{Now, wall_ms};
 use crate::view::snapshot::Snapshot;
 use crate::view::wording::rfc3339;
-use crate::view::{Kind, Variant, search as view_search};
+use crate::view::{Kind, Variant, map as view_map, search as view_search};
 
 pub type Pairs = Query<Vec<(String, String)>>;
 
@@ -212,6 +213,11 @@ pub async fn findings(State(context): Shared, Query(pairs): Pairs) -> Result<Jso
     let mut findings = context.engine.ask(|core| core.diagnosis.findings(Now::read())).await?;
     findings.retain(|finding| state.as_ref().is_none_or(|state| finding.state == *state));
     Ok(Json(Findings { findings }))
+}
+
+/// Hosts as columns, networks as lines through them.
+pub async fn network_map(State(context): Shared) -> Result<Json<NetworkMap>, Error> {
+    Ok(Json(context.engine.ask(|core| view_map::map(&core.store)).await?))
 }
 
 pub async fn metrics(State(context): Shared) -> Result<Response, Error> {

@@ -66,6 +66,11 @@ pub fn ViewBar() -> impl IntoView {
                         <Icon name="board"/>"Board"
                     </button>
                 </Show>
+                <Show when=move || page.route.with(|route| route.topology == "networks")>
+                    <button class:on=mode(Mode::Map) title="Map" on:click=move |_| page.go(|r| r.mode = Mode::Map)>
+                        <Icon name="network"/>"Map"
+                    </button>
+                </Show>
                 <button class:on=mode(Mode::Graph) title="Graph (g)" on:click=move |_| page.go(|r| r.mode = Mode::Graph)>
                     <Icon name="graph"/>"Graph"
                 </button>
@@ -74,6 +79,22 @@ pub fn ViewBar() -> impl IntoView {
                 </button>
             </div>
             <Show when=mode(Mode::Graph)><Arrangement/></Show>
+            <Show when=mode(Mode::Map)>
+                <label class="choice">
+                    <select
+                        aria-label="Which networks"
+                        prop:value=move || page.route.with(|route| if route.all_networks { "all" } else { "shared" })
+                        on:change=move |event| {
+                            let all = event_target_value(&event) == "all";
+                            page.go(|route| route.all_networks = all);
+                        }
+                    >
+                        <option value="shared">"Of several hosts"</option>
+                        <option value="all" selected=move || page.route.with(|route| route.all_networks)>"All networks"</option>
+                    </select>
+                    <Icon name="down"/>
+                </label>
+            </Show>
             {move || current(page).filter(|_| !is_findings()).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
                 view! { <Choice group/> }
             }).collect_view()}
