@@ -13,7 +13,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::appearance::Appearance;
 use crate::components::{
-    arrangement, board::Board, card::Card, chrome, edge, findings::Findings, help::Help, map::Map, palette::Palette, rail, rail::Rail, search,
+    arrangement, board::Board, card::Card, chrome, edge, findings::Findings, help::Help, map::Map, palette::Palette, rail, rail::Rail, resources::Resources, search,
     table::Table, tools,
 };
 use crate::connection::{self, Connection, Link, now_ms};
@@ -813,6 +813,7 @@ fn App() -> impl IntoView {
                         Mode::Table => Table().into_any(),
                         Mode::Board => Board().into_any(),
                         Mode::Map => Map().into_any(),
+                        Mode::Resources => Resources().into_any(),
                         Mode::Findings => Findings().into_any(),
                     }}
                     <Show when=move || page.route.with(|route| route.mode != Mode::Findings)><chrome::Empty/></Show>
@@ -942,6 +943,16 @@ impl Page {
         })
     }
 
+    /// Who uses how much: of what is looked at, or of the hosts.
+    pub fn show_resources(&self) {
+        self.go(|route| {
+            if !Mode::Resources.is_of(&route.topology) {
+                route.show("hosts");
+            }
+            route.mode = Mode::Resources;
+        });
+    }
+
     /// Folds the list of topologies to its icons, or unfolds it; the browser keeps that.
     pub fn fold_rail(&self) {
         self.rail_folded.update(|folded| *folded = !*folded);
@@ -1008,6 +1019,7 @@ fn key(page: Page, event: &web_sys::KeyboardEvent) {
         "/" => search::focus(),
         "g" => page.go(|route| route.mode = Mode::Graph),
         "t" => page.go(|route| route.mode = Mode::Table),
+        "r" => page.show_resources(),
         "w" => page.pin_next_network(),
         "<" => page.next_metric(false),
         ">" => page.next_metric(true),

@@ -138,6 +138,8 @@ pub fn Graph() -> impl IntoView {
             let (nodes, edges) = page.model.with_value(|m| (m.nodes.len(), m.edges.len()));
             let _ = canvas.set_attribute("data-nodes", &nodes.to_string());
             let _ = canvas.set_attribute("data-edges", &edges.to_string());
+            let drawn = page.drawn(|model, folding| placed(model, folding, page).len());
+            let _ = canvas.set_attribute("data-drawn", &drawn.to_string());
             // For whoever takes a picture of the page: all is where it belongs, and painted.
             let settled = stage.moving.get().is_none() && !stage.stale.get() && !stage.later_due.get();
             let _ = canvas.set_attribute("data-settled", if settled { "true" } else { "false" });

@@ -12,6 +12,7 @@ pub mod map;
 pub mod metrics;
 pub mod palette;
 pub mod rail;
+pub mod resources;
 pub mod save;
 pub mod search;
 pub mod table;

@@ -10,6 +10,7 @@ pub mod gauge;
 pub mod layout;
 pub mod lines;
 pub mod model;
+pub mod resources;
 pub mod room;
 pub mod route;
 pub mod saved;

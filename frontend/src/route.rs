@@ -7,6 +7,7 @@ use shared::view::TopologyInfo;
 use crate::appearance::Appearance;
 use crate::folding::Folds;
 use crate::layout::Manner;
+use crate::resources::Resource;
 use crate::strand::By;
 
 /// Others stay lit so many steps around the selected node at most.
@@ -22,6 +23,8 @@ pub enum Mode {
     Board,
     /// Networks as lines through their hosts; of networks only.
     Map,
+    /// Hosts, containers and processes as layers, as wide as what they use.
+    Resources,
     /// What is wrong, instead of a topology.
     Findings,
 }
@@ -33,6 +36,7 @@ impl Mode {
             Self::Graph | Self::Table | Self::Findings => true,
             Self::Board => topology == "daemons",
             Self::Map => topology == "networks",
+            Self::Resources => matches!(topology, "hosts" | "containers" | "processes"),
         }
     }
 }
@@ -55,6 +59,8 @@ pub struct Route {
     pub depth: u8,
     /// Only the selected node and those around it are shown.
     pub alone: bool,
+    /// What is shown as width where it is looked at who uses how much.
+    pub resource: Resource,
     /// The map shows also networks of one host.
     pub all_networks: bool,
     /// The finding that is shown in full.
@@ -85,6 +91,7 @@ impl Default for Route {
             folds: Folds::default(),
             depth: 1,
             alone: false,
+            resource: Resource::default(),
             all_networks: false,
             finding: None,
             search: String::new(),
@@ -114,6 +121,7 @@ impl Route {
             match name.as_str() {
                 "mode" if value == "table" => route.mode = Mode::Table,
                 "mode" if value == "board" => route.mode = Mode::Board,
+                "mode" if value == "resources" => route.mode = Mode::Resources,
                 "mode" if value == "map" => route.mode = Mode::Map,
                 "mode" if value == "findings" => route.mode = Mode::Findings,
                 "mode" => {}
@@ -127,6 +135,7 @@ impl Route {
                 "folded" => route.folds.all = Some(value == "all"),
                 "turn" => route.folds.turned.extend(Some(value).filter(|v| !v.is_empty())),
                 "depth" => route.depth = value.parse().unwrap_or(1).clamp(1, DEPTH_MAX),
+                "width" => route.resource = Resource::from_id(&value).unwrap_or_default(),
                 "local" => route.all_networks = value != "0",
                 "alone" => route.alone = value != "0",
                 "q" => route.search = value,
@@ -155,6 +164,7 @@ impl Route {
             Mode::Table => pairs.push("mode=table".into()),
             Mode::Board => pairs.push("mode=board".into()),
             Mode::Map => pairs.push("mode=map".into()),
+            Mode::Resources => pairs.push("mode=resources".into()),
             Mode::Findings => {
                 pairs.push("mode=findings".into());
                 pairs.extend(self.finding.as_ref().map(|finding| format!("finding={}", encode(finding))));
@@ -180,6 +190,9 @@ impl Route {
         }
         if self.alone {
             pairs.push("alone=1".into());
+        }
+        if self.resource != Resource::default() {
+            pairs.push(format!("width={}", self.resource.id()));
         }
         if self.all_networks {
             pairs.push("local=1".into());
@@ -293,6 +306,7 @@ mod tests {
             folds: Folds { all: Some(false), turned: ["h1;<host>".to_owned(), "a&b".into()].into() },
             depth: 3,
             alone: true,
+            resource: Resource::Memory,
             all_networks: true,
             search: "cpu > 50% & ünï".into(),
             filters: vec!["stack:shop".into(), "a=b & c".into()],

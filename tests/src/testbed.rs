@@ -289,6 +289,19 @@ fn enter(namespace: &File) {
     assert_eq!(result, 0, "setns: {}", std::io::Error::last_os_error());
 }
 
+/// Runs a line in the namespace of an overlay network on a host; `$dev` is its vxlan device.
+///
+/// # Panics
+/// Where the line fails.
+pub fn inside(testbed: &Testbed, host: usize, network: &str, line: &str) -> String {
+    let id = testbed.docker(host, &["network", "inspect", "-f", "{{.Id}}", network]);
+    let start = &id.trim()[..10];
+    let script = format!(
+        "nsenter --net=$(ls /run/docker/netns/*-{start}*) sh -c 'dev=$(ip -o link show type vxlan | sed \"s/^[0-9]*: \\([^:@]*\\).*/\\1/\"); {line}'"
+    );
+    testbed.shell(host, &script)
+}
+
 pub fn text(output: &Output) -> (String, String) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
 }

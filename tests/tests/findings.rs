@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use scope_tests::api::{edges, escaped, get, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
-use scope_tests::testbed::{Testbed, text};
+use scope_tests::testbed::{Testbed, inside, text};
 use serde_json::Value;
 
 /// A finding is to be there within 10 s, and to be gone within 10 s; a busy machine may take longer.
@@ -47,16 +47,6 @@ fn until(base: &str, what: &str, expect: &[&str], follow: &[&str]) -> Value {
 fn says(finding: &Value) -> String {
     let evidence = finding["evidence"].as_array().into_iter().flatten();
     evidence.map(|side| format!("{}: {}\n", side["source"], side["says"])).collect()
-}
-
-/// Runs a line in the namespace of an overlay network on a host; `$dev` is its vxlan device.
-fn inside(testbed: &Testbed, host: usize, network: &str, line: &str) -> String {
-    let id = testbed.docker(host, &["network", "inspect", "-f", "{{.Id}}", network]);
-    let start = &id.trim()[..10];
-    let script = format!(
-        "nsenter --net=$(ls /run/docker/netns/*-{start}*) sh -c 'dev=$(ip -o link show type vxlan | sed \"s/^[0-9]*: \\([^:@]*\\).*/\\1/\"); {line}'"
-    );
-    testbed.shell(host, &script)
 }
 
 fn swarm(testbed: &Testbed) -> String {

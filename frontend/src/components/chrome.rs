@@ -12,6 +12,7 @@ use super::tools::Tools;
 use crate::app::{Page, counted};
 use crate::connection::{self, Link};
 use crate::folding;
+use crate::resources::Resource;
 use crate::route::Mode;
 use crate::text;
 
@@ -45,6 +46,7 @@ pub fn Header() -> impl IntoView {
 pub fn ViewBar() -> impl IntoView {
     let page = expect_context::<Page>();
     let is_findings = move || page.route.with(|route| route.mode == Mode::Findings);
+    let is_resources = move || page.route.with(|route| route.mode == Mode::Resources);
     let title = move || match current(page) {
         _ if is_findings() => "Findings".into(),
         Some(info) if info.name.starts_with("by ") => {
@@ -77,6 +79,11 @@ pub fn ViewBar() -> impl IntoView {
                 <button class:on=mode(Mode::Table) title="Table (t)" on:click=move |_| page.go(|r| r.mode = Mode::Table)>
                     <Icon name="table"/>"Table"
                 </button>
+                <Show when=move || page.route.with(|route| Mode::Resources.is_of(&route.topology))>
+                    <button class:on=mode(Mode::Resources) title="Resources (r)" on:click=move |_| page.show_resources()>
+                        <Icon name="bars"/>"Resources"
+                    </button>
+                </Show>
             </div>
             <Show when=mode(Mode::Graph)><Arrangement/></Show>
             <Show when=mode(Mode::Map)>
@@ -95,7 +102,17 @@ pub fn ViewBar() -> impl IntoView {
                     <Icon name="down"/>
                 </label>
             </Show>
-            {move || current(page).filter(|_| !is_findings()).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
+            <Show when=mode(Mode::Resources)>
+                <div class="segments" role="group" aria-label="Resource">
+                    {Resource::ALL.map(|one| view! {
+                        <button
+                            class:on=move || page.route.with(|route| route.resource == one)
+                            on:click=move |_| page.go(|route| route.resource = one)
+                        >{one.label()}</button>
+                    })}
+                </div>
+            </Show>
+            {move || current(page).filter(|_| !is_findings() && !is_resources()).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
                 view! { <Choice group/> }
             }).collect_view()}
             

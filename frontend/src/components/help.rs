@@ -3,13 +3,14 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use crate::app::Page;
 
-const KEYS: [(&str, &str); 23] = [
+const KEYS: [(&str, &str); 24] = [
     ("/", "Search"),
     ("Ctrl K", "Commands and nodes by name"),
     ("Space", "Pause, and resume"),
     ("1 … 9", "A topology by its place in the rail"),
     ("g", "Graph"),
     ("t", "Table"),
+    ("r", "Resources: who uses how much of each host"),
     ("arrows", "The next node that way"),
     ("f", "Look further around what is selected: 1 to 3 steps"),
     ("F", "What is selected and those around it alone"),

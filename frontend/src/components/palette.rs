@@ -170,6 +170,14 @@ fn commands(page: Page) -> Vec<Command> {
     all.extend([
         command("Show as graph", "g", "graph", |page| page.go(|route| route.mode = Mode::Graph)),
         command("Show as table", "t", "table", |page| page.go(|route| route.mode = Mode::Table)),
+        command("Show who uses how much", "r", "bars", |page| page.show_resources()),
+        command("Show the map of networks", "", "network", |page| page.go(|route| route.show("networks"))),
+        command("Show all networks, also of one host", "", "network", |page| {
+            page.go(|route| {
+                route.show("networks");
+                route.all_networks = true;
+            });
+        }),
         command("Show findings", "", "flag", |page| page.go(|route| route.mode = Mode::Findings)),
         command("Search", "/", "search", |_| super::search::focus()),
         command("Show all of the graph", "0", "fit", |page| page.fit.update(|n| *n += 1)),

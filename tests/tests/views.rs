@@ -1,0 +1,219 @@
+//! The ways to look at the same things in a real browser: groups that fold, layouts, steps around a node, the map of
+//! networks, and who uses how much.
+
+use std::time::Duration;
+
+use fantoccini::Locator;
+use fantoccini::key::Key;
+use scope_tests::api::{edges, get, view};
+use scope_tests::browser::Browser;
+use scope_tests::eventually;
+use scope_tests::testbed::{Testbed, inside};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn press(browser: &Browser, keys: &str) {
+    browser.client.find(Locator::Css("body")).await.unwrap().send_keys(keys).await.unwrap();
+}
+
+/// Runs a command of the palette by name.
+async fn command(browser: &Browser, name: &str) {
+    press(browser, &format!("{}k{}", char::from(Key::Control), char::from(Key::Null))).await;
+    browser.until("the palette", "return document.activeElement?.closest('.palette') !== null").await;
+    let typed = browser.client.active_element().await.unwrap();
+    typed.send_keys(name).await.unwrap();
+    let first = format!("return document.querySelector('.commands .suggestion.on')?.textContent.startsWith('{name}')");
+    browser.until(name, &first).await;
+    typed.send_keys(&Key::Enter.to_string()).await.unwrap();
+}
+
+async fn drawn(browser: &Browser, count: usize) {
+    let script = format!("return document.querySelector('canvas.graph')?.dataset.drawn === '{count}'");
+    browser.until(&format!("{count} are drawn"), &script).await;
+}
+
+#[test]
+fn nodes_are_grouped_folded_laid_out_and_looked_at_in_steps() {
+    let testbed = Testbed::up(2, false);
+    let base = testbed.url(1);
+    testbed.launch(1, &[]);
+    testbed.launch(2, &[&testbed.address(1)]);
+    testbed.docker(1, &["network", "create", "lan"]);
+    let serve = |port: u16| format!("while :; do nc -l -p {port} -e cat; done");
+    let call = |to: &str, port: u16| format!("while :; do (while :; do echo q; sleep 1; done) | nc {to} {port}; sleep 0.2; done");
+    let on_lan = |tier: &'static str| ["--network", "lan", "--label", tier];
+    testbed.container(1, "db", &on_lan("tier=back"), &serve(5432));
+    testbed.container(1, "app", &on_lan("tier=back"), &format!("({}) & {}", call("db", 5432), serve(8080)));
+    testbed.container(1, "web", &on_lan("tier=front"), &call("app", 8080));
+    testbed.container(2, "alone", &["--label", "tier=front"], "sleep 10000");
+    eventually("the connections are known", PATIENCE, || {
+        let found = edges(&view(&base, "containers")?);
+        let all = ["web -> app:8080", "app -> db:5432"].iter().all(|edge| found.contains(*edge));
+        if all { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, true).await;
+        browser.client.goto(&format!("{base}/#/containers?group=hosts")).await.unwrap();
+        drawn(&browser, 4).await;
+        let note = "window.broken = []; window.addEventListener('error', event => window.broken.push(event.message))";
+        browser.client.execute(note, Vec::new()).await.unwrap();
+        browser.until("it says so", "return document.querySelector('.status').textContent.includes('in 2 hosts, 0 folded')").await;
+        browser.screenshot("groups-light").await;
+        command(&browser, "Fold all groups").await;
+        drawn(&browser, 2).await;
+        browser.until("a link to it", "return location.hash.includes('folded=all')").await;
+        browser.screenshot("groups-folded-light").await;
+
+        // A group is opened where it is clicked, and folded at its title; the address has both.
+        let click = "return (async () => { \
+                       const c = document.querySelector('canvas.graph'), r = c.getBoundingClientRect(); \
+                       const send = (kind, x, y) => c.dispatchEvent(new PointerEvent(kind, { clientX: x, clientY: y, button: 0, bubbles: true })); \
+                       c.setPointerCapture = () => {}; \
+                       for (let y = r.top + 8; y < r.bottom - 120; y += 6) for (let x = r.left + 12; x < r.right - 200; x += 12) { \
+                           send('pointermove', x, y); \
+                           for (let n = 0; n < 4; n++) await null; \
+                           if (!c.classList.contains('pointing')) continue; \
+                           send('pointerdown', x, y); send('pointerup', x, y); \
+                           return true; } })()";
+        browser.client.execute(click, Vec::new()).await.unwrap();
+        browser.until("one is open", "return location.hash.includes('turn=')").await;
+        browser.until("and drawn", "return ['2', '4'].includes(document.querySelector('canvas.graph').dataset.drawn)").await;
+        browser.client.refresh().await.unwrap();
+        browser.until("it is so after a reload", "return document.querySelector('.status').textContent.includes('in 2 hosts, 1 folded')").await;
+        browser.client.back().await.unwrap();
+        browser.until("and before it", "return document.querySelector('.status').textContent.includes('in 2 hosts, 2 folded')").await;
+
+        // By a label, which the stream does not tell of, and by network.
+        press(&browser, "l").await;
+        browser.until("labels are offered", "return [...document.querySelectorAll('.pick option')].some(o => o.textContent === 'tier')").await;
+        let choose = "const s = document.querySelector('.pick'); s.value = 'label:tier'; s.dispatchEvent(new Event('change', { bubbles: true }))";
+        browser.client.execute(choose, Vec::new()).await.unwrap();
+        browser.until("two tiers", "return document.querySelector('.status').textContent.includes('in 2 tiers, 0 folded')").await;
+        browser.screenshot("arrangement-light").await;
+        press(&browser, &Key::Escape.to_string()).await;
+        browser.until("the panel is closed", "return !document.querySelector('.popover')").await;
+        command(&browser, "Group by network").await;
+        browser.until("one network, and who is on the default one", "return document.querySelector('.status').textContent.includes('in 2 networks')").await;
+        browser.screenshot("groups-network-light").await;
+        command(&browser, "Do not group").await;
+        drawn(&browser, 4).await;
+        command(&browser, "Layout: Force").await;
+        browser.until("a link to it", "return location.hash.includes('layout=force')").await;
+        browser.screenshot("force-light").await;
+        command(&browser, "Layout: Layers").await;
+
+        // From node to node by the arrows, around one in steps, and that alone.
+        browser.client.goto(&format!("{base}/#/containers")).await.unwrap();
+        drawn(&browser, 4).await;
+        press(&browser, "/").await;
+        browser.client.active_element().await.unwrap().send_keys(&Key::Escape.to_string()).await.unwrap();
+        command(&browser, "web").await;
+        browser.until("it is selected", "return document.querySelector('.card h2')?.textContent === 'web'").await;
+        press(&browser, &Key::Down.to_string()).await;
+        browser.until("whom it calls", "return document.querySelector('.card h2')?.textContent === 'app'").await;
+        press(&browser, &Key::Down.to_string()).await;
+        browser.until("and whom that calls", "return document.querySelector('.card h2')?.textContent === 'db'").await;
+        press(&browser, "F").await;
+        drawn(&browser, 2).await;
+        press(&browser, "f").await;
+        drawn(&browser, 3).await;
+        browser.until("a link to it", "return location.hash.includes('depth=2') && location.hash.includes('alone=1')").await;
+        browser.until("what is left out is counted", "return document.querySelector('.status').textContent.includes('1 hidden around')").await;
+        press(&browser, "z").await;
+        browser.screenshot("alone-light").await;
+        press(&browser, "F").await;
+        drawn(&browser, 4).await;
+        press(&browser, "[").await;
+        browser.until("the rail is folded", "return document.querySelector('.rail').clientWidth < 60").await;
+        browser.screenshot("rail-folded-light").await;
+        press(&browser, "[").await;
+        browser.until("and back", "return document.querySelector('.rail').clientWidth > 150").await;
+        assert_eq!(browser.client.execute("return window.broken", Vec::new()).await.unwrap_or_default(), serde_json::json!([]));
+        browser.close().await;
+    });
+}
+
+/// The network of a name on the map, with the names of its places.
+fn on_the_map(base: &str, name: &str) -> Result<(Value, Vec<(String, u64)>), String> {
+    let map = get(&format!("{base}/api/network-map"))?;
+    let all = map["networks"].as_array().ok_or("no networks")?;
+    let network = all.iter().find(|network| network["label"] == name).ok_or(format!("no {name}: {map}"))?;
+    let host = |place: &Value| map["hosts"][place["host"].as_u64().unwrap_or(99) as usize].clone();
+    let places = network["places"].as_array().into_iter().flatten();
+    let places = places.map(|place| {
+        let host = host(place);
+        let name = if host["state"] == "unprobed" { "unprobed" } else { host["label"].as_str().unwrap_or("") };
+        (name.to_owned(), place["members"].as_u64().unwrap_or(0))
+    });
+    Ok((network.clone(), places.collect()))
+}
+
+#[test]
+fn the_map_shows_who_is_where_and_which_hosts_a_network_does_not_reach() {
+    let testbed = Testbed::up(3, true);
+    let base = testbed.url(1);
+    testbed.launch(1, &["--window", "4s"]);
+    testbed.launch(2, &[&testbed.address(1)]);
+    testbed.docker(1, &["network", "create", "-d", "overlay", "--attachable", "--subnet", "10.20.0.0/24", "mesh"]);
+    for (host, name, address) in [(1, "web", "10.20.0.11"), (2, "db", "10.20.0.12"), (3, "cache", "10.20.0.13")] {
+        let line = if name == "db" { "while :; do :; done" } else { "sleep 10000" };
+        testbed.container(host, name, &["--network", "mesh", "--ip", address], line);
+    }
+    // No probe runs on the third: its member is known from what the engines have heard.
+    let expect = [("h1", 1), ("h2", 1), ("unprobed", 1)].map(|(name, members)| (name.to_owned(), members));
+    eventually("all places are known, and all ways", PATIENCE, || {
+        let (network, places) = on_the_map(&base, "mesh")?;
+        let whole = |place: &Value| place["forwarding"].as_array().is_none_or(|f| f[0] == f[1] && f[0].as_u64() > Some(0));
+        let compared = network["places"].as_array().into_iter().flatten().filter(|place| place["forwarding"].is_array());
+        let well = compared.clone().count() == 2 && compared.clone().all(whole) && network["unreachable"] == serde_json::json!([]);
+        if places == expect && well { Ok(()) } else { Err(format!("{places:?} {network}")) }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, true).await;
+        browser.client.goto(&format!("{base}/#/hosts")).await.unwrap();
+        browser.until("the rail", "return document.querySelectorAll('.rail .entry').length > 3").await;
+        command(&browser, "Show the map of networks").await;
+        let row = "const row = [...document.querySelectorAll('.map-row')].find(r => r.querySelector('b')?.textContent === 'mesh');";
+        browser.until("three stations", &format!("{row} return row?.querySelectorAll('.station').length === 3 && row.querySelectorAll('.station.guessed').length === 1")).await;
+        browser.screenshot("map-light").await;
+        let locals = "return document.querySelectorAll('.map-row').length";
+        let shared = browser.client.execute(locals, Vec::new()).await.unwrap().as_u64().unwrap();
+        command(&browser, "Show all networks").await;
+        browser.until("those of one host too", &format!("return document.querySelectorAll('.map-row').length > {shared}")).await;
+
+        // A lost way is drawn, told in words, and leads to its finding.
+        let mac = testbed.docker(2, &["inspect", "-f", "{{(index .NetworkSettings.Networks \"mesh\").MacAddress}}", "db"]);
+        inside(&testbed, 1, "mesh", &format!("bridge fdb del {} dev $dev dst {} self", mac.trim(), testbed.address(2)));
+        browser.until("the arc", &format!("{row} return row?.querySelectorAll('.fault').length === 1 && row.querySelector('.glyph') !== null")).await;
+        browser.until("in words", &format!("{row} return row.querySelector('[role=cell]').getAttribute('aria-label').includes('h1 does not reach 1 on h2')")).await;
+        browser.client.execute(&format!("{row} row.querySelector('.map-name').click()"), Vec::new()).await.unwrap();
+        browser.until("its card", "return (document.querySelector('.card .card-finding')?.textContent ?? '').includes('no way to db')").await;
+        browser.until("its peers", "return document.querySelectorAll('.map-peers td.lacks').length === 1").await;
+        browser.screenshot("map-broken-light").await;
+        browser.close().await;
+        let browser = Browser::open(1280, 800, false).await;
+        browser.client.goto(&format!("{base}/#/networks?mode=map")).await.unwrap();
+        browser.until("the arc", &format!("{row} return row?.querySelectorAll('.fault').length === 1")).await;
+        browser.screenshot("map-broken-dark").await;
+
+        // Who uses how much: the busy one is the widest of its host, and leads to its details.
+        press(&browser, "r").await;
+        browser.until("both hosts", "return document.querySelectorAll('.machine').length === 2").await;
+        let busy = "const bar = [...document.querySelectorAll('.block.container')].find(b => b.title.startsWith('db:'));";
+        browser.until("the busy one is wide", &format!("{busy} return bar && parseFloat(bar.style.width) > 5")).await;
+        let process = "return [...document.querySelectorAll('.block.process')].some(b => parseFloat(b.style.width) > 5)";
+        browser.until("its process below it", process).await;
+        browser.screenshot("resources-dark").await;
+        browser.client.execute("[...document.querySelectorAll('.segments button')].find(b => b.textContent === 'Memory').click()", Vec::new()).await.unwrap();
+        browser.until("a link to it", "return location.hash.includes('width=memory')").await;
+        browser.until("bytes", "return document.querySelector('.machine .about span')?.textContent.includes('B of')").await;
+        browser.client.execute("[...document.querySelectorAll('.segments button')].find(b => b.textContent === 'CPU').click()", Vec::new()).await.unwrap();
+        browser.until("it is there again", &format!("{busy} return !!bar")).await;
+        browser.client.execute(&format!("{busy} bar.click()"), Vec::new()).await.unwrap();
+        browser.until("its card", "return document.querySelector('.card h2')?.textContent === 'db'").await;
+        browser.close().await;
+    });
+}
