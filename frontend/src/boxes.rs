@@ -85,6 +85,9 @@ pub fn titles(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom
     }
 }
 
+/// Beyond so many, lines between groups are thin, and the fainter the more there are.
+const CROWDED: f64 = 200.0;
+
 /// What a bundle goes to: a group, or a node that is in none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum End<'a> {
@@ -135,10 +138,12 @@ impl<'a> Bundles<'a> {
     pub fn paint(&self, g: &Context, theme: &Theme, drawing: &Drawing, zoom: f64) {
         // From far they are as wide as from near.
         let scale = (0.6 / zoom).max(1.0);
+        // Where all groups talk to all, the lines must not hide who is in them.
+        let rest = (CROWDED / self.curves.len().max(1) as f64).clamp(0.1, 1.0);
         let is_faded = drawing.lit.is_some() || drawing.found.is_some();
-        g.set_global_alpha(if is_faded { 0.15 } else { 0.5 });
+        g.set_global_alpha(if is_faded { 0.15 } else { 0.5 } * rest);
         for (curve, strand) in &self.curves {
-            let width = strand.width(drawing.lines) * scale;
+            let width = if rest < 1.0 { 1.0 / zoom } else { strand.width(drawing.lines) * scale };
             g.set_stroke_style_str(&theme.edge);
             g.set_line_width(width);
             g.begin_path();

@@ -1,10 +1,10 @@
 //! The socket: follows one view, and comes back by itself when it is lost.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use leptos::prelude::*;
-use shared::view::{SUBPROTOCOL, StreamDelta};
+use shared::view::{HEARD, SUBPROTOCOL, StreamDelta};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{CloseEvent, MessageEvent, Response, WebSocket};
@@ -14,15 +14,30 @@ use web_sys::{CloseEvent, MessageEvent, Response, WebSocket};
 pub enum Link {
     Connecting,
     Live,
-    /// Since when, by this machine's clock in milliseconds, and when it tries again.
+    /// Since when, by this machine's clock in milliseconds, when it tries again, and what happened.
     Lost {
         since_ms: f64,
         retry_at_ms: f64,
+        why: Why,
     },
+}
+
+/// What became of the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    Closed,
+    /// It is open, and nothing comes.
+    Silent,
+    /// What came could not be read.
+    Garbled,
 }
 
 const RETRY_MIN_MS: f64 = 500.0;
 const RETRY_MAX_MS: f64 = 8_000.0;
+/// Where nothing came for so long the app is asked whether it is there, and given up where it does not say so.
+const ASKED_AFTER_MS: f64 = 4_000.0;
+const SILENT_AFTER_MS: f64 = 6_000.0;
+const WATCHED_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub fn now_ms() -> f64 {
     js_sys::Date::now()
@@ -70,6 +85,10 @@ struct State {
     retry_ms: f64,
     lost_ms: Option<f64>,
     timer: Option<i32>,
+    /// When something came last, and since when an answer is awaited, milliseconds.
+    heard_ms: f64,
+    asked_ms: Option<f64>,
+    watch: Option<IntervalHandle>,
     closed: bool,
     link: RwSignal<Link>,
     take: Rc<dyn Fn(StreamDelta) -> bool>,
@@ -86,12 +105,23 @@ impl Connection {
             retry_ms: RETRY_MIN_MS,
             lost_ms: None,
             timer: None,
+            heard_ms: now_ms(),
+            asked_ms: None,
+            watch: None,
             closed: false,
             link,
             take: Rc::new(take),
         };
         let state = Rc::new(RefCell::new(state));
         connect(&state);
+        // What the interval calls may be sent on, as far as the page's events know.
+        let watched = StoredValue::new_local(Rc::downgrade(&state));
+        let watch = move || {
+            if let Some(state) = watched.try_with_value(Weak::upgrade).flatten() {
+                watch(&state);
+            }
+        };
+        state.borrow_mut().watch = set_interval_with_handle(watch, WATCHED_EVERY).ok();
         Self(state)
     }
 
@@ -106,6 +136,9 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let mut state = self.0.borrow_mut();
         state.closed = true;
+        if let Some(watch) = state.watch.take() {
+            watch.clear();
+        }
         if let (Some(timer), Some(window)) = (state.timer.take(), web_sys::window()) {
             window.clear_timeout_with_handle(timer);
         }
@@ -121,6 +154,27 @@ fn detach(state: &mut State) {
     }
 }
 
+/// Asks where nothing came for a while, and gives up the socket where nothing comes of that. Only what was asked for counts:
+/// a page in the background sleeps.
+fn watch(shared: &Rc<RefCell<State>>) {
+    let mut state = shared.borrow_mut();
+    let now = now_ms();
+    let Some(socket) = state.socket.clone() else { return };
+    match state.asked_ms {
+        Some(asked) if now - asked > SILENT_AFTER_MS => {
+            detach(&mut state);
+            drop(state);
+            lost(shared, Why::Silent);
+        }
+        None if now - state.heard_ms > ASKED_AFTER_MS => {
+            // A socket that is still being opened takes nothing, and says nothing either.
+            let _ = socket.send_with_str("?");
+            state.asked_ms = Some(now);
+        }
+        _ => {}
+    }
+}
+
 fn connect(shared: &Rc<RefCell<State>>) {
     let mut state = shared.borrow_mut();
     if state.closed {
@@ -130,11 +184,12 @@ fn connect(shared: &Rc<RefCell<State>>) {
         window.clear_timeout_with_handle(timer);
     }
     detach(&mut state);
+    (state.heard_ms, state.asked_ms) = (now_ms(), None);
     let secure = location().and_then(|l| l.protocol().ok()).is_some_and(|p| p == "https:");
     let url = format!("{}://{}{}{}", if secure { "wss" } else { "ws" }, host(), base(), state.path);
     let Ok(socket) = WebSocket::new_with_str(&url, SUBPROTOCOL) else {
         drop(state);
-        lost(shared);
+        lost(shared, Why::Closed);
         return;
     };
     let on_message = {
@@ -142,12 +197,22 @@ fn connect(shared: &Rc<RefCell<State>>) {
         Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             let Some(shared) = shared.upgrade() else { return };
             let text = event.unchecked_into::<MessageEvent>().data().as_string().unwrap_or_default();
-            let delta = serde_json::from_str::<StreamDelta>(&text);
-            let take = shared.borrow().take.clone();
-            // What cannot be read, and what does not follow what is known, is asked for anew.
-            if !delta.is_ok_and(|delta| take(delta)) {
-                connect(&shared);
+            {
+                let mut state = shared.borrow_mut();
+                (state.heard_ms, state.asked_ms) = (now_ms(), None);
+            }
+            if text == HEARD {
                 return;
+            }
+            let Ok(delta) = serde_json::from_str::<StreamDelta>(&text) else {
+                // Another version, or something in between: not at once again, it may come the same way.
+                detach(&mut shared.borrow_mut());
+                return lost(&shared, Why::Garbled);
+            };
+            let take = shared.borrow().take.clone();
+            // What does not follow what is known is asked for anew.
+            if !take(delta) {
+                return connect(&shared);
             }
             let mut state = shared.borrow_mut();
             state.retry_ms = RETRY_MIN_MS;
@@ -164,7 +229,7 @@ fn connect(shared: &Rc<RefCell<State>>) {
         Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             let _: CloseEvent = event.unchecked_into();
             if let Some(shared) = weak.upgrade() {
-                lost(&shared);
+                lost(&shared, Why::Closed);
             }
         })
     };
@@ -177,12 +242,13 @@ fn connect(shared: &Rc<RefCell<State>>) {
     state.listeners.extend([on_message, on_close]);
 }
 
-fn lost(shared: &Rc<RefCell<State>>) {
+fn lost(shared: &Rc<RefCell<State>>, why: Why) {
     let mut state = shared.borrow_mut();
     if state.closed {
         return;
     }
     state.socket = None;
+    state.asked_ms = None;
     let now = now_ms();
     let since_ms = *state.lost_ms.get_or_insert(now);
     let wait = state.retry_ms * (0.75 + js_sys::Math::random() / 2.0);
@@ -201,5 +267,5 @@ fn lost(shared: &Rc<RefCell<State>>) {
         state.timer = timer.ok();
     }
     drop(state);
-    link.set(Link::Lost { since_ms, retry_at_ms: now + wait });
+    link.set(Link::Lost { since_ms, retry_at_ms: now + wait, why });
 }

@@ -420,6 +420,9 @@ pub struct SearchTables {
 
 /// Subprotocol of the deltas below.
 pub const SUBPROTOCOL: &str = "scope.v2";
+/// What a reader of that gets for whatever text it sends: the socket and the app behind it are alive. It is no message of
+/// the stream and has no number.
+pub const HEARD: &str = "{}";
 
 /// One message of `scope.v2`. Nodes and edges are numbered within the stream; a `reset` forgets all before it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use scope_tests::eventually;
 use scope_tests::load::Load;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const HOSTS: u16 = 40;
+const HOSTS: u16 = 101;
 /// Of each host.
 const CONTAINERS: usize = 50;
 
@@ -23,18 +23,17 @@ impl Drop for App {
     }
 }
 
-#[test]
-fn a_table_of_thousands_of_rows_has_few_in_the_page_and_leads_to_each() {
+/// An app, and a fleet that reports to it; gives where it is.
+fn fleet(runtime: &tokio::runtime::Runtime) -> (App, Load, String) {
     let address: SocketAddr = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
     let binary = std::env::var("SCOPE_BINARY").expect("SCOPE_BINARY names the binary under test");
     let mut command = Command::new(binary);
     command.args(["app", "--listen", &address.to_string(), "--log-level", "warn"]).stdout(Stdio::null());
-    let _app = App(command.spawn().expect("the binary starts"));
+    let app = App(command.spawn().expect("the binary starts"));
     let base = format!("http://{address}");
     eventually("the app listens", PATIENCE, || get(&format!("{base}/api")).map(drop));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let all = usize::from(HOSTS) * CONTAINERS;
-    let _load = {
+    let load = {
         let _inside = runtime.enter();
         Load::start(address, HOSTS)
     };
@@ -44,6 +43,46 @@ fn a_table_of_thousands_of_rows_has_few_in_the_page_and_leads_to_each() {
         let count = containers.map_or(0, |one| one["stats"]["nonpseudo_node_count"].as_u64().unwrap_or(0)) as usize;
         if count == all { Ok(()) } else { Err(format!("{count} of {all}: {topologies}")) }
     });
+    (app, load, base)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+#[test]
+fn thousands_of_nodes_at_once_open_by_host_and_can_all_be_laid_out() {
+    let runtime = runtime();
+    let (_app, _load, base) = fleet(&runtime);
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, true).await;
+        browser.client.goto(&format!("{base}/")).await.unwrap();
+        let told = format!("return document.querySelector('.status')?.textContent.includes('in {HOSTS} hosts, {HOSTS} folded')");
+        browser.until("it says how it is grouped", &told).await;
+        let drawn = |count: usize| format!("return +document.querySelector('canvas.graph')?.dataset.drawn === {count}");
+        // And what is outside.
+        browser.until("as many as hosts are drawn", &drawn(usize::from(HOSTS) + 1)).await;
+        browser.screenshot("crowded-folded-light").await;
+        let press = "window.ticks = 0; const tick = () => { window.ticks += 1; setTimeout(tick, 100); }; tick()";
+        browser.client.execute(press, Vec::new()).await.unwrap();
+        browser.client.goto(&format!("{base}/#/containers?group=")).await.unwrap();
+        browser.until("all are drawn", &drawn(usize::from(HOSTS) * CONTAINERS + 1)).await;
+        browser.until("the page went on meanwhile", "return window.ticks > 2").await;
+        browser.screenshot("crowded-light").await;
+        browser.client.goto(&format!("{base}/#/containers?group=hosts&folded=none")).await.unwrap();
+        let open = format!("return document.querySelector('.status')?.textContent.includes('in {HOSTS} hosts, 0 folded')");
+        browser.until("all groups are open", &open).await;
+        browser.until("all are drawn", &drawn(usize::from(HOSTS) * CONTAINERS + 1)).await;
+        browser.screenshot("crowded-open-light").await;
+        browser.close().await;
+    });
+}
+
+#[test]
+fn a_table_of_thousands_of_rows_has_few_in_the_page_and_leads_to_each() {
+    let runtime = runtime();
+    let (_app, _load, base) = fleet(&runtime);
+    let all = usize::from(HOSTS) * CONTAINERS;
     runtime.block_on(async {
         let browser = Browser::open(1280, 800, true).await;
         browser.client.goto(&format!("{base}/#/containers?mode=table")).await.unwrap();

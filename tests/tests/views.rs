@@ -57,8 +57,6 @@ fn nodes_are_grouped_folded_laid_out_and_looked_at_in_steps() {
         let browser = Browser::open(1280, 800, true).await;
         browser.client.goto(&format!("{base}/#/containers?group=hosts")).await.unwrap();
         drawn(&browser, 4).await;
-        let note = "window.broken = []; window.addEventListener('error', event => window.broken.push(event.message))";
-        browser.client.execute(note, Vec::new()).await.unwrap();
         browser.until("it says so", "return document.querySelector('.status').textContent.includes('in 2 hosts, 0 folded')").await;
         browser.screenshot("groups-light").await;
         command(&browser, "Fold all groups").await;
@@ -82,6 +80,8 @@ fn nodes_are_grouped_folded_laid_out_and_looked_at_in_steps() {
         browser.until("and drawn", "return ['2', '4'].includes(document.querySelector('canvas.graph').dataset.drawn)").await;
         browser.client.refresh().await.unwrap();
         browser.until("it is so after a reload", "return document.querySelector('.status').textContent.includes('in 2 hosts, 1 folded')").await;
+        let note = "window.broken = []; window.addEventListener('error', event => window.broken.push(event.message))";
+        browser.client.execute(note, Vec::new()).await.unwrap();
         browser.client.back().await.unwrap();
         browser.until("and before it", "return document.querySelector('.status').textContent.includes('in 2 hosts, 2 folded')").await;
 

@@ -6,7 +6,7 @@ use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{Path, Query, State, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use shared::view::SUBPROTOCOL;
+use shared::view::{HEARD, SUBPROTOCOL};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::spawn_blocking;
 use tokio::time::{interval, timeout};
@@ -74,6 +74,8 @@ async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant) {
                 _ = ping.tick() => Message::Ping(Default::default()),
                 said = socket.recv() => match said {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    // Pages cannot send pings: who says something wants to know that it is heard.
+                    Some(Ok(Message::Text(_))) => Message::Text(HEARD.into()),
                     Some(Ok(_)) => continue,
                 },
             },

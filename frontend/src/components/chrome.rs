@@ -10,7 +10,7 @@ use super::rail::id_of;
 use super::search::Search;
 use super::tools::Tools;
 use crate::app::{Page, counted};
-use crate::connection::{self, Link};
+use crate::connection::{self, Link, Why};
 use crate::folding;
 use crate::resources::Resource;
 use crate::route::Mode;
@@ -262,13 +262,20 @@ fn troubles(probes: &[ProbeStatus], now_ms: f64) -> Vec<String> {
 pub fn Banner() -> impl IntoView {
     let page = expect_context::<Page>();
     let words = move || match page.link.get() {
-        Link::Lost { since_ms, retry_at_ms } => {
+        Link::Lost { since_ms, retry_at_ms, why } => {
             let now = page.clock.get().max(since_ms);
             let ago = text::duration(((now - since_ms) / 1000.0) as u64);
             let wait = ((retry_at_ms - now) / 1000.0).ceil().max(0.0);
             Some((
                 format!("Connection lost. You see what was so {ago} ago."),
-                format!("{} does not answer. Trying again in {wait:.0} s.", connection::host()),
+                match why {
+                    Why::Closed => format!("{} does not answer. Trying again in {wait:.0} s.", connection::host()),
+                    Why::Silent => format!("{} says nothing any more. Trying again in {wait:.0} s.", connection::host()),
+                    Why::Garbled => format!(
+                        "What {} says is not understood; if it was replaced by another version, reload the page. Trying again in {wait:.0} s.",
+                        connection::host()
+                    ),
+                },
             ))
         }
         Link::Connecting | Link::Live => None,

@@ -77,16 +77,18 @@ pub fn Resources() -> impl IntoView {
 
 fn drawn(page: Page, resource: Resource, machines: &[Machine]) -> impl IntoView + use<> {
     let most = machines.iter().map(|machine| machine.whole.max(machine.used)).fold(f64::MIN_POSITIVE, f64::max);
-    let marks = resources::marks(resource, most).into_iter().map(|mark| {
+    let marks = resources::marks(resource, most);
+    let last = marks.len().saturating_sub(1);
+    let marks = marks.into_iter().enumerate().map(|(n, mark)| {
         let words = match resource {
+            Resource::Cpu if n == last => format!("{mark} cores"),
             Resource::Cpu => format!("{mark}"),
             Resource::Memory => text::metric("filesize", "", mark),
         };
-        view! { <span style=format!("left: {:.2}%", mark / most * 100.0)>{words}</span> }
+        view! { <span class:last=n == last style=format!("left: {:.2}%", mark / most * 100.0)>{words}</span> }
     });
-    let unit = if resource == Resource::Cpu { "cores" } else { "" };
     view! {
-        <div class="scale"><div class="along">{marks.collect_view()}<em>{unit}</em></div></div>
+        <div class="scale"><div class="along">{marks.collect_view()}</div></div>
         {machines.iter().map(|machine| shown(page, resource, machine, most)).collect_view()}
         <p class="hint">{format!("Processes from {}; what is too narrow to be seen is put together.", resource.worth_a_look().trim_start_matches(|c: char| c.is_alphabetic() || c == ' ' || c == '>' || c == '='))}</p>
     }
