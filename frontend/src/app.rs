@@ -13,8 +13,8 @@ use wasm_bindgen::prelude::*;
 
 use crate::appearance::Appearance;
 use crate::components::{
-    arrangement, board::Board, card::Card, chrome, edge, findings::Findings, help::Help, map::Map, palette::Palette, rail, rail::Rail, resources::Resources, search,
-    table::Table, tools,
+    arrangement, board::Board, card::Card, chrome, edge, findings::Findings, help::Help, map::Map, palette::Palette,
+    rail, rail::Rail, resources::Resources, search, table::Table, tools,
 };
 use crate::connection::{self, Connection, Link, now_ms};
 use crate::folding::{self, Folding, Labels};
@@ -25,7 +25,7 @@ use crate::route::{DEPTH_MAX, Mode, Route};
 use crate::saved::{self, Saved};
 use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
-use crate::{canvas, gauge, storage, text};
+use crate::{canvas, disarm, gauge, storage, text};
 
 pub fn start() {
     leptos::mount::mount_to_body(App);
@@ -66,6 +66,9 @@ pub enum Aim {
     /// Selects who is next in a direction, as x and y.
     Next(f64, f64),
 }
+
+/// None where it cannot be drawn.
+pub type AsSvg = Rc<dyn Fn() -> Option<String>>;
 
 /// What every part of the page may read and change.
 #[derive(Clone, Copy)]
@@ -120,6 +123,8 @@ pub struct Page {
     /// Once a second.
     pub clock: RwSignal<f64>,
     pub aim: RwSignal<Option<Aim>>,
+    /// Writes the graph as it is drawn as SVG, while one is shown.
+    pub as_svg: StoredValue<Option<AsSvg>, LocalStorage>,
     pub rail_folded: RwSignal<bool>,
     pub topologies_open: RwSignal<bool>,
     pub palette: RwSignal<bool>,
@@ -149,11 +154,11 @@ impl Page {
         let membership = RwSignal::new(0);
         let searching = Searching::new(route, model, structure, values);
         let alone = Memo::new(move |_| {
-            let (id, depth) = route.with(|route| Some((route.selected.clone().filter(|_| route.alone)?, route.depth)))?;
+            let (id, depth) =
+                route.with(|route| Some((route.selected.clone().filter(|_| route.alone)?, route.depth)))?;
             structure.track();
-            model.with_value(|model| {
-                Some(Arc::new(Folding::default().neighbourhood(model, model.slot_of(&id)?, depth)))
-            })
+            model
+                .with_value(|model| Some(Arc::new(Folding::default().neighbourhood(model, model.slot_of(&id)?, depth))))
         });
         Self {
             route,
@@ -197,6 +202,7 @@ impl Page {
             fit: RwSignal::new(0),
             clock: RwSignal::new(now_ms()),
             aim: RwSignal::new(None),
+            as_svg: StoredValue::new_local(None),
             rail_folded: RwSignal::new(storage::get(RAIL).is_some()),
             topologies_open: RwSignal::new(false),
             palette: RwSignal::new(false),
@@ -368,7 +374,10 @@ impl Page {
             let id = |slot: u32| folding.node(model, slot).map(|node| &node.id);
             let talks = |slot: u32| id(slot).is_some_and(|id| layout.stands_alone(id));
             layout.has_lonely()
-                && model.edges.values().any(|edge| edge.source != edge.target && (talks(edge.source) || talks(edge.target)))
+                && model
+                    .edges
+                    .values()
+                    .any(|edge| edge.source != edge.target && (talks(edge.source) || talks(edge.target)))
         })
     }
 
@@ -425,6 +434,8 @@ impl Page {
         let pins = storage::get(&format!("{PINS}{topology}")).unwrap_or_default();
         let pins: std::collections::BTreeMap<String, (f64, f64)> = serde_json::from_str(&pins).unwrap_or_default();
         let pins = pins.into_iter().map(|(id, (x, y))| (id, layout::Point { x, y })).collect();
+        // What comes is other than what is there, however it is counted.
+        page.membership.set(u64::MAX);
         page.folding.set_value(Folding::default());
         page.labels.set(Arc::new(Labels::new()));
         page.opened_with.set(0);
@@ -577,7 +588,8 @@ impl Page {
     fn read_findings(&self) {
         let page = *self;
         spawn_local(async move {
-            if let Ok(answer) = connection::get::<view::Findings>("api/findings").await {
+            if let Ok(mut answer) = connection::get::<view::Findings>("api/findings").await {
+                answer.findings.iter_mut().for_each(disarm::finding);
                 page.findings.set(answer.findings);
             }
         });
@@ -640,7 +652,8 @@ impl Page {
                 return;
             }
             match answer {
-                Ok(answer) => {
+                Ok(mut answer) => {
+                    disarm::details(&mut answer.node);
                     page.gone.set(false);
                     page.details.set(Some(answer.node));
                 }
@@ -888,9 +901,7 @@ impl Page {
     pub fn shown_line(&self) -> Option<(u32, u32)> {
         let (source, target) = self.route.with(|route| route.edge.clone())?;
         self.structure.track();
-        self.drawn(|model, folding| {
-            Some((folding.end(model.slot_of(&source)?), folding.end(model.slot_of(&target)?)))
-        })
+        self.drawn(|model, folding| Some((folding.end(model.slot_of(&source)?), folding.end(model.slot_of(&target)?))))
     }
 
     /// Ids of the nodes that are drawn in full: all, or those that the pointer, the selection or a network concerns.
@@ -908,10 +919,13 @@ impl Page {
             return Some(around(slot, depth));
         }
         if let Some(key) = self.hovered_box.get() {
-            return self.drawn(|_, folding| folding.groups.get(&key).map(|group| group.members.iter().copied().collect()));
+            return self
+                .drawn(|_, folding| folding.groups.get(&key).map(|group| group.members.iter().copied().collect()));
         }
         let (name, ids) = self.network()?;
-        Some(self.drawn(|model, folding| model.members(&name, &ids).into_iter().map(|slot| folding.end(slot)).collect()))
+        Some(
+            self.drawn(|model, folding| model.members(&name, &ids).into_iter().map(|slot| folding.end(slot)).collect()),
+        )
     }
 
     /// Who is drawn for the selected node.

@@ -15,17 +15,18 @@ use crate::boxes;
 use crate::components::icon::Icon;
 use crate::components::metrics::Metrics;
 use crate::connection::now_ms;
+use crate::folding::Folding;
 use crate::gauge::Gauge;
 use crate::layout::{self, Manner, Point};
 use crate::lines::slot_of;
 use crate::minimap::{self, Minimap};
-use crate::folding::Folding;
 use crate::model::Model;
 use crate::paint::{self, Drawing, Shown};
 use crate::route::Route;
 use crate::scene::{self, Camera, Insets, Run, Size};
 use crate::sheet::{Due, Painted};
 use crate::strand::{self, Strand};
+use crate::svg::SvgContext;
 use crate::text;
 
 const CAMERA_MS: f64 = 320.0;
@@ -61,6 +62,22 @@ struct Stage {
     /// Asks for a frame once a picture may be painted.
     later: RefCell<Option<Closure<dyn FnMut()>>>,
     later_due: Cell<bool>,
+    /// What the browser was asked for last.
+    frame: Cell<Option<i32>>,
+    timer: Cell<Option<i32>>,
+}
+
+impl Drop for Stage {
+    /// Nobody calls back what is not there any more.
+    fn drop(&mut self) {
+        let Some(window) = web_sys::window() else { return };
+        if let Some(frame) = self.frame.take() {
+            let _ = window.cancel_animation_frame(frame);
+        }
+        if let Some(timer) = self.timer.take() {
+            window.clear_timeout_with_handle(timer);
+        }
+    }
 }
 
 #[component]
@@ -84,6 +101,8 @@ pub fn Graph() -> impl IntoView {
         moved_ms: Cell::new(0.0),
         later: RefCell::new(None),
         later_due: Cell::new(false),
+        frame: Cell::new(None),
+        timer: Cell::new(None),
     });
     {
         let shared = Rc::downgrade(&stage);
@@ -108,6 +127,25 @@ pub fn Graph() -> impl IntoView {
         page.previewed_metric.set(None);
         page.hovered_box.set(None);
     });
+    let drawing = move |is_exact| Drawing {
+        lit: lit.get_untracked(),
+        found: found.get_untracked(),
+        selected: untrack(|| page.selected_slot()),
+        hovered: page.hovered.get_untracked(),
+        hovered_box: page.hovered_box.get_untracked(),
+        line: page.hovered_line.get_untracked().map(|pointed| pointed.line),
+        chosen_line: untrack(|| page.shown_line()),
+        lines: page.route.with_untracked(|route| route.lines),
+        gauge: gauge.get_untracked(),
+        now_ms: now_ms() as u64,
+        is_exact,
+        network: network.get_untracked().map(|(name, ids)| (slot_of(&name), ids)),
+    };
+    {
+        let shared = Rc::downgrade(&stage);
+        page.as_svg.set_value(Some(Rc::new(move || as_svg(&*shared.upgrade()?, page, &drawing(true)))));
+        on_cleanup(move || page.as_svg.set_value(None));
+    }
     {
         let shared = Rc::downgrade(&stage);
         *stage.draw.borrow_mut() = Some(Closure::new(move |now: f64| {
@@ -115,20 +153,7 @@ pub fn Graph() -> impl IntoView {
             stage.frame_due.set(false);
             let started = performance_now();
             move_camera(&stage, now);
-            let drawing = Drawing {
-                lit: lit.get_untracked(),
-                found: found.get_untracked(),
-                selected: untrack(|| page.selected_slot()),
-                hovered: page.hovered.get_untracked(),
-                hovered_box: page.hovered_box.get_untracked(),
-                line: page.hovered_line.get_untracked().map(|pointed| pointed.line),
-                chosen_line: untrack(|| page.shown_line()),
-                lines: page.route.with_untracked(|route| route.lines),
-                gauge: gauge.get_untracked(),
-                now_ms: now_ms() as u64,
-                network: network.get_untracked().map(|(name, ids)| (slot_of(&name), ids)),
-            };
-            draw(&canvas, &stage, page, &drawing);
+            draw(&canvas, &stage, page, &drawing(false));
             let now_seen = (stage.camera.get(), stage.size.get());
             if seen.with_untracked(|before| *before != now_seen) {
                 seen.set(now_seen);
@@ -242,7 +267,8 @@ pub fn Graph() -> impl IntoView {
             }
             stage.pressed.set(Some((f64::from(event.client_x()), f64::from(event.client_y()), false)));
             let under = under_pointer(&stage, page, &event);
-            let id = under.and_then(|slot| page.drawn(|model, folding| folding.node(model, slot).map(|n| n.id.clone())));
+            let id =
+                under.and_then(|slot| page.drawn(|model, folding| folding.node(model, slot).map(|n| n.id.clone())));
             *stage.grabbed.borrow_mut() = id;
             if let Some(canvas) = element.get_untracked() {
                 let _ = canvas.set_pointer_capture(event.pointer_id());
@@ -519,7 +545,7 @@ fn request_frame(stage: &Rc<Stage>) {
     }
     let draw = stage.draw.borrow();
     if let (Some(window), Some(draw)) = (web_sys::window(), draw.as_ref()) {
-        let _ = window.request_animation_frame(draw.as_ref().unchecked_ref());
+        stage.frame.set(window.request_animation_frame(draw.as_ref().unchecked_ref()).ok());
     }
 }
 
@@ -700,18 +726,37 @@ fn paint_sheet(stage: &Stage, page: Page, drawing: &Drawing, ratio: f64) {
     let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
     g.clear_rect(0.0, 0.0, whole.width, whole.height);
     page.theme.with_value(|theme| {
-        page.drawn(|model, folding| {
-            let at = placed(model, folding, page);
-            let boxes = page.layout.with_value(layout::Layout::frames);
-            let shown = Shown { model, folding, at, boxes, by: untrack(|| page.grouped_by()), run: run(page) };
+        with_shown(page, |shown| {
             paint::grid(&g, theme, camera, whole);
-            paint::graph(&g, theme, &shown, drawing, camera, whole);
+            paint::graph(&g, theme, shown, drawing, camera, whole);
         });
     });
     stage.stale.set(false);
     let at_ms = performance_now();
     let painted = Painted { camera, size, at_ms, took_ms: at_ms - started };
     *stage.sheet.borrow_mut() = Some((canvas, painted));
+}
+
+fn with_shown(page: Page, paint: impl FnOnce(&Shown)) {
+    page.drawn(|model, folding| {
+        let at = placed(model, folding, page);
+        let boxes = page.layout.with_value(layout::Layout::frames);
+        paint(&Shown { model, folding, at, boxes, by: untrack(|| page.grouped_by()), run: run(page) });
+    });
+}
+
+/// What the camera sees, drawn into a file.
+fn as_svg(stage: &Stage, page: Page, drawing: &Drawing) -> Option<String> {
+    let (size, camera) = (stage.size.get(), stage.camera.get());
+    let held = JsValue::from(SvgContext::new(context(&new_canvas()?)?));
+    // It has all that is used of it, by name.
+    let g: &Context = held.unchecked_ref();
+    let ground = page.theme.with_value(|theme| {
+        with_shown(page, |shown| paint::graph(g, theme, shown, drawing, camera, size));
+        theme.canvas.clone()
+    });
+    let file = js_sys::Reflect::get(&held, &"file".into()).ok()?.dyn_into::<js_sys::Function>().ok()?;
+    file.call3(&held, &size.width.into(), &size.height.into(), &ground.into()).ok()?.as_string()
 }
 
 fn ask_later(stage: &Stage, wait_ms: f64) {
@@ -721,7 +766,8 @@ fn ask_later(stage: &Stage, wait_ms: f64) {
     let later = stage.later.borrow();
     if let (Some(window), Some(later)) = (web_sys::window(), later.as_ref()) {
         let callback = later.as_ref().unchecked_ref();
-        let _ = window.set_timeout_with_callback_and_timeout_and_arguments_0(callback, wait_ms.ceil() as i32);
+        let timer = window.set_timeout_with_callback_and_timeout_and_arguments_0(callback, wait_ms.ceil() as i32);
+        stage.timer.set(timer.ok());
     }
 }
 

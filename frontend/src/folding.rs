@@ -186,8 +186,11 @@ pub fn offered<'a>(nodes: impl Iterator<Item = &'a Summary>) -> Vec<String> {
         own.into_iter().for_each(|topology| *count.entry(topology).or_default() += 1);
         networks += usize::from(!node.networks.is_empty());
     }
-    let mut offered: Vec<(usize, String)> =
-        count.into_iter().filter(|(_, nodes)| *nodes > 1).map(|(topology, _)| (rank(topology), topology.into())).collect();
+    let mut offered: Vec<(usize, String)> = count
+        .into_iter()
+        .filter(|(_, nodes)| *nodes > 1)
+        .map(|(topology, _)| (rank(topology), topology.into()))
+        .collect();
     offered.extend((networks > 1).then(|| (rank(NETWORKS), NETWORKS.to_owned())));
     offered.sort();
     offered.dedup();
@@ -240,7 +243,8 @@ fn parent_of<'a>(node: &'a Summary, by: &str, sizes: &BTreeMap<&str, usize>) -> 
         return node.parents.iter().find(|parent| parent.topology_id == by);
     }
     let is_telling = |network: &&Parent| !COMMON.contains(&network.label.as_str());
-    let size = |network: &&Parent| (sizes.get(network.label.as_str()).copied(), std::cmp::Reverse(network.label.clone()));
+    let size =
+        |network: &&Parent| (sizes.get(network.label.as_str()).copied(), std::cmp::Reverse(network.label.clone()));
     let telling = node.networks.iter().filter(is_telling).max_by_key(size);
     telling.or_else(|| node.networks.iter().max_by_key(size))
 }
@@ -434,9 +438,10 @@ mod tests {
     fn what_nodes_have_in_common_is_offered() {
         assert_eq!(offered(model().nodes.values()), ["hosts", NETWORKS]);
         assert!(offered(std::iter::empty()).is_empty());
-        assert_eq!(["hosts", "containers-by-image", "swarm-services", "networks"].map(word), [
-            "host", "image", "service", "network"
-        ]);
+        assert_eq!(
+            ["hosts", "containers-by-image", "swarm-services", "networks"].map(word),
+            ["host", "image", "service", "network"]
+        );
     }
 
     #[test]

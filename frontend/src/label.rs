@@ -89,17 +89,9 @@ impl Pen<'_> {
 
 /// Names in the order of who matters most: right of their nodes, cut where there is no room for more, else left or below.
 /// One that finds no place even so is left out; the table has them all.
-pub fn paint(
-    g: &Context,
-    theme: &Theme,
-    shown: &Shown,
-    drawing: &Drawing,
-    camera: Camera,
-    size: Size,
-) {
+pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
     let height = RADIUS * 2.0 * camera.zoom;
-    let seen: Vec<(u32, &Summary, Point)> =
-        shown.nodes().filter(|(.., p)| camera.may_show(*p, size)).collect();
+    let seen: Vec<(u32, &Summary, Point)> = shown.nodes().filter(|(.., p)| camera.may_show(*p, size)).collect();
     let all_named = height >= NAMED || (height >= SPECK && seen.len() <= NAMED_FROM_FAR_MAX);
     let mut order: Vec<(u8, u32, &Summary, Point)> = Vec::new();
     let mut room = Room::default();

@@ -3,6 +3,7 @@
 
 pub mod appearance;
 pub mod commands;
+pub mod disarm;
 pub mod export;
 pub mod failing;
 pub mod folding;
@@ -18,6 +19,7 @@ pub mod scene;
 pub mod search;
 pub mod sheet;
 pub mod strand;
+pub mod svg_text;
 pub mod text;
 
 #[cfg(target_arch = "wasm32")]
@@ -44,5 +46,7 @@ pub mod paint;
 pub mod searching;
 #[cfg(target_arch = "wasm32")]
 pub mod storage;
+#[cfg(target_arch = "wasm32")]
+pub mod svg;
 #[cfg(target_arch = "wasm32")]
 pub mod theme;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::report::Failures;
 use shared::view::{Stats, Status, StreamDelta, StreamEdge, Summary};
 
+use crate::disarm;
 use crate::failing::Failing;
 use crate::strand::{self, Strand};
 
@@ -97,7 +98,8 @@ impl Model {
         for node in gone {
             self.nodes.remove(&node);
         }
-        for (slot, node) in nodes {
+        for (slot, mut node) in nodes {
+            disarm::summary(&mut node);
             let is_as_before = |before: &Summary| {
                 before.id == node.id && before.parents == node.parents && before.networks == node.networks
             };

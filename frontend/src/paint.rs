@@ -43,6 +43,8 @@ pub struct Drawing {
     /// What the fill of nodes says; none for nothing.
     pub gauge: Option<Gauge>,
     pub now_ms: u64,
+    /// Also from far each node is drawn by itself, as for a file.
+    pub is_exact: bool,
     /// Of a network that is pinned or previewed: the slot of its line, and its ids.
     pub network: Option<(usize, BTreeSet<String>)>,
 }
@@ -80,14 +82,7 @@ impl<'a> Shown<'a> {
 }
 
 /// The graph without its ground. The context is in pixels of the screen; `size` is that of what is painted on.
-pub fn graph(
-    g: &Context,
-    theme: &Theme,
-    shown: &Shown,
-    drawing: &Drawing,
-    camera: Camera,
-    size: Size,
-) {
+pub fn graph(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
     g.save();
     let _ = g.translate(size.width / 2.0, size.height / 2.0);
     let _ = g.scale(camera.zoom, camera.zoom);
@@ -98,7 +93,11 @@ pub fn graph(
     let mut crowd = Crowd::default();
     let in_sight = || shown.nodes().filter(|(.., p)| camera.may_show(*p, size));
     let is_one_of_many = |slot: u32, node: &Summary| {
-        height < FAR && far::is_plain(node) && drawing.selected != Some(slot) && drawing.hovered != Some(slot)
+        !drawing.is_exact
+            && height < FAR
+            && far::is_plain(node)
+            && drawing.selected != Some(slot)
+            && drawing.hovered != Some(slot)
     };
     for (slot, node, p) in in_sight().filter(|(slot, node, _)| is_one_of_many(*slot, node)) {
         crowd.add(node, p, drawing.is_faded(slot));

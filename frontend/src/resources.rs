@@ -210,8 +210,12 @@ mod tests {
     fn processes_stand_below_their_containers_and_small_ones_together() {
         let hosts = [host("h2", 2, 0.0), host("h1", 8, 50.0)];
         let on = [("hosts", "h1")];
-        let containers =
-            [node("small", &on, 1.0, 0.0), node("big", &on, 150.0, 0.0), node("mid", &on, 50.0, 0.0), node("idle", &on, 0.0, 0.0)];
+        let containers = [
+            node("small", &on, 1.0, 0.0),
+            node("big", &on, 150.0, 0.0),
+            node("mid", &on, 50.0, 0.0),
+            node("idle", &on, 0.0, 0.0),
+        ];
         let of = |container: &'static str| [("hosts", "h1"), ("containers", container)];
         let processes = [
             node("p1", &of("big"), 100.0, 0.0),
@@ -225,9 +229,13 @@ mod tests {
         let h1 = &machines[0];
         assert_eq!((h1.used, h1.whole), (4.0, 8.0));
         let bars = |bars: &[Bar]| bars.iter().map(|bar| (bar.label.clone(), bar.from, bar.used)).collect::<Vec<_>>();
-        let told = |told: &[(&str, f64, f64)]| told.iter().map(|(l, f, u)| ((*l).to_owned(), *f, *u)).collect::<Vec<_>>();
+        let told =
+            |told: &[(&str, f64, f64)]| told.iter().map(|(l, f, u)| ((*l).to_owned(), *f, *u)).collect::<Vec<_>>();
         assert_eq!(bars(&h1.containers), told(&[("big", 0.0, 1.5), ("mid", 1.5, 0.5), ("2 smaller", 2.0, 0.01)]));
-        assert_eq!(bars(&h1.processes), told(&[("p1", 0.0, 1.0), ("p2", 1.0, 0.4), ("p3", 1.5, 0.49), ("p4", 2.0, 1.2)]));
+        assert_eq!(
+            bars(&h1.processes),
+            told(&[("p1", 0.0, 1.0), ("p2", 1.0, 0.4), ("p3", 1.5, 0.49), ("p4", 2.0, 1.2)])
+        );
         assert!(machines[1].containers.is_empty());
     }
 

@@ -234,9 +234,8 @@ pub fn bundle_curve(source: &Frame, target: &Frame) -> [Point; 4] {
         (half_x / dx.abs().max(1e-9)).min(half_y / dy.abs().max(1e-9)).min(0.5)
     };
     let aside = (length * 0.04).min(60.0);
-    let at = |share: f64| {
-        Point { x: a.x + dx * share - dy / length * aside, y: a.y + dy * share + dx / length * aside }
-    };
+    let at =
+        |share: f64| Point { x: a.x + dx * share - dy / length * aside, y: a.y + dy * share + dx / length * aside };
     let (from, to) = (out(source), 1.0 - out(target));
     [from, from + (to - from) / 3.0, from + (to - from) * 2.0 / 3.0, to].map(at)
 }
@@ -392,7 +391,8 @@ mod tests {
     #[test]
     fn the_next_node_is_the_nearest_of_those_ahead() {
         let at = |x: f64, y: f64| Point { x, y };
-        let nodes = [(1, at(0.0, 0.0)), (2, at(190.0, 20.0)), (3, at(400.0, 0.0)), (4, at(30.0, 112.0)), (5, at(0.0, -300.0))];
+        let nodes =
+            [(1, at(0.0, 0.0)), (2, at(190.0, 20.0)), (3, at(400.0, 0.0)), (4, at(30.0, 112.0)), (5, at(0.0, -300.0))];
         let next = |towards| next_node(&nodes, at(0.0, 0.0), towards);
         assert_eq!(next((1.0, 0.0)), Some(2));
         assert_eq!(next((0.0, 1.0)), Some(4));

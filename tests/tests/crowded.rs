@@ -57,7 +57,9 @@ fn thousands_of_nodes_at_once_open_by_host_and_can_all_be_laid_out() {
     runtime.block_on(async {
         let browser = Browser::open(1280, 800, true).await;
         browser.client.goto(&format!("{base}/")).await.unwrap();
-        let told = format!("return document.querySelector('.status')?.textContent.includes('in {HOSTS} hosts, {HOSTS} folded')");
+        let told = format!(
+            "return document.querySelector('.status')?.textContent.includes('in {HOSTS} hosts, {HOSTS} folded')"
+        );
         browser.until("it says how it is grouped", &told).await;
         let drawn = |count: usize| format!("return +document.querySelector('canvas.graph')?.dataset.drawn === {count}");
         // And what is outside.
@@ -70,7 +72,8 @@ fn thousands_of_nodes_at_once_open_by_host_and_can_all_be_laid_out() {
         browser.until("the page went on meanwhile", "return window.ticks > 2").await;
         browser.screenshot("crowded-light").await;
         browser.client.goto(&format!("{base}/#/containers?group=hosts&folded=none")).await.unwrap();
-        let open = format!("return document.querySelector('.status')?.textContent.includes('in {HOSTS} hosts, 0 folded')");
+        let open =
+            format!("return document.querySelector('.status')?.textContent.includes('in {HOSTS} hosts, 0 folded')");
         browser.until("all groups are open", &open).await;
         browser.until("all are drawn", &drawn(usize::from(HOSTS) * CONTAINERS + 1)).await;
         browser.screenshot("crowded-open-light").await;

@@ -9,7 +9,8 @@ use scope_tests::testbed::Testbed;
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const LIVE: &str = "return document.querySelector('.live .words')?.textContent === 'Live' && !document.querySelector('.banner')";
+const LIVE: &str =
+    "return document.querySelector('.live .words')?.textContent === 'Live' && !document.querySelector('.banner')";
 /// Keeps every socket that is made from now on, and what goes wrong.
 const WATCH: &str = "window.sockets = []; window.broken = []; \
                      window.addEventListener('error', event => window.broken.push(event.message)); \
@@ -30,12 +31,24 @@ fn a_socket_that_is_silent_garbled_or_skips_is_noticed_and_the_page_comes_back()
         browser.client.execute(WATCH, Vec::new()).await.unwrap();
         browser.client.goto(&format!("{base}/#/containers")).await.unwrap();
         let one = "return document.querySelector('canvas.graph')?.dataset.nodes === '1'";
-        browser.until("one container over a socket of ours", &format!("if (window.sockets.length === 0) return false; {one}")).await;
+        browser
+            .until(
+                "one container over a socket of ours",
+                &format!("if (window.sockets.length === 0) return false; {one}"),
+            )
+            .await;
 
         // A message that cannot be read: said, and asked for again, though not at once.
-        let say = |data: &str| format!("window.sockets.at(-1).dispatchEvent(new MessageEvent('message', {{ data: {data} }}))");
+        let say = |data: &str| {
+            format!("window.sockets.at(-1).dispatchEvent(new MessageEvent('message', {{ data: {data} }}))")
+        };
         browser.client.execute(&say("'{\"sequence\": tr'"), Vec::new()).await.unwrap();
-        browser.until("it is told", "return (document.querySelector('.banner')?.textContent ?? '').includes('is not understood')").await;
+        browser
+            .until(
+                "it is told",
+                "return (document.querySelector('.banner')?.textContent ?? '').includes('is not understood')",
+            )
+            .await;
         browser.screenshot("garbled-light").await;
         browser.until("live again", LIVE).await;
         browser.until("over another socket", "return window.sockets.length === 2").await;
@@ -49,8 +62,15 @@ fn a_socket_that_is_silent_garbled_or_skips_is_noticed_and_the_page_comes_back()
 
         // The app is there and says nothing, as behind a broken way.
         testbed.exec(1, &["pkill", "-STOP", "-f", "scope launch"]);
-        browser.until("it is told", "return (document.querySelector('.banner')?.textContent ?? '').includes('says nothing any more')").await;
-        browser.until("nothing looks live", "return document.querySelector('.live .words').textContent === 'Not live'").await;
+        browser
+            .until(
+                "it is told",
+                "return (document.querySelector('.banner')?.textContent ?? '').includes('says nothing any more')",
+            )
+            .await;
+        browser
+            .until("nothing looks live", "return document.querySelector('.live .words').textContent === 'Not live'")
+            .await;
         browser.screenshot("silent-light").await;
         testbed.exec(1, &["pkill", "-CONT", "-f", "scope launch"]);
         browser.until("live again", LIVE).await;
@@ -91,18 +111,37 @@ fn names_are_shown_as_they_are_whatever_is_in_them() {
             browser.until("nothing was taken for markup", clean).await;
             browser.until("nothing to scroll aside", fits).await;
         }
-        let row = |part: &str| format!("[...document.querySelectorAll('table.nodes tbody tr')].find(r => r.innerHTML.includes('{part}'))");
+        let row = |part: &str| {
+            format!("[...document.querySelectorAll('table.nodes tbody tr')].find(r => r.innerHTML.includes('{part}'))")
+        };
         for part in ["onerror", "long-xxx", "שלום"] {
             browser.client.execute(&format!("{}.click()", row(part)), Vec::new()).await.unwrap();
-            browser.until("its card", &format!("return (document.querySelector('.card')?.textContent ?? '').includes('{}')", if part == "long-xxx" { "long-" } else { part })).await;
+            browser
+                .until(
+                    "its card",
+                    &format!(
+                        "return (document.querySelector('.card')?.textContent ?? '').includes('{}')",
+                        if part == "long-xxx" { "long-" } else { part }
+                    ),
+                )
+                .await;
             browser.until("nothing was taken for markup", clean).await;
             browser.until("nothing to scroll aside", fits).await;
         }
+        // What turns the direction around is seen, and turns nothing.
+        browser
+            .until("the mark", "return document.querySelector('.card h2').textContent.startsWith('‹U+202E›gnp.exe')")
+            .await;
         browser.screenshot("names-card-light").await;
         browser.client.goto(&format!("{base}/#/containers?mode=table&q=marked")).await.unwrap();
         browser.until("the container", "return document.querySelectorAll('table.nodes tbody tr').length === 1").await;
         browser.client.execute("document.querySelector('table.nodes tbody tr').click()", Vec::new()).await.unwrap();
-        browser.until("its label as it is", "return (document.querySelector('.card')?.textContent ?? '').includes('onerror=window.pwned=1>')").await;
+        browser
+            .until(
+                "its label as it is",
+                "return (document.querySelector('.card')?.textContent ?? '').includes('onerror=window.pwned=1>')",
+            )
+            .await;
         browser.until("nothing was taken for markup", clean).await;
         browser.close().await;
     });

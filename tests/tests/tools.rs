@@ -93,9 +93,10 @@ fn the_pages_tools_do_what_they_say_by_keyboard_and_by_pointer() {
                       for (let x = r.left + 20; x < r.right - 200; x += 16) for (let y = r.top + 20; y < r.bottom - 120; y += 16) { \
                           send('pointermove', x, y); \
                           for (let n = 0; n < 4; n++) await null; \
-                          if (!c.classList.contains('pointing')) continue; \
+                          if (!c.classList.contains('pointing') || document.querySelector('.tip')) continue; \
                           send('pointerdown', x, y); send('pointermove', x + 60, y + 30); send('pointermove', x + 120, y + 40); send('pointerup', x + 120, y + 40); \
                           return localStorage.getItem('scope-pins-containers'); } })()";
+        browser.until("three nodes", "const c = document.querySelector('canvas.graph'); return c?.dataset.drawn === '3' && c.dataset.settled === 'true'").await;
         let pins = browser.client.execute(drag, Vec::new()).await.unwrap();
         assert_eq!(pins.as_str().map(|pins| pins.matches('[').count()), Some(1), "{pins}");
         browser.client.refresh().await.unwrap();
@@ -153,6 +154,7 @@ fn the_pages_tools_do_what_they_say_by_keyboard_and_by_pointer() {
         browser.client.execute(catch, Vec::new()).await.unwrap();
         for (format, ending, holds) in [
             ("PNG", "png", "PNG"),
+            ("SVG", "svg", ">newcomer<"),
             ("JSON", "json", "\"nodes\""),
             ("CSV", "csv", "Name,"),
             ("DOT", "dot", "[label=\"6379\"]"),
@@ -167,6 +169,14 @@ fn the_pages_tools_do_what_they_say_by_keyboard_and_by_pointer() {
             let given = format!("return window.given.some(([name, text]) => name.startsWith('scope-containers-') && name.endsWith('.{ending}') && text.includes({holds}))");
             browser.until(format, &given).await;
         }
+
+        let is_well = "const svg = window.given.find(([name]) => name.endsWith('.svg'))[1]; \
+                       const file = new DOMParser().parseFromString(svg, 'image/svg+xml'); \
+                       return !file.querySelector('parsererror') && file.querySelectorAll('path').length > 6 && URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }))";
+        let url = browser.until("a file that can be read", is_well).await;
+        browser.client.execute("document.body.innerHTML = `<img src='${arguments[0]}'>`", vec![url]).await.unwrap();
+        browser.until("it is drawn", "return document.querySelector('img').naturalWidth > 500").await;
+        browser.screenshot("graph-svg").await;
 
         // A wall's screen shows the view and nothing else.
         browser.client.goto(&format!("{base}/#/containers?kiosk&theme=dark")).await.unwrap();

@@ -41,7 +41,9 @@ fn nodes_are_grouped_folded_laid_out_and_looked_at_in_steps() {
     testbed.launch(2, &[&testbed.address(1)]);
     testbed.docker(1, &["network", "create", "lan"]);
     let serve = |port: u16| format!("while :; do nc -l -p {port} -e cat; done");
-    let call = |to: &str, port: u16| format!("while :; do (while :; do echo q; sleep 1; done) | nc {to} {port}; sleep 0.2; done");
+    let call = |to: &str, port: u16| {
+        format!("while :; do (while :; do echo q; sleep 1; done) | nc {to} {port}; sleep 0.2; done")
+    };
     let on_lan = |tier: &'static str| ["--network", "lan", "--label", tier];
     testbed.container(1, "db", &on_lan("tier=back"), &serve(5432));
     testbed.container(1, "app", &on_lan("tier=back"), &format!("({}) & {}", call("db", 5432), serve(8080)));
@@ -165,9 +167,13 @@ fn the_map_shows_who_is_where_and_which_hosts_a_network_does_not_reach() {
     let expect = [("h1", 1), ("h2", 1), ("unprobed", 1)].map(|(name, members)| (name.to_owned(), members));
     eventually("all places are known, and all ways", PATIENCE, || {
         let (network, places) = on_the_map(&base, "mesh")?;
-        let whole = |place: &Value| place["forwarding"].as_array().is_none_or(|f| f[0] == f[1] && f[0].as_u64() > Some(0));
-        let compared = network["places"].as_array().into_iter().flatten().filter(|place| place["forwarding"].is_array());
-        let well = compared.clone().count() == 2 && compared.clone().all(whole) && network["unreachable"] == serde_json::json!([]);
+        let whole =
+            |place: &Value| place["forwarding"].as_array().is_none_or(|f| f[0] == f[1] && f[0].as_u64() > Some(0));
+        let compared =
+            network["places"].as_array().into_iter().flatten().filter(|place| place["forwarding"].is_array());
+        let well = compared.clone().count() == 2
+            && compared.clone().all(whole)
+            && network["unreachable"] == serde_json::json!([]);
         if places == expect && well { Ok(()) } else { Err(format!("{places:?} {network}")) }
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -115,7 +115,7 @@ pub fn ViewBar() -> impl IntoView {
             {move || current(page).filter(|_| !is_findings() && !is_resources()).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
                 view! { <Choice group/> }
             }).collect_view()}
-            
+
         </div>
     }
 }
@@ -195,13 +195,15 @@ pub fn StatusLine() -> impl IntoView {
         page.route.with(|route| route.folds.clone());
         let (groups, folded) = page.drawn(|_, folding| (folding.groups.len(), folding.folded()));
         let by = page.grouped_by().filter(|_| groups > 0)?;
-        let all = if groups == 1 { format!("1 {}", folding::word(&by)) } else { format!("{groups} {}s", folding::word(&by)) };
+        let all =
+            if groups == 1 { format!("1 {}", folding::word(&by)) } else { format!("{groups} {}s", folding::word(&by)) };
         Some(format!("in {all}, {folded} folded"))
     };
     let alone = move || {
         let shown = page.shown.get().filter(|_| page.route.with(|route| route.alone))?;
         page.structure.track();
-        let all = page.searching.passing.get().map_or(page.model.with_value(|m| m.nodes.len()), |passing| passing.len());
+        let all =
+            page.searching.passing.get().map_or(page.model.with_value(|m| m.nodes.len()), |passing| passing.len());
         (shown.len() < all).then(|| format!("{} hidden around what is selected", text::grouped(all - shown.len())))
     };
     let trouble = Memo::new(move |_| troubles(&probes(), page.clock.get()));
@@ -270,7 +272,9 @@ pub fn Banner() -> impl IntoView {
                 format!("Connection lost. You see what was so {ago} ago."),
                 match why {
                     Why::Closed => format!("{} does not answer. Trying again in {wait:.0} s.", connection::host()),
-                    Why::Silent => format!("{} says nothing any more. Trying again in {wait:.0} s.", connection::host()),
+                    Why::Silent => {
+                        format!("{} says nothing any more. Trying again in {wait:.0} s.", connection::host())
+                    }
                     Why::Garbled => format!(
                         "What {} says is not understood; if it was replaced by another version, reload the page. Trying again in {wait:.0} s.",
                         connection::host()

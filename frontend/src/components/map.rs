@@ -9,6 +9,7 @@ use shared::view::map::{MapHost, MapNetwork, MapPlace, NetworkMap, Unreachable};
 use super::icon::{Glyph, Icon};
 use crate::app::Page;
 use crate::connection;
+use crate::disarm;
 use crate::lines::slot_of;
 use crate::paint::pattern;
 use crate::text;
@@ -28,8 +29,17 @@ pub fn Map() -> impl IntoView {
     let map = RwSignal::new(None::<NetworkMap>);
     let ask = move || {
         spawn_local(async move {
-            let Ok(told) = connection::get::<NetworkMap>("api/network-map").await else { return };
-            if page.paused.with_untracked(Option::is_none) && map.with_untracked(|known| known.as_ref() != Some(&told)) {
+            let Ok(mut told) = connection::get::<NetworkMap>("api/network-map").await else { return };
+            for label in told
+                .networks
+                .iter_mut()
+                .map(|one| &mut one.label)
+                .chain(told.hosts.iter_mut().map(|one| &mut one.label))
+            {
+                *label = disarm::shown(label).into_owned();
+            }
+            if page.paused.with_untracked(Option::is_none) && map.with_untracked(|known| known.as_ref() != Some(&told))
+            {
                 // The map may have been left meanwhile.
                 let _ = map.try_set(Some(told));
             }
@@ -53,8 +63,9 @@ pub fn Map() -> impl IntoView {
             told.networks.retain(|network| !network.local);
         }
         if let Some(found) = page.found() {
-            let found: BTreeSet<String> =
-                page.model.with_value(|m| found.keys().filter_map(|slot| Some(m.nodes.get(slot)?.id.clone())).collect());
+            let found: BTreeSet<String> = page
+                .model
+                .with_value(|m| found.keys().filter_map(|slot| Some(m.nodes.get(slot)?.id.clone())).collect());
             told.networks.retain(|network| found.contains(&network.id));
         }
         Some(told)
@@ -146,7 +157,11 @@ fn NetworkRow(network: MapNetwork, hosts: std::sync::Arc<Vec<MapHost>>, width: f
             })
         })
     };
-    let flags = [Some(network.driver.clone()), network.internal.then(|| "internal".to_owned()), network.vni.map(|vni| format!("VNI {vni}"))];
+    let flags = [
+        Some(network.driver.clone()),
+        network.internal.then(|| "internal".to_owned()),
+        network.vni.map(|vni| format!("VNI {vni}")),
+    ];
     let about = flags.into_iter().flatten().filter(|flag| !flag.is_empty()).collect::<Vec<_>>().join(", ");
     let choose = move |_| {
         let chosen = is_chosen.get_untracked();
@@ -263,7 +278,8 @@ fn peers(network: &MapNetwork, hosts: &[MapHost]) -> PeerRows {
 
 #[component]
 fn Peers(rows: PeerRows) -> impl IntoView {
-    let heads: Vec<String> = rows.first().map(|(_, cells)| cells.iter().map(|(name, _)| name.clone()).collect()).unwrap_or_default();
+    let heads: Vec<String> =
+        rows.first().map(|(_, cells)| cells.iter().map(|(name, _)| name.clone()).collect()).unwrap_or_default();
     view! {
         <div class="map-peers">
             <h3>"Peers " <span class="minor">"row reaches column"</span></h3>

@@ -8,6 +8,7 @@ use shared::view::Summary;
 
 use crate::app::Page;
 use crate::connection;
+use crate::disarm;
 use crate::resources::{self, Bar, Machine, Resource};
 use crate::route::encode;
 use crate::text;
@@ -36,7 +37,11 @@ pub fn Resources() -> impl IntoView {
         spawn_local(async move {
             let list = async |path: String| {
                 let answer = connection::get::<Answer>(&path).await;
-                answer.map(|answer| answer.nodes.into_values().collect::<Vec<Summary>>())
+                answer.map(|answer| {
+                    let mut nodes: Vec<Summary> = answer.nodes.into_values().collect();
+                    nodes.iter_mut().for_each(disarm::summary);
+                    nodes
+                })
             };
             let containers = "api/topology/containers?system=all&stopped=running&pseudo=hide".to_owned();
             let worth = encode(resource.worth_a_look());

@@ -16,6 +16,7 @@ use crate::search::together;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Png,
+    Svg,
     Json,
     Csv,
     Dot,
@@ -23,11 +24,12 @@ pub enum Format {
 }
 
 impl Format {
-    pub const ALL: [Self; 5] = [Self::Png, Self::Json, Self::Csv, Self::Dot, Self::Mermaid];
+    pub const ALL: [Self; 6] = [Self::Png, Self::Svg, Self::Json, Self::Csv, Self::Dot, Self::Mermaid];
 
     pub fn label(self) -> &'static str {
         match self {
             Self::Png => "PNG",
+            Self::Svg => "SVG",
             Self::Json => "JSON",
             Self::Csv => "CSV",
             Self::Dot => "DOT",
@@ -38,6 +40,7 @@ impl Format {
     pub fn what(self) -> &'static str {
         match self {
             Self::Png => "the graph as it is drawn",
+            Self::Svg => "the graph, in any size",
             Self::Json => "as the API has it",
             Self::Csv => "the table's rows",
             Self::Dot => "for Graphviz",
@@ -48,6 +51,7 @@ impl Format {
     fn ending(self) -> &'static str {
         match self {
             Self::Png => "png",
+            Self::Svg => "svg",
             Self::Json => "json",
             Self::Csv => "csv",
             Self::Dot => "dot",
@@ -66,6 +70,11 @@ pub fn save(page: Page, format: Format) {
         |write: fn(&Shown) -> String| page.model.with_value(|model| write(&Shown::of(model, passing.as_deref())));
     match format {
         Format::Png => picture(name),
+        Format::Svg => {
+            if let Some(file) = page.as_svg.get_value().and_then(|draw| draw()) {
+                give(&name, "image/svg+xml", &file.into());
+            }
+        }
         Format::Csv => give(&name, "text/csv", &table::csv(page).into()),
         Format::Dot => give(&name, "text/vnd.graphviz", &shown(|shown| shown.dot()).into()),
         Format::Mermaid => give(&name, "text/plain", &shown(|shown| shown.mermaid()).into()),

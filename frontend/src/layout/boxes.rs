@@ -63,8 +63,7 @@ pub fn follow(graph: &Graph, kept: Positions, manner: Manner) -> Positions {
                 edges: graph.edges.iter().filter(is_in).cloned().collect(),
                 boxes: BTreeMap::new(),
             };
-            let stood: Positions =
-                nodes.iter().filter_map(|id| Some(((*id).clone(), *positions.get(*id)?))).collect();
+            let stood: Positions = nodes.iter().filter_map(|id| Some(((*id).clone(), *positions.get(*id)?))).collect();
             let stands = match stood.is_empty() {
                 true => below(&positions, own.placed(super::arrange(&own.plan(manner)))),
                 false => beside::insert(&own, stood, 1),
