@@ -392,6 +392,7 @@ impl Page {
         if self.layout.try_update_value(follows).unwrap_or(true) {
             return;
         }
+        canvas::mark("layout-asked");
         if graph.nodes.len() <= AT_ONCE_MAX {
             self.laying_out.set(false);
             self.layout.update_value(|layout| layout.afresh(&graph));
@@ -408,6 +409,7 @@ impl Page {
             }
             page.laying_out.set(false);
             page.layout.update_value(|layout| layout.take(&graph, places));
+            canvas::mark("layout-done");
             page.structure.update(|n| *n += 1);
             page.fit.update(|n| *n += 1);
             // What came meanwhile has no place yet.

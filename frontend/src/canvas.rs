@@ -169,8 +169,7 @@ pub fn Graph() -> impl IntoView {
             let settled = stage.moving.get().is_none() && !stage.stale.get() && !stage.later_due.get();
             let _ = canvas.set_attribute("data-settled", if settled { "true" } else { "false" });
             if nodes > 0 && !stage.drawn.replace(true) {
-                // For whoever measures the page.
-                let _ = web_sys::window().and_then(|w| w.performance()).map(|p| p.mark("first-graph"));
+                mark("first-graph");
             }
             if stage.moving.get().is_some() {
                 request_frame(&stage);
@@ -533,6 +532,11 @@ fn Networks() -> impl IntoView {
             </div>
         </Show>
     }
+}
+
+/// For whoever measures the page.
+pub fn mark(what: &str) {
+    let _ = web_sys::window().and_then(|w| w.performance()).map(|performance| performance.mark(what));
 }
 
 fn performance_now() -> f64 {

@@ -1,5 +1,6 @@
-//! The page. `connection` owns the socket, `model` what it says, `layout` and `scene` turn that into positions and
-//! shapes without touching the browser, `canvas`, `paint` and `label` draw them, and `components` are the panels around it.
+//! The page. `connection` owns the socket, `model` what it says, `folding` who stands for whom; `layout` and `scene` turn
+//! that into positions and shapes without touching the browser, `canvas`, `paint`, `boxes`, `far` and `label` draw them,
+//! and `components` are the panels around it.
 
 pub mod appearance;
 pub mod commands;

@@ -10,6 +10,19 @@ use crate::layout::Manner;
 use crate::resources::Resource;
 use crate::strand::By;
 
+/// A node whose card is kept while others are looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pin {
+    pub topology: String,
+    pub id: String,
+    /// As they were when it was pinned.
+    pub label: String,
+    pub kind: String,
+}
+
+/// So many cards are kept at most, beside the one that is in front.
+pub const PINS_MAX: usize = 2;
+
 /// Others stay lit so many steps around the selected node at most.
 pub const DEPTH_MAX: u8 = 3;
 
@@ -27,6 +40,28 @@ pub enum Mode {
     Resources,
     /// What is wrong, instead of a topology.
     Findings,
+}
+
+impl Pin {
+    fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<String> = text.split(',').map(decode).collect();
+        let [topology, id, label, kind] = <[String; 4]>::try_from(parts).ok()?;
+        let known = |c: char| c.is_ascii_lowercase() || c == '-';
+        (!id.is_empty() && !topology.is_empty() && topology.chars().all(known)).then_some(Self {
+            topology,
+            id,
+            label,
+            kind,
+        })
+    }
+
+    fn written(&self) -> String {
+        [&self.topology, &self.id, &self.label, &self.kind].map(|part| encode(part)).join(",")
+    }
+
+    pub fn is_of(&self, topology: &str, id: &str) -> bool {
+        self.topology == topology && self.id == id
+    }
 }
 
 impl Mode {
@@ -47,6 +82,8 @@ pub struct Route {
     pub options: BTreeMap<String, String>,
     pub mode: Mode,
     pub selected: Option<String>,
+    /// Cards that are kept, oldest first.
+    pub pins: Vec<Pin>,
     /// The line that is selected instead, by the ids of its ends.
     pub edge: Option<(String, String)>,
     /// What the thickness of lines says.
@@ -59,6 +96,8 @@ pub struct Route {
     pub depth: u8,
     /// Only the selected node and those around it are shown.
     pub alone: bool,
+    /// The table's columns by their names; none for those that are shown by themselves.
+    pub columns: Option<Vec<String>>,
     /// What is shown as width where it is looked at who uses how much.
     pub resource: Resource,
     /// The map shows also networks of one host.
@@ -84,6 +123,7 @@ impl Default for Route {
             options: BTreeMap::new(),
             mode: Mode::Graph,
             selected: None,
+            pins: Vec::new(),
             edge: None,
             lines: By::default(),
             manner: Manner::default(),
@@ -91,6 +131,7 @@ impl Default for Route {
             folds: Folds::default(),
             depth: 1,
             alone: false,
+            columns: None,
             resource: Resource::default(),
             all_networks: false,
             finding: None,
@@ -127,6 +168,7 @@ impl Route {
                 "mode" => {}
                 "finding" => route.finding = Some(value).filter(|v| !v.is_empty()),
                 "node" => route.selected = Some(value).filter(|v| !v.is_empty()),
+                "pin" => route.pins.extend(Pin::parse(&value)),
                 "from" => from = Some(value).filter(|v| !v.is_empty()),
                 "to" => to = Some(value).filter(|v| !v.is_empty()),
                 "lines" => route.lines = By::from_id(&value).unwrap_or_default(),
@@ -135,6 +177,7 @@ impl Route {
                 "folded" => route.folds.all = Some(value == "all"),
                 "turn" => route.folds.turned.extend(Some(value).filter(|v| !v.is_empty())),
                 "depth" => route.depth = value.parse().unwrap_or(1).clamp(1, DEPTH_MAX),
+                "columns" => route.columns = Some(value.split(',').map(decode).collect()),
                 "width" => route.resource = Resource::from_id(&value).unwrap_or_default(),
                 "local" => route.all_networks = value != "0",
                 "alone" => route.alone = value != "0",
@@ -150,6 +193,7 @@ impl Route {
                 }
             }
         }
+        route.pins.truncate(PINS_MAX);
         route.edge = from.zip(to).filter(|_| route.selected.is_none());
         if !route.mode.is_of(&route.topology) {
             route.mode = Mode::Graph;
@@ -173,6 +217,7 @@ impl Route {
         if let Some(node) = &self.selected {
             pairs.push(format!("node={}", encode(node)));
         }
+        pairs.extend(self.pins.iter().map(|pin| format!("pin={}", encode(&pin.written()))));
         if let Some((from, to)) = &self.edge {
             pairs.push(format!("from={}&to={}", encode(from), encode(to)));
         }
@@ -190,6 +235,11 @@ impl Route {
         }
         if self.alone {
             pairs.push("alone=1".into());
+        }
+        if let Some(columns) = &self.columns {
+            // Each by itself, as a name may have a comma.
+            let names = columns.iter().map(|name| encode(name)).collect::<Vec<_>>().join(",");
+            pairs.push(format!("columns={}", encode(&names)));
         }
         if self.resource != Resource::default() {
             pairs.push(format!("width={}", self.resource.id()));
@@ -219,7 +269,7 @@ impl Route {
         if self.topology != topology {
             self.topology = topology.to_owned();
             self.selected = None;
-            (self.folds, self.depth, self.alone) = (Folds::default(), 1, false);
+            (self.folds, self.depth, self.alone, self.columns) = (Folds::default(), 1, false, None);
         }
         // Daemons are looked at side by side and networks on their map, unless somebody would rather have a list.
         self.mode = match self.mode {
@@ -299,6 +349,12 @@ mod tests {
             mode: Mode::Table,
             finding: None,
             selected: Some("rp/busybox;<container_image>".into()),
+            pins: vec![Pin {
+                topology: "hosts".into(),
+                id: "h1;<host>".into(),
+                label: "h,1 & co".into(),
+                kind: "host".into(),
+            }],
             edge: None,
             lines: By::RoundTrip,
             manner: Manner::Force,
@@ -306,6 +362,7 @@ mod tests {
             folds: Folds { all: Some(false), turned: ["h1;<host>".to_owned(), "a&b".into()].into() },
             depth: 3,
             alone: true,
+            columns: Some(vec!["CPU".into(), "IPs, all".into()]),
             resource: Resource::Memory,
             all_networks: true,
             search: "cpu > 50% & ünï".into(),
@@ -321,6 +378,16 @@ mod tests {
         let route = Route { selected: None, edge, ..route };
         assert_eq!(Route::parse(&route.hash()), route);
         assert_eq!(Route::parse("#/containers?from=a&to=b&node=c").edge, None, "one thing is selected");
+    }
+
+    #[test]
+    fn a_pin_that_is_none_is_left_out_and_there_are_few() {
+        let pin = "pin=hosts,h1%253B,h1,host";
+        assert_eq!(Route::parse(&format!("#/containers?{pin}")).pins.len(), 1);
+        for bad in ["pin=", "pin=hosts", "pin=<b>,a,a,a", "pin=hosts,,x,y"] {
+            assert!(Route::parse(&format!("#/containers?{bad}")).pins.is_empty(), "{bad}");
+        }
+        assert_eq!(Route::parse(&format!("#/?{pin}&{pin}&{pin}&{pin}")).pins.len(), PINS_MAX);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Keeps what goes wrong on the page from now on.
+const NOTE: &str = "window.broken = []; window.addEventListener('error', event => window.broken.push(event.message))";
+
 async fn press(browser: &Browser, keys: &str) {
     browser.client.find(Locator::Css("body")).await.unwrap().send_keys(keys).await.unwrap();
 }
@@ -82,8 +85,7 @@ fn nodes_are_grouped_folded_laid_out_and_looked_at_in_steps() {
         browser.until("and drawn", "return ['2', '4'].includes(document.querySelector('canvas.graph').dataset.drawn)").await;
         browser.client.refresh().await.unwrap();
         browser.until("it is so after a reload", "return document.querySelector('.status').textContent.includes('in 2 hosts, 1 folded')").await;
-        let note = "window.broken = []; window.addEventListener('error', event => window.broken.push(event.message))";
-        browser.client.execute(note, Vec::new()).await.unwrap();
+        browser.client.execute(NOTE, Vec::new()).await.unwrap();
         browser.client.back().await.unwrap();
         browser.until("and before it", "return document.querySelector('.status').textContent.includes('in 2 hosts, 2 folded')").await;
 
@@ -132,6 +134,41 @@ fn nodes_are_grouped_folded_laid_out_and_looked_at_in_steps() {
         browser.screenshot("rail-folded-light").await;
         press(&browser, "[").await;
         browser.until("and back", "return document.querySelector('.rail').clientWidth > 150").await;
+        // A card that is pinned stays behind the next one, also after a reload, and comes forward by a click.
+        let h2 = |name: &str| format!("return document.querySelector('.card h2')?.textContent === '{name}'");
+        browser.until("the last one", &h2("db")).await;
+        browser.client.execute("document.querySelector('.card [aria-label=\"Pin this card\"]').click()", Vec::new()).await.unwrap();
+        command(&browser, "web").await;
+        browser.until("another one", &h2("web")).await;
+        let behind = "return [...document.querySelectorAll('.behind b')].map(b => b.textContent).join() === 'db'";
+        browser.until("the pinned one behind it", behind).await;
+        browser.screenshot("cards-light").await;
+        browser.client.refresh().await.unwrap();
+        browser.until("it is there", behind).await;
+        browser.client.execute(NOTE, Vec::new()).await.unwrap();
+        browser.client.execute("document.querySelector('.behind .forward').click()", Vec::new()).await.unwrap();
+        browser.until("it is in front", &h2("db")).await;
+        browser.until("nothing is behind it", "return !document.querySelector('.behind')").await;
+        browser.client.execute("document.querySelector('.card [aria-label=\"Pin this card\"]').click()", Vec::new()).await.unwrap();
+        browser.until("it is let go", "return !location.hash.includes('pin=')").await;
+
+        // The table's columns are chosen, kept in the address, and what is sorted by them.
+        browser.client.goto(&format!("{base}/#/containers?mode=table")).await.unwrap();
+        let heads = "const heads = [...document.querySelectorAll('table.nodes th button')].map(b => b.firstChild.textContent);";
+        browser.until("the table", &format!("{heads} return heads.includes('CPU') && !heads.includes('IPs')")).await;
+        let pick = |label: &str| format!("[...document.querySelectorAll('.choose-columns label')].find(l => l.textContent === '{label}').querySelector('input').click()");
+        browser.client.execute("document.querySelector('.columns').click()", Vec::new()).await.unwrap();
+        browser.until("what can be shown", "return document.querySelectorAll('.choose-columns label').length > 8").await;
+        browser.screenshot("columns-light").await;
+        browser.client.execute(&pick("IPs"), Vec::new()).await.unwrap();
+        browser.until("one more", &format!("{heads} return heads.includes('IPs')")).await;
+        browser.client.execute(&pick("CPU"), Vec::new()).await.unwrap();
+        browser.until("one less", &format!("{heads} return !heads.includes('CPU') && heads.includes('IPs')")).await;
+        browser.until("its cells", "return /\\d+\\.\\d+\\.\\d+\\.\\d+/.test(document.querySelector('table.nodes tbody').textContent)").await;
+        browser.client.refresh().await.unwrap();
+        browser.until("after a reload", &format!("{heads} return !heads.includes('CPU') && heads.includes('IPs')")).await;
+        browser.client.execute(NOTE, Vec::new()).await.unwrap();
+
         assert_eq!(browser.client.execute("return window.broken", Vec::new()).await.unwrap_or_default(), serde_json::json!([]));
         browser.close().await;
     });

@@ -7,8 +7,40 @@ use super::findings;
 use super::icon::{self, Icon, Warning};
 use super::way::OnTheWay;
 use crate::app::{Page, Way};
+use crate::disarm;
 use crate::lines::slot_of;
+use crate::route::{PINS_MAX, Pin};
 use crate::text;
+
+/// The head of a card that was pinned: a click brings it forward.
+#[component]
+fn Behind(pin: Pin) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let (forward, gone) = (pin.clone(), pin.clone());
+    let icon = icon::of_kind(&pin.kind);
+    let title = disarm::shown(&pin.label).into_owned();
+    let bring = move |_| {
+        page.go(|route| {
+            if route.topology != forward.topology {
+                route.show(&forward.topology);
+            }
+            route.selected = Some(forward.id.clone());
+        });
+    };
+    view! {
+        <div class="behind">
+            <button class="forward" title=title.clone() on:click=bring>
+                <Icon name=icon/>
+                <b>{text::shortened(text::base_name(&title), 40)}</b>
+            </button>
+            <button
+                class="plain"
+                aria-label=format!("Let go of the card of {title}")
+                on:click=move |_| page.go(|route| route.pins.retain(|one| *one != gone))
+            ><Icon name="close"/></button>
+        </div>
+    }
+}
 
 /// Lists show so many rows until they are asked for all.
 const ROWS: usize = 8;
@@ -56,9 +88,41 @@ pub fn Card() -> impl IntoView {
         let id = crate::route::encode(&selected.get().unwrap_or_default());
         format!("{}api/topology/{topology}/{id}{options}", crate::connection::base())
     };
+    let is_pinned = move || {
+        page.route.with(|route| {
+            let id = route.selected.as_deref().unwrap_or_default();
+            route.pins.iter().any(|pin| pin.is_of(&route.topology, id))
+        })
+    };
+    let pin = move |_| {
+        let Some((label, _, kind, _)) = title.get_untracked() else { return };
+        page.go(|route| {
+            let Some(id) = route.selected.clone() else { return };
+            let before = route.pins.len();
+            route.pins.retain(|pin| !pin.is_of(&route.topology, &id));
+            if route.pins.len() == before {
+                // The oldest makes room.
+                let extra = (before + 1).saturating_sub(PINS_MAX);
+                route.pins.drain(..extra);
+                route.pins.push(Pin { topology: route.topology.clone(), id, label, kind });
+            }
+        });
+    };
+    // Those behind the one in front.
+    let behind = Memo::new(move |_| {
+        page.route.with(|route| {
+            let id = route.selected.as_deref().unwrap_or_default();
+            route.pins.iter().filter(|pin| !pin.is_of(&route.topology, id)).cloned().collect::<Vec<_>>()
+        })
+    });
     view! {
+        <Show when=move || behind.with(|behind| !behind.is_empty()) && page.route.with(|route| route.edge.is_none())>
+            <div class="cards-behind" class:alone=move || selected.with(Option::is_none) role="group" aria-label="Pinned cards">
+                {move || behind.get().into_iter().map(|pin| view! { <Behind pin/> }).collect_view()}
+            </div>
+        </Show>
         <Show when=move || selected.with(Option::is_some)>
-            <aside class="card" aria-label="Details">
+            <aside class="card" class:below-one=move || behind.with(Vec::len) == 1 class:below-two=move || behind.with(Vec::len) == 2 aria-label="Details">
                 <header>
                     {move || match title.get() {
                         Some((label, minor, kind, state)) => view! {
@@ -75,6 +139,14 @@ pub fn Card() -> impl IntoView {
                             }}</h2></div>
                         }.into_any(),
                     }}
+                    <button
+                        class="plain"
+                        class:on=is_pinned
+                        aria-label="Pin this card"
+                        aria-pressed=move || is_pinned().to_string()
+                        title=move || if is_pinned() { "Let go of this card" } else { "Keep this card while others are looked at" }
+                        on:click=pin
+                    ><Icon name="pin"/></button>
                     <button class="plain" aria-label="Copy the id" title=copied_title on:click=copy>
                         {move || view! { <Icon name=if copied.get() { "check" } else { "copy" }/> }}
                     </button>

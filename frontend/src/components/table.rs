@@ -7,6 +7,7 @@ use wasm_bindgen::JsCast;
 
 use super::icon::{self, Icon};
 use crate::app::{Page, counted};
+use crate::connection;
 use crate::export;
 use crate::model::Model;
 use crate::searching::Found;
@@ -16,6 +17,11 @@ use crate::text;
 const ROW_PX: f64 = 32.0;
 /// Rows are put into the page by so many, those in sight and as many before and after.
 const STEP: usize = 24;
+
+/// So many metrics are columns by themselves.
+const METRICS: usize = 4;
+/// Of so many rows it is looked what else is known of them.
+const LOOKED_AT: usize = 200;
 
 /// Which of `count` rows are in the page, where so much was scrolled past and so much is in sight, pixels.
 fn in_page(scrolled: f64, height: f64, count: usize) -> (usize, usize) {
@@ -30,6 +36,10 @@ enum Column {
     /// What stands below a node's name, and what that is.
     Minor(&'static str),
     Parent(&'static str, &'static str),
+    /// Names of the networks that a node is on.
+    Networks,
+    /// A row of what else is known of it: id, label.
+    Row(String, String),
     /// Metric id, label, format.
     Metric(String, String, String),
     Connections,
@@ -41,7 +51,8 @@ impl Column {
             Self::Name => "Name".into(),
             Self::Minor(what) => (*what).into(),
             Self::Parent(_, label) => (*label).into(),
-            Self::Metric(_, label, _) => label.clone(),
+            Self::Row(_, label) | Self::Metric(_, label, _) => label.clone(),
+            Self::Networks => "Networks".into(),
             Self::Connections => "Connections".into(),
         }
     }
@@ -67,7 +78,18 @@ pub fn Table() -> impl IntoView {
         let found = page.found();
         page.model.with_value(|model| rows_of(model, found.as_deref()))
     });
-    let columns = Memo::new(move |_| rows.with(|rows| columns_of(rows)));
+    let offered = Memo::new(move |_| rows.with(|rows| offered(rows)));
+    let chosen = move || page.route.with(|route| route.columns.clone());
+    let columns = Memo::new(move |_| chosen_of(offered.get(), chosen().as_deref()));
+    let choosing = RwSignal::new(false);
+    let turn = move |label: String| {
+        let mut shown: Vec<String> = columns.with_untracked(|all| all.iter().map(Column::label).collect());
+        match shown.iter().position(|one| *one == label) {
+            Some(at) => drop(shown.remove(at)),
+            None => shown.push(label),
+        }
+        page.go(|route| route.columns = Some(shown));
+    };
     let ordered = Memo::new(move |_| {
         let mut rows = rows.get();
         let columns = columns.get();
@@ -190,7 +212,38 @@ pub fn Table() -> impl IntoView {
                 </table>
                 </div>
             </div>
-            <div class="foot">{foot}</div>
+            <div class="foot">
+                <span>{foot}</span>
+                <span class="space"></span>
+                <button
+                    class="choice columns"
+                    aria-haspopup="dialog"
+                    aria-expanded=move || choosing.get().to_string()
+                    on:click=move |_| choosing.update(|open| *open = !*open)
+                ><Icon name="board"/>"Columns"</button>
+            </div>
+            <Show when=move || choosing.get()>
+                <div class="beyond" on:click=move |_| choosing.set(false)></div>
+                <section class="popover choose-columns" role="dialog" aria-label="Columns">
+                    {move || offered.get().into_iter().map(|(column, _)| {
+                        let label = column.label();
+                        let (mine, click) = (label.clone(), label.clone());
+                        let is_name = column == Column::Name;
+                        view! {
+                            <label>
+                                <input
+                                    type="checkbox"
+                                    disabled=is_name
+                                    prop:checked=move || columns.with(|all| all.iter().any(|one| one.label() == mine))
+                                    on:change=move |_| turn(click.clone())
+                                />
+                                {label}
+                            </label>
+                        }
+                    }).collect_view()}
+                    <button class="more" on:click=move |_| page.go(|route| route.columns = None)>"As at first"</button>
+                </section>
+            </Show>
         </div>
     }
 }
@@ -199,7 +252,8 @@ pub fn Table() -> impl IntoView {
 pub fn csv(page: Page) -> String {
     let found = untrack(|| page.found());
     let rows: Vec<RowData> = page.model.with_value(|model| rows_of(model, found.as_deref()));
-    let columns = columns_of(&rows);
+    let chosen = page.route.with_untracked(|route| route.columns.clone());
+    let columns = chosen_of(offered(&rows), chosen.as_deref());
     let head = columns.iter().map(Column::label).collect();
     let cells = |row: &RowData| {
         let cell = |column: &Column| match column {
@@ -208,7 +262,7 @@ pub fn csv(page: Page) -> String {
                 metric.map(|metric| metric.value.to_string()).unwrap_or_default()
             }
             Column::Connections => row.connections.to_string(),
-            Column::Name | Column::Minor(_) | Column::Parent(..) => words(row, column),
+            _ => words(row, column),
         };
         columns.iter().map(cell).collect()
     };
@@ -232,8 +286,9 @@ fn rows_of(model: &Model, found: Option<&Found>) -> Vec<RowData> {
     shown.map(row).collect()
 }
 
-fn columns_of(rows: &[RowData]) -> Vec<Column> {
-    let mut columns = vec![Column::Name];
+/// What can be shown of these rows, and whether it is unless somebody chose otherwise.
+fn offered(rows: &[RowData]) -> Vec<(Column, bool)> {
+    let mut columns = vec![(Column::Name, true)];
     if rows.iter().any(|row| !row.node.label_minor.is_empty()) {
         let what = rows.iter().find(|row| !row.node.pseudo).map_or("", |row| match row.node.kind.as_str() {
             "service" => "Tasks",
@@ -243,27 +298,46 @@ fn columns_of(rows: &[RowData]) -> Vec<Column> {
             "image" => "Containers",
             _ => "Host",
         });
-        columns.push(Column::Minor(what));
+        columns.push((Column::Minor(what), true));
     }
     let has = |topology: &str| rows.iter().any(|r| r.node.parents.iter().any(|p| p.topology_id == topology));
-    for (topology, label) in [("containers", "Container"), ("containers-by-image", "Image")] {
+    let parents = [
+        ("containers", "Container", true),
+        ("containers-by-image", "Image", true),
+        ("containers-by-stack", "Stack", false),
+        ("swarm-services", "Service", false),
+        ("swarm-nodes", "Swarm node", false),
+    ];
+    for (topology, label, by_itself) in parents {
         if has(topology) {
-            columns.push(Column::Parent(topology, label));
+            columns.push((Column::Parent(topology, label), by_itself));
         }
     }
-    for row in rows {
-        for metric in row.node.metrics.iter().take(4) {
-            let column = Column::Metric(metric.id.clone(), metric.label.clone(), metric.format.clone());
-            if !columns.contains(&column) {
-                columns.push(column);
-            }
-        }
-        if !row.node.metrics.is_empty() {
-            break;
+    // The first that has some tells what all have.
+    let measured = rows.iter().find(|row| !row.node.metrics.is_empty()).map_or(&[][..], |row| &row.node.metrics);
+    for (n, metric) in measured.iter().enumerate() {
+        columns.push((Column::Metric(metric.id.clone(), metric.label.clone(), metric.format.clone()), n < METRICS));
+    }
+    columns.push((Column::Connections, true));
+    if rows.iter().any(|row| !row.node.networks.is_empty()) {
+        columns.push((Column::Networks, false));
+    }
+    for row in rows.iter().take(LOOKED_AT).flat_map(|row| &row.node.metadata) {
+        let is_known = columns.iter().any(|(column, _)| column.label() == row.label);
+        if !is_known {
+            columns.push((Column::Row(row.id.clone(), row.label.clone()), false));
         }
     }
-    columns.push(Column::Connections);
     columns
+}
+
+/// The columns of that names, in their order; those that are shown by themselves where nobody chose.
+fn chosen_of(offered: Vec<(Column, bool)>, chosen: Option<&[String]>) -> Vec<Column> {
+    let is_shown = |(column, by_itself): &(Column, bool)| match chosen {
+        Some(names) => *column == Column::Name || names.contains(&column.label()),
+        None => *by_itself,
+    };
+    offered.into_iter().filter(is_shown).map(|(column, _)| column).collect()
 }
 
 fn default_sort(columns: &[Column]) -> (String, bool) {
@@ -279,6 +353,16 @@ fn words(row: &RowData, column: &Column) -> String {
             let parent = row.node.parents.iter().find(|p| p.topology_id == *topology);
             parent.map(|p| p.label.clone()).unwrap_or_default()
         }
+        Column::Networks => {
+            let mut names: Vec<&str> = row.node.networks.iter().map(|network| network.label.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            names.join(", ")
+        }
+        Column::Row(id, _) => {
+            let now_ms = connection::now_ms() as u64;
+            row.node.metadata.iter().find(|row| row.id == *id).map(|row| row.value_at(now_ms)).unwrap_or_default()
+        }
         Column::Metric(..) | Column::Connections => String::new(),
     }
 }
@@ -287,7 +371,7 @@ fn number(row: &RowData, column: &Column) -> f64 {
     match column {
         Column::Metric(id, ..) => row.node.metrics.iter().find(|m| m.id == *id).map_or(-1.0, |m| m.value),
         Column::Connections => f64::from(row.connections),
-        Column::Name | Column::Minor(_) | Column::Parent(..) => 0.0,
+        _ => 0.0,
     }
 }
 
@@ -305,7 +389,7 @@ fn cell(row: &RowData, column: &Column) -> AnyView {
             }
             .into_any()
         }
-        Column::Minor(_) | Column::Parent(..) => {
+        Column::Minor(_) | Column::Parent(..) | Column::Networks | Column::Row(..) => {
             let words = words(row, column);
             view! { <td class="minor" title=words.clone()>{text::shortened(&words, 34)}</td> }.into_any()
         }

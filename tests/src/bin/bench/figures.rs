@@ -3,7 +3,7 @@
 use serde_json::json;
 
 struct Figure {
-    name: &'static str,
+    name: String,
     value: f64,
     unit: &'static str,
     /// The most that is good; none where there is only something to know.
@@ -14,7 +14,8 @@ struct Figure {
 pub struct Figures(Vec<Figure>);
 
 impl Figures {
-    pub fn add(&mut self, name: &'static str, value: f64, unit: &'static str, goal: impl Into<Option<f64>>) {
+    pub fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str, goal: impl Into<Option<f64>>) {
+        let name = name.into();
         println!("  {name}: {value:.1} {unit}");
         self.0.push(Figure { name, value, unit, goal: goal.into() });
     }

@@ -38,24 +38,58 @@ pub async fn measure(binary: &Path, figures: &mut Figures) {
     figures.add("page, first graph of 500 containers from a cold start", first / 1000.0, "s", 1.5);
     drop((small, browser));
 
+    for size in [
+        Graph { hosts: 20, frames_ms: 33.0, main_ms: 8.0, layout_ms: 300.0 },
+        Graph { hosts: 100, frames_ms: 50.0, main_ms: 16.0, layout_ms: 2_000.0 },
+    ] {
+        large(binary, size, figures).await;
+    }
+}
+
+/// A graph of 50 nodes and 200 edges for each host, with what is wanted of it.
+struct Graph {
+    hosts: u16,
+    /// Between frames while it moves, the page's own part of each, and to lay it out.
+    frames_ms: f64,
+    main_ms: f64,
+    layout_ms: f64,
+}
+
+async fn large(binary: &Path, size: Graph, figures: &mut Figures) {
     let (_app, address) = Process::app(binary).await;
-    let _load = Load::shaped(address, 20, 160);
-    sleep(Duration::from_secs(6)).await;
+    let _load = Load::shaped(address, size.hosts, 160);
+    sleep(Duration::from_secs(8)).await;
     let browser = Browser::open(1280, 800, false).await;
-    first_graph_ms(&browser, address).await;
+    // All of them, however many they are.
+    browser.client.goto(&format!("http://{address}/#/containers?group=")).await.expect("the page");
+    let count = usize::from(size.hosts) * 50;
+    let all = format!(
+        "const c = document.querySelector('canvas.graph')?.dataset; \
+         return +c?.drawn >= {count} && c.settled === 'true' && [+c.nodes, +c.edges]"
+    );
+    let told = browser.until("the graph", &all).await;
+    let of = format!("page, {} nodes", told[0].as_f64().unwrap_or(f64::NAN));
+    figures.add(format!("{of}: edges"), told[1].as_f64().unwrap_or(f64::NAN), "", None);
+    let layout = "const last = name => performance.getEntriesByName(name).at(-1).startTime; \
+                  return last('layout-done') - performance.getEntriesByName('layout-asked')[0].startTime";
+    let took = browser.client.execute(layout, Vec::new()).await.expect("marks").as_f64().unwrap_or(f64::NAN);
+    figures.add(format!("{of}: layout, beside the page"), took, "ms", size.layout_ms);
     // The first seconds belong to the browser's own start.
     sleep(Duration::from_secs(3)).await;
-    let count = "const c = document.querySelector('canvas').dataset; return [+c.nodes, +c.edges]";
-    let count = browser.client.execute(count, Vec::new()).await.expect("the graph's size");
-    figures.add("page, nodes in the graph", count[0].as_f64().unwrap_or(f64::NAN), "", None);
-    figures.add("page, edges in the graph", count[1].as_f64().unwrap_or(f64::NAN), "", None);
-    for (name, action) in
-        [("page, panned: time between frames, p95", PAN), ("page, zoomed: time between frames, p95", ZOOM)]
-    {
+    for (name, action) in [("panned", PAN), ("zoomed", ZOOM)] {
         let script = FRAMES.replace("ACTION", action);
         let p95 = browser.client.execute_async(&script, Vec::new()).await.expect("a measured move");
-        figures.add(name, p95.as_f64().unwrap_or(f64::NAN), "ms", 33.0);
+        let figure = |n: usize| p95[n].as_f64().unwrap_or(f64::NAN);
+        figures.add(format!("{of}, {name}: time between frames, p95"), figure(0), "ms", size.frames_ms);
+        figures.add(format!("{of}, {name}: of that the page's own drawing, p95"), figure(1), "ms", size.main_ms);
     }
+    let took = browser.client.execute_async(SEARCH, Vec::new()).await.expect("a measured search");
+    figures.add(
+        format!("{of}: from a key in the search until it is counted"),
+        took.as_f64().unwrap_or(f64::NAN),
+        "ms",
+        50.0,
+    );
     browser.close().await;
 }
 
@@ -73,26 +107,29 @@ async fn first_graph_ms(browser: &Browser, address: SocketAddr) -> f64 {
     browser.until("the first graph", mark).await.as_f64().unwrap_or(f64::NAN)
 }
 
-/// Moves the pointer for three seconds, and tells what lay between frames.
+/// Moves the pointer for three seconds, and tells what lay between frames and how much of that the page's own drawing took.
 const FRAMES: &str = r"
     const done = arguments[arguments.length - 1];
     const canvas = document.querySelector('canvas.graph');
     const at = (x, y, more) => ({clientX: x, clientY: y, bubbles: true, cancelable: true, pointerId: 1, ...more});
-    const gaps = [];
+    const gaps = [], own = [];
+    const p95 = all => all.sort((a, b) => a - b)[Math.min(all.length - 1, Math.ceil(all.length * 0.95) - 1)];
     let last = null, n = 0;
     const start = performance.now();
     canvas.setPointerCapture = () => {};
     ACTION
     const frame = now => {
-        if (last !== null) gaps.push(now - last);
+        if (last !== null) {
+            gaps.push(now - last);
+            own.push(+canvas.dataset.frameMs);
+        }
         last = now;
         if (now - start < 3000) {
             act(n++);
             requestAnimationFrame(frame);
         } else {
             end();
-            gaps.sort((a, b) => a - b);
-            done(gaps[Math.min(gaps.length - 1, Math.ceil(gaps.length * 0.95) - 1)]);
+            done([p95(gaps), p95(own)]);
         }
     };
     requestAnimationFrame(frame);
@@ -109,4 +146,27 @@ const ZOOM: &str = r"
     const act = n => canvas.dispatchEvent(
         new WheelEvent('wheel', at(640, 400, {deltaY: Math.sin(n / 20) * 40})));
     const end = () => {};
+";
+
+/// Types a letter, five times, and tells the longest that it took until the page says how many are found.
+const SEARCH: &str = r"
+    const done = arguments[arguments.length - 1];
+    const input = document.querySelector('#search');
+    let worst = 0, n = 0;
+    const next = () => {
+        const before = document.querySelector('.hits')?.textContent;
+        const start = performance.now();
+        input.value = 'app-00'.slice(0, ++n + 1);
+        input.dispatchEvent(new Event('input', {bubbles: true}));
+        const look = () => {
+            const now = document.querySelector('.hits')?.textContent;
+            if (now && (now !== before || performance.now() - start > 500)) {
+                if (now !== before) worst = Math.max(worst, performance.now() - start);
+                return n < 5 ? setTimeout(next, 300) : done(worst);
+            }
+            setTimeout(look, 0);
+        };
+        look();
+    };
+    next();
 ";
