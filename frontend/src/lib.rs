@@ -3,6 +3,7 @@
 //! and `components` are the panels around it.
 
 pub mod appearance;
+pub mod causes;
 pub mod commands;
 pub mod disarm;
 pub mod export;
@@ -19,6 +20,7 @@ pub mod saved;
 pub mod scene;
 pub mod search;
 pub mod sheet;
+pub mod side_by_side;
 pub mod strand;
 pub mod svg_text;
 pub mod text;

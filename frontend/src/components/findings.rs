@@ -1,12 +1,11 @@
 //! What is wrong: how much of it in the header, and each with what the sides say of it.
 
-use std::collections::BTreeMap;
-
 use leptos::prelude::*;
 use shared::view::Finding;
 
 use super::icon::{Glyph, Icon};
 use crate::app::Page;
+use crate::causes::groups;
 use crate::connection::now_ms;
 use crate::route::Mode;
 use crate::text;
@@ -98,40 +97,6 @@ pub fn Findings() -> impl IntoView {
             </div>
         </div>
     }
-}
-
-/// By severity; what follows from another stands below it.
-fn groups(all: &[Finding]) -> Vec<(&'static str, Vec<(Finding, usize)>)> {
-    let is_listed = |id: &String| all.iter().any(|finding| finding.id == *id);
-    let mut below: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-    let mut top = Vec::new();
-    for finding in all {
-        match finding.because.as_ref().filter(|cause| is_listed(cause) && **cause != finding.id) {
-            Some(cause) => below.entry(cause).or_default().push(finding),
-            None => top.push(finding),
-        }
-    }
-    fn with_below(
-        finding: &Finding,
-        depth: usize,
-        below: &BTreeMap<&str, Vec<&Finding>>,
-        into: &mut Vec<(Finding, usize)>,
-    ) {
-        into.push((finding.clone(), depth));
-        for next in below.get(finding.id.as_str()).into_iter().flatten().filter(|_| depth < 3) {
-            with_below(next, depth + 1, below, into);
-        }
-    }
-    let group = |name, severity: &str| {
-        let mut inside = Vec::new();
-        for finding in top.iter().filter(|finding| finding.severity == severity) {
-            with_below(finding, 0, &below, &mut inside);
-        }
-        (name, inside)
-    };
-    let mut groups = vec![group("Failing", "failing"), group("Warning", "warning")];
-    groups.retain(|(_, inside)| !inside.is_empty());
-    groups
 }
 
 #[component]
@@ -263,30 +228,4 @@ fn since(rfc3339: &str, now: f64) -> String {
         return String::new();
     }
     text::duration(((now.max(now_ms() - 60_000.0) - then) / 1000.0).max(0.0) as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn finding(id: &str, severity: &str, because: Option<&str>) -> Finding {
-        Finding { id: id.into(), severity: severity.into(), because: because.map(Into::into), ..Finding::default() }
-    }
-
-    #[test]
-    fn what_follows_stands_below_its_cause_and_nothing_is_left_out() {
-        let all = [
-            finding("w", "warning", None),
-            finding("c", "failing", Some("b")),
-            finding("a", "failing", None),
-            finding("b", "failing", Some("a")),
-            finding("d", "failing", Some("gone")),
-        ];
-        let shape: Vec<(&str, Vec<(String, usize)>)> = groups(&all)
-            .into_iter()
-            .map(|(name, inside)| (name, inside.into_iter().map(|(f, depth)| (f.id, depth)).collect()))
-            .collect();
-        let failing = vec![("a".to_owned(), 0), ("b".to_owned(), 1), ("c".to_owned(), 2), ("d".to_owned(), 0)];
-        assert_eq!(shape, [("Failing", failing), ("Warning", vec![("w".to_owned(), 0)])]);
-    }
 }
