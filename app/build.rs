@@ -31,8 +31,12 @@ mod ui {
         let out = PathBuf::from(env::var("OUT_DIR")?);
         let wasm = compile(&root, &out)?;
         let bound = out.join("ui");
+        let is_release = env::var("PROFILE")? == "release";
         wasm_bindgen_cli_support::Bindgen::new()
             .input_path(&wasm)
+            // Names of functions are two fifths of the file, and for a profile only.
+            .remove_name_section(is_release)
+            .remove_producers_section(is_release)
             .out_name("scope")
             .web(true)?
             .typescript(false)

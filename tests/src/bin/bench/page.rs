@@ -135,11 +135,12 @@ const FRAMES: &str = r"
     requestAnimationFrame(frame);
 ";
 
+/// From the corner, where no node is that it would take along.
 const PAN: &str = r"
-    canvas.dispatchEvent(new PointerEvent('pointerdown', at(640, 400, {button: 0})));
+    canvas.dispatchEvent(new PointerEvent('pointerdown', at(204, 100, {button: 0})));
     const act = n => canvas.dispatchEvent(
-        new PointerEvent('pointermove', at(640 + 120 * Math.sin(n / 15), 400 + 60 * Math.cos(n / 15), {})));
-    const end = () => canvas.dispatchEvent(new PointerEvent('pointerup', at(640, 400, {button: 0})));
+        new PointerEvent('pointermove', at(204 + 120 * Math.sin(n / 15), 100 + 60 * Math.cos(n / 15), {})));
+    const end = () => canvas.dispatchEvent(new PointerEvent('pointerup', at(204, 100, {button: 0})));
 ";
 
 const ZOOM: &str = r"
