@@ -91,8 +91,8 @@ fn told_on_the_page(base: &str) {
                 if (rate && /B\\/s/.test(rate.textContent)) rate.click();
                 return !!document.querySelector('.edge-card')";
             browser.until("what goes over it leads to its card", rate).await;
-            let lines = "const select = document.querySelector('select[aria-label=\"Thickness of lines\"]');
-                select.value = 'rtt'; select.dispatchEvent(new Event('change', { bubbles: true }));
+            let lines = "if (!document.querySelector('.popover')) document.querySelector('.arrange').click();
+                [...document.querySelectorAll('.popover button')].find(b => b.textContent === 'round trip')?.click();
                 return location.hash.includes('lines=rtt')";
             browser.until("lines by round trip", lines).await;
             browser.close().await;
