@@ -93,7 +93,9 @@ pub fn machines(
     processes: &[Summary],
     least: f64,
 ) -> Vec<Machine> {
-    let mut machines: Vec<Machine> = hosts.iter().map(|host| machine(resource, host)).collect();
+    // What is outside is no machine of ours.
+    let own = hosts.iter().filter(|host| !host.pseudo);
+    let mut machines: Vec<Machine> = own.map(|host| machine(resource, host)).collect();
     machines.sort_by(|a, b| a.label.cmp(&b.label));
     let smallest = machines.iter().map(|machine| machine.whole).fold(0.0, f64::max) * least;
     let mut on: BTreeMap<&str, (Vec<&Summary>, Vec<&Summary>)> = BTreeMap::new();
@@ -208,7 +210,8 @@ mod tests {
 
     #[test]
     fn processes_stand_below_their_containers_and_small_ones_together() {
-        let hosts = [host("h2", 2, 0.0), host("h1", 8, 50.0)];
+        let outside = Summary { pseudo: true, ..host("outside", 1, 0.0) };
+        let hosts = [host("h2", 2, 0.0), outside, host("h1", 8, 50.0)];
         let on = [("hosts", "h1")];
         let containers = [
             node("small", &on, 1.0, 0.0),
