@@ -47,6 +47,8 @@ struct Stage {
     frame_due: Cell<bool>,
     /// Whether nodes have been drawn yet.
     drawn: Cell<bool>,
+    /// How many the picture has.
+    painted_nodes: Cell<usize>,
     /// Of the last frame, milliseconds.
     frame_ms: Cell<f64>,
     draw: RefCell<Option<Frame>>,
@@ -92,6 +94,7 @@ pub fn Graph() -> impl IntoView {
         grabbed: RefCell::new(None),
         frame_due: Cell::new(false),
         drawn: Cell::new(false),
+        painted_nodes: Cell::new(0),
         frame_ms: Cell::new(0.0),
         draw: RefCell::new(None),
         sheet: RefCell::new(None),
@@ -163,8 +166,7 @@ pub fn Graph() -> impl IntoView {
             let (nodes, edges) = page.model.with_value(|m| (m.nodes.len(), m.edges.len()));
             let _ = canvas.set_attribute("data-nodes", &nodes.to_string());
             let _ = canvas.set_attribute("data-edges", &edges.to_string());
-            let drawn = page.drawn(|model, folding| placed(model, folding, page).len());
-            let _ = canvas.set_attribute("data-drawn", &drawn.to_string());
+            let _ = canvas.set_attribute("data-drawn", &stage.painted_nodes.get().to_string());
             // For whoever takes a picture of the page: all is where it belongs, and painted.
             let settled = stage.moving.get().is_none() && !stage.stale.get() && !stage.later_due.get();
             let _ = canvas.set_attribute("data-settled", if settled { "true" } else { "false" });
@@ -731,6 +733,7 @@ fn paint_sheet(stage: &Stage, page: Page, drawing: &Drawing, ratio: f64) {
     g.clear_rect(0.0, 0.0, whole.width, whole.height);
     page.theme.with_value(|theme| {
         with_shown(page, |shown| {
+            stage.painted_nodes.set(shown.at.len());
             paint::grid(&g, theme, camera, whole);
             paint::graph(&g, theme, shown, drawing, camera, whole);
         });

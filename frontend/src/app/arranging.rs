@@ -1,0 +1,125 @@
+//! Who is drawn for whom, and where.
+
+use super::*;
+
+impl Page {
+    /// What nodes are put together by.
+    pub fn grouped_by(&self) -> Option<String> {
+        let many = self.opened_with.get() > GROUPED_FROM;
+        let chosen = self.route.with(|route| route.group.clone());
+        self.groupings.with(|offered| match chosen {
+            Some(by) => (by.starts_with(folding::LABEL) || offered.contains(&by)).then_some(by),
+            None => offered.first().cloned().filter(|_| many),
+        })
+    }
+
+    /// Whether groups are folded unless somebody says otherwise.
+    pub(super) fn folds_by_itself(&self) -> bool {
+        self.opened_with.get_untracked() > FOLDED_FROM
+    }
+
+    /// Finds out anew who is drawn for whom.
+    pub(super) fn regroup(&self) {
+        let by = untrack(|| self.grouped_by());
+        let shown = self.shown.get_untracked();
+        let is_shown = |slot: u32| shown.as_ref().is_none_or(|shown| shown.contains(&slot));
+        let folds = self.route.with_untracked(|route| route.folds.clone());
+        let folding = by.map_or_else(Folding::default, |by| {
+            let labels = self.labels.get_untracked();
+            self.model.with_value(|model| Folding::of(model, &labels, &by, &folds, self.folds_by_itself(), is_shown))
+        });
+        self.folding.set_value(folding);
+    }
+
+    /// Says again how those are that stand for others.
+    pub(super) fn refresh_groups(&self) {
+        if let Some(by) = untrack(|| self.grouped_by()) {
+            self.model.with_value(|model| self.folding.update_value(|folding| folding.refresh(model, &by)));
+        }
+    }
+
+    /// What is drawn: the nodes as the app tells them, and those that stand for others.
+    pub fn drawn<T>(&self, with: impl FnOnce(&Model, &Folding) -> T) -> T {
+        self.model.with_value(|model| self.folding.with_value(|folding| with(model, folding)))
+    }
+
+    /// Folds a group that is open, and opens one that is folded.
+    pub fn turn_group(&self, key: &str) {
+        self.go(|route| route.folds.turn(key));
+    }
+
+    pub fn fold_all(&self, folded: bool) {
+        self.go(|route| route.folds.set_all(folded));
+    }
+
+    pub(super) fn graph(&self) -> layout::Graph {
+        let shown = self.shown.get_untracked();
+        let is_shown = |slot: &u32| shown.as_ref().is_none_or(|shown| shown.contains(slot));
+        self.drawn(|model, folding| {
+            let id = |slot: u32| folding.node(model, slot).map(|node| node.id.clone());
+            let edges = model.edges.values().filter(|e| is_shown(&e.source) && is_shown(&e.target));
+            let ends: BTreeSet<(u32, u32)> = edges.filter_map(|edge| folding.ends(edge)).collect();
+            let nodes = model.nodes.iter().filter(|(slot, _)| is_shown(slot)).map(|(slot, _)| folding.end(*slot));
+            layout::Graph {
+                nodes: nodes.collect::<BTreeSet<u32>>().into_iter().filter_map(id).collect(),
+                edges: ends.into_iter().filter_map(|(source, target)| Some((id(source)?, id(target)?))).collect(),
+                boxes: folding.boxes(model),
+            }
+        })
+    }
+
+    /// Whether somebody who stands among those that talk to nobody does talk now.
+    pub(super) fn wakes(&self, layout: &Layout) -> bool {
+        self.drawn(|model, folding| {
+            let id = |slot: u32| folding.node(model, slot).map(|node| &node.id);
+            let talks = |slot: u32| id(slot).is_some_and(|id| layout.stands_alone(id));
+            layout.has_lonely()
+                && model
+                    .edges
+                    .values()
+                    .any(|edge| edge.source != edge.target && (talks(edge.source) || talks(edge.target)))
+        })
+    }
+
+    pub(super) fn lay_out_again(&self, afresh: bool) {
+        self.regroup();
+        let graph = self.graph();
+        let manner = self.route.with_untracked(|route| route.manner);
+        let follows = |layout: &mut Layout| {
+            layout.manner = manner;
+            !afresh && layout.follow(&graph)
+        };
+        if self.layout.try_update_value(follows).unwrap_or(true) {
+            return;
+        }
+        canvas::mark("layout-asked");
+        if graph.nodes.len() <= AT_ONCE_MAX {
+            self.laying_out.set(false);
+            self.layout.update_value(|layout| layout.afresh(&graph));
+            return;
+        }
+        let page = *self;
+        page.laying_out.set(true);
+        let laying = page.laying.get_value();
+        let view = page.view();
+        Laying::ask(&laying, graph.plan(manner), move |places| {
+            // Somebody may look at another view meanwhile, which is laid out by itself.
+            if page.view() != view {
+                return;
+            }
+            page.laying_out.set(false);
+            page.layout.update_value(|layout| layout.take(&graph, places));
+            canvas::mark("layout-done");
+            page.structure.update(|n| *n += 1);
+            page.fit.update(|n| *n += 1);
+            // What came meanwhile has no place yet.
+            page.lay_out_again(false);
+        });
+    }
+
+    pub fn rearrange(&self) {
+        self.lay_out_again(true);
+        self.structure.update(|n| *n += 1);
+        self.fit.update(|n| *n += 1);
+    }
+}
