@@ -14,6 +14,8 @@ done
 for program in netavark aardvark-dns; do
   [ -x "/usr/lib/podman/$program" ] || missing+=("$program")
 done
+# The accessibility checker comes as a Python package.
+python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 # The image of the test containers is made of Debian's static busybox.
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing+=(busybox-static)
 if [ ${#missing[@]} -gt 0 ]; then

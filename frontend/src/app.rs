@@ -16,9 +16,10 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use crate::appearance::Appearance;
+use crate::changes::Marks;
 use crate::components::{
-    arrangement, board::Board, card::Card, chrome, edge, findings::Findings, help::Help, map::Map, palette::Palette,
-    rail, rail::Rail, resources::Resources, search, table::Table, tools,
+    arrangement, board::Board, card::Card, changes, chrome, edge, findings::Findings, help::Help, map::Map,
+    palette::Palette, rail, rail::Rail, resources::Resources, search, table::Table, tools,
 };
 use crate::connection::{self, Connection, Link, now_ms};
 use crate::folding::{self, Folding, Labels};
@@ -29,7 +30,7 @@ use crate::route::{DEPTH_MAX, Mode, Route};
 use crate::saved::{self, Saved};
 use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
-use crate::{canvas, disarm, gauge, storage, text};
+use crate::{canvas, disarm, gauge, paths, storage, text};
 
 pub fn start() {
     leptos::mount::mount_to_body(App);
@@ -107,6 +108,8 @@ pub struct Page {
     pub help: RwSignal<bool>,
     pub theme: StoredValue<Theme, LocalStorage>,
     pub layout: StoredValue<Layout, LocalStorage>,
+    /// The stage's width in its height.
+    pub screen: StoredValue<f64>,
     /// A worker lays out the graph at the moment.
     pub laying_out: RwSignal<bool>,
     laying: StoredValue<Rc<RefCell<Laying>>, LocalStorage>,
@@ -140,6 +143,9 @@ pub struct Page {
     pub paused: RwSignal<Option<f64>>,
     /// How many changes of nodes and edges came since.
     pub waiting: RwSignal<usize>,
+    /// Who came and who went in the last minutes, while that is marked.
+    pub marks: Memo<Option<Arc<Marks>>>,
+    pub changes_open: RwSignal<bool>,
     /// What is so meanwhile.
     behind: StoredValue<Option<Model>, LocalStorage>,
     connection: StoredValue<Option<Rc<RefCell<Option<Connection>>>>, LocalStorage>,
@@ -164,6 +170,9 @@ impl Page {
             model
                 .with_value(|model| Some(Arc::new(Folding::default().neighbourhood(model, model.slot_of(&id)?, depth))))
         });
+        let clock = RwSignal::new(now_ms());
+        let paused = RwSignal::new(None::<f64>);
+        let marked = Memo::new(move |_| route.with(|route| route.changes));
         Self {
             route,
             link: RwSignal::new(Link::Connecting),
@@ -189,6 +198,7 @@ impl Page {
             help: RwSignal::new(false),
             theme: StoredValue::new_local(Theme::default()),
             layout: StoredValue::new_local(Layout::default()),
+            screen: StoredValue::new(1.8),
             laying_out: RwSignal::new(false),
             laying: StoredValue::new_local(Rc::default()),
             folding: StoredValue::new_local(Folding::default()),
@@ -204,7 +214,7 @@ impl Page {
             }),
             hovered_box: RwSignal::new(None),
             fit: RwSignal::new(0),
-            clock: RwSignal::new(now_ms()),
+            clock,
             aim: RwSignal::new(None),
             as_svg: StoredValue::new_local(None),
             rail_folded: RwSignal::new(storage::get(RAIL).is_some()),
@@ -213,8 +223,16 @@ impl Page {
             arrangement: RwSignal::new(false),
             saved: RwSignal::new(storage::get(SAVED).map(|text| saved::read(&text)).unwrap_or_default()),
             minimap: RwSignal::new(true),
-            paused: RwSignal::new(None),
+            paused,
             waiting: RwSignal::new(0),
+            marks: Memo::new(move |_| {
+                let minutes = marked.get()?;
+                structure.track();
+                // What stands still is looked at as of then.
+                let now = paused.get().unwrap_or_else(|| clock.get());
+                Some(Arc::new(model.with_value(|model| model.changes.marks(minutes, now as u64))))
+            }),
+            changes_open: RwSignal::new(false),
             behind: StoredValue::new_local(None),
             connection: StoredValue::new_local(Some(Rc::new(RefCell::new(None)))),
         }
@@ -235,6 +253,10 @@ impl Page {
         let mut route = before.clone();
         change(&mut route);
         // A node or a line is selected, and a line is one of a view.
+        // A way is from what is selected.
+        if route.selected != before.selected && route.path == before.path {
+            route.path = None;
+        }
         if route.edge == before.edge && (route.selected.is_some() || route.topology != before.topology) {
             route.edge = None;
         }
@@ -718,7 +740,9 @@ fn App() -> impl IntoView {
                     <Show when=move || page.route.with(|route| route.mode != Mode::Findings)><chrome::Empty/></Show>
                     <chrome::Banner/>
                     <tools::Paused/>
+                    <tools::WallClock/>
                     <arrangement::Panel/>
+                    <changes::Panel/>
                     <Card/>
                     <edge::EdgeCard/>
                 </div>

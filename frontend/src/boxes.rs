@@ -1,9 +1,11 @@
 //! Open groups on the canvas: their frames, their titles, and what goes from one to another.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use shared::view::Summary;
 use web_sys::CanvasRenderingContext2d as Context;
 
+use crate::far;
 use crate::folding;
 use crate::layout::Point;
 use crate::lines::slot_of;
@@ -83,6 +85,33 @@ pub fn titles(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom
         g.line_to(x + px * 0.7, y);
         g.stroke();
     }
+}
+
+/// Each open group as one cell with the number of its members; gives those that need not be drawn by themselves.
+pub fn hulls(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing) -> BTreeSet<u32> {
+    let mut inside = BTreeSet::new();
+    g.set_text_align("center");
+    g.set_text_baseline("middle");
+    for (key, frame) in &shown.boxes {
+        let Some(group) = shown.folding.groups.get(key) else { continue };
+        let centre = Point { x: (frame.left + frame.right) / 2.0, y: (frame.top + frame.bottom + TITLE) / 2.0 };
+        let radius = (frame.right - frame.left).min(frame.bottom - frame.top - TITLE) * 0.42;
+        let nodes: Vec<&Summary> = group.members.iter().filter_map(|slot| shown.model.nodes.get(slot)).collect();
+        far::hull(g, theme, &nodes, drawing.gauge.as_ref(), centre, radius);
+        g.set_font(&format!("600 {:.2}px {}", radius * 0.5, theme.font));
+        g.set_fill_style_str(&theme.text);
+        let _ = g.fill_text(&text::grouped(group.members.len()), centre.x, centre.y);
+        // What is wrong, is found or is pointed at is seen from any distance.
+        let is_told = |slot: &u32, node: &Summary| {
+            !node.health.is_empty()
+                || drawing.selected == Some(*slot)
+                || drawing.found.as_ref().is_some_and(|found| found.contains_key(slot))
+        };
+        let plain =
+            group.members.iter().filter(|slot| shown.model.nodes.get(slot).is_some_and(|node| !is_told(slot, node)));
+        inside.extend(plain.copied());
+    }
+    inside
 }
 
 /// Beyond so many, lines between groups are thin, and the fainter the more there are.

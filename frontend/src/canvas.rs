@@ -14,6 +14,8 @@ use crate::app::{Aim, Page, Pointed, ZOOM_STEP};
 use crate::boxes;
 use crate::components::icon::Icon;
 use crate::components::metrics::Metrics;
+use crate::components::networks::Networks;
+use crate::components::tip::Tip;
 use crate::connection::now_ms;
 use crate::folding::Folding;
 use crate::gauge::Gauge;
@@ -25,11 +27,12 @@ use crate::paint::{self, Drawing, Shown};
 use crate::route::Route;
 use crate::scene::{self, Camera, Insets, Run, Size};
 use crate::sheet::{Due, Painted};
-use crate::strand::{self, Strand};
 use crate::svg::SvgContext;
-use crate::text;
 
 const CAMERA_MS: f64 = 320.0;
+/// A node that comes has a ring for so long, unless more than so many come together.
+const ARRIVAL_MS: u64 = 1_200;
+const GREETED_MAX: usize = 20;
 /// A press that moves less is a click.
 const CLICK_PX: f64 = 4.0;
 
@@ -64,6 +67,8 @@ struct Stage {
     /// Asks for a frame once a picture may be painted.
     later: RefCell<Option<Closure<dyn FnMut()>>>,
     later_due: Cell<bool>,
+    /// Whether somebody came just now, which is shown for a moment.
+    greets: Cell<bool>,
     /// What the browser was asked for last.
     frame: Cell<Option<i32>>,
     timer: Cell<Option<i32>>,
@@ -104,6 +109,7 @@ pub fn Graph() -> impl IntoView {
         moved_ms: Cell::new(0.0),
         later: RefCell::new(None),
         later_due: Cell::new(false),
+        greets: Cell::new(false),
         frame: Cell::new(None),
         timer: Cell::new(None),
     });
@@ -139,10 +145,12 @@ pub fn Graph() -> impl IntoView {
         line: page.hovered_line.get_untracked().map(|pointed| pointed.line),
         chosen_line: untrack(|| page.shown_line()),
         lines: page.route.with_untracked(|route| route.lines),
+        tint: page.route.with_untracked(|route| route.tint),
         gauge: gauge.get_untracked(),
         now_ms: now_ms() as u64,
         is_exact,
         network: network.get_untracked().map(|(name, ids)| (slot_of(&name), ids)),
+        marks: page.marks.get_untracked(),
     };
     {
         let shared = Rc::downgrade(&stage);
@@ -173,7 +181,7 @@ pub fn Graph() -> impl IntoView {
             if nodes > 0 && !stage.drawn.replace(true) {
                 mark("first-graph");
             }
-            if stage.moving.get().is_some() {
+            if stage.moving.get().is_some() || stage.greets.get() {
                 request_frame(&stage);
             }
         }));
@@ -186,11 +194,12 @@ pub fn Graph() -> impl IntoView {
         page.hovered.track();
         page.hovered_box.track();
         hovered_line.track();
-        page.route.with(|route| (route.selected.clone(), route.edge.clone(), route.lines));
+        page.route.with(|route| (route.selected.clone(), route.edge.clone(), route.lines, route.tint));
         found.track();
         lit.track();
         network.track();
         gauge.track();
+        page.marks.track();
         page.link.track();
         asked.stale.set(true);
         request_frame(&asked);
@@ -199,7 +208,7 @@ pub fn Graph() -> impl IntoView {
     Effect::new(move |_| {
         page.fit.track();
         if element.get().is_some() {
-            resize(&fitted, element);
+            resize(&fitted, page, element);
             fitted.held.set(false);
             travel(&fitted, fit(&fitted, page));
         }
@@ -222,7 +231,7 @@ pub fn Graph() -> impl IntoView {
     {
         let stage = stage.clone();
         let listener = Closure::<dyn Fn()>::new(move || {
-            resize(&stage, element);
+            resize(&stage, page, element);
             if !stage.held.get() {
                 stage.moving.set(None);
                 stage.camera.set(fit(&stage, page));
@@ -344,7 +353,7 @@ pub fn Graph() -> impl IntoView {
             }
         }
     };
-    let aimed = stage.clone();
+    let (aimed, slid) = (stage.clone(), stage.clone());
     let zoom = {
         let stage = stage.clone();
         move |factor: f64| {
@@ -374,6 +383,18 @@ pub fn Graph() -> impl IntoView {
         StoredValue::new_local(go)
     };
     let overview = minimap::View { seen, go };
+    let slide = {
+        let stage = slid;
+        move |event: web_sys::Event| {
+            let (camera, size) = (stage.camera.get(), stage.size.get());
+            let Ok(share) = event_target_value(&event).parse::<f64>() else { return };
+            let middle = Point { x: size.width / 2.0, y: size.height / 2.0 };
+            stage.moving.set(None);
+            stage.held.set(true);
+            stage.camera.set(camera.zoomed(camera.factor_to(share), middle, size));
+            request_frame(&stage);
+        }
+    };
     view! {
         <canvas
             node_ref=element
@@ -397,6 +418,18 @@ pub fn Graph() -> impl IntoView {
         ></canvas>
         <div class="zoom" role="group" aria-label="Zoom" class:folded=move || !page.minimap.get()>
             {move || page.minimap.get().then(|| view! { <Minimap view=overview/> })}
+            <input
+                class="zoom-slider"
+                type="range"
+                min="0"
+                max="1"
+                step="any"
+                title="Zoom"
+                aria-label="Zoom"
+                aria-valuetext=move || seen.with(|(camera, _)| format!("{:.0} %", camera.zoom * 100.0))
+                prop:value=move || seen.with(|(camera, _)| format!("{:.3}", camera.zoom_share()))
+                on:input=slide
+            />
             <div class="zoom-buttons">
             <button title="Zoom in (+)" aria-label="Zoom in" on:click=move |_| page.aim.set(Some(Aim::Zoom(ZOOM_STEP)))><Icon name="plus"/></button>
             <button title="Zoom out (-)" aria-label="Zoom out" on:click=move |_| page.aim.set(Some(Aim::Zoom(1.0 / ZOOM_STEP)))><Icon name="minus"/></button>
@@ -413,126 +446,6 @@ pub fn Graph() -> impl IntoView {
             <Networks/>
         </div>
         <Tip/>
-    }
-}
-
-/// What goes over the line under the pointer.
-#[component]
-fn Tip() -> impl IntoView {
-    let page = expect_context::<Page>();
-    let ends = Memo::new(move |_| page.hovered_line.get().map(|pointed| pointed.line));
-    let words = Memo::new(move |_| {
-        page.values.track();
-        let ends = ends.get()?;
-        page.drawn(|model, folding| {
-            let name = |slot: u32| folding.node(model, slot).map(|node| text::base_name(&node.label).to_owned());
-            let names = (name(ends.0)?, name(ends.1)?);
-            Some((names, strand_at(model, folding, ends)?))
-        })
-    });
-    let place = move || {
-        let at = page.hovered_line.get().map(|pointed| pointed.at).unwrap_or_default();
-        format!("left: {:.0}px; top: {:.0}px", at.0, at.1)
-    };
-    move || {
-        words.get().map(|((source, target), strand)| {
-            let ports: Vec<String> = strand.ports.iter().take(4).map(u16::to_string).collect();
-            let more = if strand.ports.len() > 4 { " …" } else { "" };
-            let rate = |value: f64| text::edge_metric("bytes_per_s", value);
-            let traffic = strand.sent.map(|sent| {
-                let received = strand.received.unwrap_or(0.0);
-                format!("{} sent, {} received", rate(sent), rate(received))
-            });
-            let times = strand.round_trip_ms.map(|ms| format!("round trip {}", text::edge_metric("ms", ms)));
-            let again = strand.again.filter(|again| *again > 0.0);
-            let again = again.map(|again| format!("{} segments sent again", text::edge_metric("per_s", again)));
-            let failing =
-                (strand.failing > 0.0).then(|| format!("{} failing", text::edge_metric("per_s", strand.failing)));
-            let opened = strand.opened.filter(|opened| *opened > 0.0);
-            let opened = opened.map(|opened| format!(", {} opened", text::edge_metric("per_s", opened)));
-            let open = match strand.open {
-                0 => "none open now".to_owned(),
-                open => format!("{} open", text::grouped(open as usize)),
-            } + &opened.unwrap_or_default();
-            let lines = [Some(open), traffic, times, again].into_iter().flatten();
-            view! {
-                <div class="tip" style=place role="status">
-                    <b>{text::shortened(&source, 24)}" "<i>"→"</i>" "{text::shortened(&target, 24)}</b>
-                    <span class="minor">{format!(" {}{more}", ports.join(" "))}</span>
-                    {lines.map(|line| view! { <p>{line}</p> }).collect_view()}
-                    {failing.map(|line| view! { <p class="bad">{line}</p> })}
-                </div>
-            }
-        })
-    }
-}
-
-fn strand_at(model: &Model, folding: &Folding, ends: (u32, u32)) -> Option<Strand> {
-    let mine = |edge: &_| folding.ends(edge).filter(|drawn| *drawn == ends);
-    strand::strands(model.edges.iter(), mine, |edge| model.failing.rate(edge, now_ms() as u64)).remove(&ends)
-}
-
-/// So many networks have a line of their own; of the others it is said how many they are.
-const LISTED: usize = 6;
-
-/// The networks of the nodes, with their lines: one is previewed under the pointer, and pinned by a click.
-#[component]
-fn Networks() -> impl IntoView {
-    let page = expect_context::<Page>();
-    let networks = Memo::new(move |_| {
-        page.structure.track();
-        page.model.with_value(Model::networks)
-    });
-    let pinned = move || page.route.with(|route| route.network.clone());
-    // The pinned one is always among those listed.
-    let listed = move || {
-        let all = networks.get();
-        let pinned = pinned();
-        let is_pinned = |name: &str| pinned.as_deref() == Some(name);
-        let shown = all.iter().enumerate().filter(|(n, (name, _))| *n < LISTED || is_pinned(name));
-        let shown: Vec<(String, usize)> = shown.map(|(_, one)| one.clone()).collect();
-        let more = all.len() - shown.len();
-        (shown, more)
-    };
-    view! {
-        <Show when=move || networks.with(|list| !list.is_empty())>
-            <div class="networks" role="group" aria-label="Networks">
-                <span class="title">"Networks"</span>
-                {move || {
-                    let (shown, more) = listed();
-                    let entries = shown.into_iter().map(|(name, count)| {
-                        let slot = slot_of(&name);
-                        let colour = format!("--line: var(--n-{})", slot + 1);
-                        let (over, click, pressed) = (name.clone(), name.clone(), name.clone());
-                        let is_pinned = move || pinned().as_ref() == Some(&pressed);
-                        let on = is_pinned.clone();
-                        let toggle = move |_| {
-                            let now = page.route.with_untracked(|route| route.network.as_ref() == Some(&click));
-                            page.pin_network((!now).then(|| click.clone()));
-                        };
-                        view! {
-                            <button
-                                class="network"
-                                class:on=on
-                                aria-pressed=move || if is_pinned() { "true" } else { "false" }
-                                title=format!("{name}: {}. Click to keep its members lit (w)", text::plural(count, "member", "members"))
-                                on:click=toggle
-                                on:pointerenter=move |_| page.previewed.set(Some(over.clone()))
-                                on:pointerleave=move |_| page.previewed.set(None)
-                            >
-                                <span class=format!("line line-{}", slot + 1) style=colour></span>
-                                {text::shortened(&name, 22)}
-                                <span class="count">{count}</span>
-                            </button>
-                        }
-                    });
-                    view! {
-                        {entries.collect_view()}
-                        {(more > 0).then(|| view! { <span class="count">{format!("and {more} more (w)")}</span> })}
-                    }
-                }}
-            </div>
-        </Show>
     }
 }
 
@@ -569,10 +482,7 @@ fn travel(stage: &Rc<Stage>, there: Camera) {
 fn move_camera(stage: &Stage, now: f64) {
     let Some((from, to, since)) = stage.moving.get() else { return };
     let since = if since.is_nan() { now } else { since };
-    let still = web_sys::window()
-        .and_then(|w| w.match_media("(prefers-reduced-motion: reduce)").ok()?)
-        .is_some_and(|query| query.matches());
-    let share = if still { 1.0 } else { ((now - since) / CAMERA_MS).clamp(0.0, 1.0) };
+    let share = if moves_little() { 1.0 } else { ((now - since) / CAMERA_MS).clamp(0.0, 1.0) };
     let eased = share * share * (3.0 - 2.0 * share);
     stage.camera.set(from.between(to, eased));
     stage.moving.set((share < 1.0).then_some((from, to, since)));
@@ -627,13 +537,14 @@ fn fit_to(stage: &Stage, page: Page, points: &[Point]) -> Camera {
     if right.zoom >= bottom.zoom { right } else { bottom }
 }
 
-fn resize(stage: &Stage, element: NodeRef<html::Canvas>) {
+fn resize(stage: &Stage, page: Page, element: NodeRef<html::Canvas>) {
     let Some(canvas) = element.get_untracked() else { return };
     let (width, height) = (f64::from(canvas.client_width()), f64::from(canvas.client_height()));
     let ratio = web_sys::window().map_or(1.0, |w| w.device_pixel_ratio());
     canvas.set_width((width * ratio) as u32);
     canvas.set_height((height * ratio) as u32);
     stage.size.set(Size { width: width.max(1.0), height: height.max(1.0) });
+    page.screen.set_value((width.max(1.0) / height.max(1.0)).clamp(0.4, 2.5));
 }
 
 /// Where in the graph the pointer is.
@@ -708,6 +619,7 @@ fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: &Dra
         let (x, y, width, height) = painted.place(camera);
         let _ = g.draw_image_with_html_canvas_element_and_dw_and_dh(sheet, x, y, width, height);
     }
+    stage.greets.set(greet(&g, page, camera, size, ratio));
     if due == Due::Now
         && let Some((_, painted)) = &mut *stage.sheet.borrow_mut()
     {
@@ -732,7 +644,7 @@ fn paint_sheet(stage: &Stage, page: Page, drawing: &Drawing, ratio: f64) {
     let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
     g.clear_rect(0.0, 0.0, whole.width, whole.height);
     page.theme.with_value(|theme| {
-        with_shown(page, |shown| {
+        with_shown(page, drawing, |shown| {
             stage.painted_nodes.set(shown.at.len());
             paint::grid(&g, theme, camera, whole);
             paint::graph(&g, theme, shown, drawing, camera, whole);
@@ -744,12 +656,52 @@ fn paint_sheet(stage: &Stage, page: Page, drawing: &Drawing, ratio: f64) {
     *stage.sheet.borrow_mut() = Some((canvas, painted));
 }
 
-fn with_shown(page: Page, paint: impl FnOnce(&Shown)) {
+fn with_shown(page: Page, drawing: &Drawing, paint: impl FnOnce(&Shown)) {
     page.drawn(|model, folding| {
         let at = placed(model, folding, page);
         let boxes = page.layout.with_value(layout::Layout::frames);
-        paint(&Shown { model, folding, at, boxes, by: untrack(|| page.grouped_by()), run: run(page) });
+        let gone = drawing.marks.iter().flat_map(|marks| &marks.gone);
+        let ghosts = page.layout.with_value(|layout| {
+            gone.filter_map(|gone| Some((&gone.node, layout.left(&gone.node.id)?, gone.at_ms))).collect()
+        });
+        paint(&Shown { model, folding, at, boxes, by: untrack(|| page.grouped_by()), run: run(page), ghosts });
     });
+}
+
+/// Around each node that came just now a ring, which goes out. Gives whether there are any.
+fn greet(g: &Context, page: Page, camera: Camera, size: Size, ratio: f64) -> bool {
+    let now = now_ms() as u64;
+    page.model.with_value(|model| {
+        let mut new = model.changes.newcomers(ARRIVAL_MS, now).take(GREETED_MAX + 1).peekable();
+        if new.peek().is_none() || moves_little() {
+            return false;
+        }
+        let new: BTreeMap<&str, u64> = new.collect();
+        if new.len() > GREETED_MAX {
+            return false;
+        }
+        let scale = camera.zoom * ratio;
+        let (x, y) =
+            (size.width / 2.0 - camera.centre.x * camera.zoom, size.height / 2.0 - camera.centre.y * camera.zoom);
+        let _ = g.set_transform(scale, 0.0, 0.0, scale, x * ratio, y * ratio);
+        page.theme.with_value(|theme| {
+            for node in model.nodes.values() {
+                let Some(at_ms) = new.get(node.id.as_str()) else { continue };
+                let place = page.layout.with_value(|layout| layout.positions.get(&node.id).copied());
+                if let Some(place) = place {
+                    let left = 1.0 - now.saturating_sub(*at_ms) as f64 / ARRIVAL_MS as f64;
+                    paint::arrival(g, theme, node, place, left.clamp(0.0, 1.0));
+                }
+            }
+        });
+        let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
+        true
+    })
+}
+
+fn moves_little() -> bool {
+    let query = web_sys::window().and_then(|w| w.match_media("(prefers-reduced-motion: reduce)").ok()?);
+    query.is_some_and(|query| query.matches())
 }
 
 /// What the camera sees, drawn into a file.
@@ -759,7 +711,7 @@ fn as_svg(stage: &Stage, page: Page, drawing: &Drawing) -> Option<String> {
     // It has all that is used of it, by name.
     let g: &Context = held.unchecked_ref();
     let ground = page.theme.with_value(|theme| {
-        with_shown(page, |shown| paint::graph(g, theme, shown, drawing, camera, size));
+        with_shown(page, drawing, |shown| paint::graph(g, theme, shown, drawing, camera, size));
         theme.canvas.clone()
     });
     let file = js_sys::Reflect::get(&held, &"file".into()).ok()?.dyn_into::<js_sys::Function>().ok()?;

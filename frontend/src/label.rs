@@ -8,8 +8,8 @@ use crate::paint::{Drawing, Shown, dash, pattern};
 use crate::room::{Frame, Room, Side};
 use crate::scene::{Camera, RADIUS, Size};
 use crate::sheet::MARGIN;
-use crate::text;
 use crate::theme::Theme;
+use crate::{text, times};
 
 /// Of a name, in pixels: where one pixel of the graph is one of the screen, and on the screen at least.
 const NAME_PX: f64 = 13.0;
@@ -29,6 +29,9 @@ const LINE_PX: f64 = 16.0;
 /// Between a node and its name; from far it grows less than letters do.
 const GAP_PX: f64 = 10.0;
 const GAP_SCALE_MAX: f64 = 1.6;
+
+/// Who went is named after all who are there, unless these are faded.
+const WENT: u8 = 8;
 
 /// What stands beside one node.
 #[derive(PartialEq)]
@@ -92,6 +95,7 @@ impl Pen<'_> {
 pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
     let height = RADIUS * 2.0 * camera.zoom;
     let seen: Vec<(u32, &Summary, Point)> = shown.nodes().filter(|(.., p)| camera.may_show(*p, size)).collect();
+    let ghosts = shown.ghosts.iter().filter(|(_, p, _)| camera.may_show(*p, size));
     let all_named = height >= NAMED || (height >= SPECK && seen.len() <= NAMED_FROM_FAR_MAX);
     let mut order: Vec<(u8, u32, &Summary, Point)> = Vec::new();
     let mut room = Room::default();
@@ -110,6 +114,14 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
             order.push((rank, slot, node, p));
         }
     }
+    let mut went = std::collections::BTreeMap::new();
+    if all_named {
+        // They have no numbers any more; these nobody else has.
+        for (slot, (node, p, at_ms)) in (0..=u32::MAX).rev().zip(ghosts) {
+            went.insert(slot, *at_ms);
+            order.push((WENT, slot, node, *p));
+        }
+    }
     order.sort_by_key(|(rank, slot, ..)| (*rank, *slot));
     let pen = Pen { g, theme, scale: (NAME_PX_MIN / (NAME_PX * camera.zoom)).max(1.0) };
     // The picture is larger than what is seen of it.
@@ -122,13 +134,18 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
         let reason = drawing.found.as_ref().and_then(|found| found.get(&slot).cloned().flatten());
         let is_pointed_at = rank == 0 || drawing.hovered == Some(slot);
         let minor_colour = if reason.is_some() { &theme.accent } else { &theme.text_2 };
+        let changed = match went.get(&slot) {
+            Some(at_ms) => Some(format!("went {}", times::clock(*at_ms as f64))),
+            None => drawing.came_at(node).map(|at_ms| format!("came {}", times::clock(at_ms as f64))),
+        };
+        let is_marked = changed.is_some();
         let minor = match &reason {
             Some(reason) => text::shortened(reason, 30),
-            None => node.label_minor.clone(),
+            None => changed.unwrap_or_else(|| node.label_minor.clone()),
         };
         // Every container has an eth0: whose it is, is half of its name.
-        let has_minor =
-            !minor.is_empty() && (height >= NEAR || node.kind == "interface" || reason.is_some() || is_pointed_at);
+        let has_minor = !minor.is_empty()
+            && (height >= NEAR || node.kind == "interface" || reason.is_some() || is_pointed_at || is_marked);
         let name = text::base_name(&node.label);
         let mut wished: Vec<Words> = Vec::new();
         for (letters, of_minor) in CUTS {
@@ -151,9 +168,13 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
             }
             None => continue,
         };
-        g.set_global_alpha(if rank == 9 { 0.25 } else { 1.0 });
+        g.set_global_alpha(match rank {
+            WENT => 0.5,
+            9 => 0.25,
+            _ => 1.0,
+        });
         pen.write(&wished[n], side, &frame, minor_colour);
-        if height >= NEAR && side == Side::Right {
+        if height >= NEAR && side == Side::Right && rank != WENT {
             bars(g, theme, node, frame.left, frame.bottom + 3.0);
         }
     }

@@ -89,11 +89,12 @@ impl Laying {
 fn message(plan: &Plan, turn: u32) -> Object {
     let message = Object::new();
     let edges: Vec<u32> = plan.edges.iter().flat_map(|(a, b)| [*a, *b]).collect();
-    let parts: [(&str, JsValue); 4] = [
+    let parts: [(&str, JsValue); 5] = [
         ("turn", turn.into()),
         ("edges", Uint32Array::from(&*edges).into()),
         ("parts", Uint32Array::from(&*plan.parts).into()),
         ("manner", plan.manner.id().into()),
+        ("screen", plan.screen.into()),
     ];
     for (name, value) in parts {
         // A plain object takes whatever it is given.
@@ -104,8 +105,8 @@ fn message(plan: &Plan, turn: u32) -> Object {
 
 /// What the worker calls: x and y of each node, for pairs of nodes that talk and the box of each node.
 #[wasm_bindgen]
-pub fn arrange(edges: &[u32], parts: Vec<u32>, manner: &str) -> Vec<f64> {
+pub fn arrange(edges: &[u32], parts: Vec<u32>, manner: &str, screen: f64) -> Vec<f64> {
     let edges = edges.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
-    let plan = Plan { edges, parts, manner: Manner::from_id(manner).unwrap_or_default() };
+    let plan = Plan { edges, parts, manner: Manner::from_id(manner).unwrap_or_default(), screen };
     layout::arrange(&plan).into_iter().flat_map(|at| [at.x, at.y]).collect()
 }

@@ -72,13 +72,14 @@ impl Graph {
     }
 
     /// In the numbers that `arrange` takes.
-    pub fn plan(&self, manner: Manner) -> Plan {
+    pub fn plan(&self, manner: Manner, screen: f64) -> Plan {
         let index: HashMap<&String, u32> = self.nodes.iter().zip(0..).collect();
         let numbered = |(a, b): &(String, String)| Some((*index.get(a)?, *index.get(b)?));
         let keys: BTreeSet<&String> = self.boxes.values().collect();
         let part: HashMap<&String, u32> = keys.into_iter().zip(1..).collect();
         let parts = self.nodes.iter().map(|id| self.boxes.get(id).map_or(0, |key| part[key])).collect();
-        Plan { edges: self.edges.iter().filter_map(numbered).filter(|(a, b)| a != b).collect(), parts, manner }
+        let edges = self.edges.iter().filter_map(numbered).filter(|(a, b)| a != b).collect();
+        Plan { edges, parts, manner, screen }
     }
 
     /// Nodes with the places that `arrange` found for them.
@@ -88,27 +89,47 @@ impl Graph {
 }
 
 /// A graph in numbers: of its nodes, in the order of their ids.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub edges: Vec<(u32, u32)>,
     /// Of each node, the number of its box; 0 for none.
     pub parts: Vec<u32>,
     pub manner: Manner,
+    /// For what it is laid out: width in height.
+    pub screen: f64,
 }
 
 pub type Positions = BTreeMap<String, Point>;
 
 /// Where the nodes of a graph stand that changes.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     pub positions: Positions,
     pub manner: Manner,
+    /// For what it is laid out: width in height.
+    pub screen: f64,
     /// Of the nodes that stand in one, the key of the box.
     boxes: BTreeMap<String, String>,
     /// Who was put among those that talk to nobody, and talked to nobody since.
     alone: BTreeSet<String>,
     /// Where somebody put nodes by hand; also those that are not there now.
     pinned: Positions,
+    /// Where those stood that went since all were placed anew.
+    left: Positions,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            positions: Positions::new(),
+            manner: Manner::default(),
+            screen: pack::SCREEN,
+            boxes: BTreeMap::new(),
+            alone: BTreeSet::new(),
+            pinned: Positions::new(),
+            left: Positions::new(),
+        }
+    }
 }
 
 impl Layout {
@@ -130,9 +151,11 @@ impl Layout {
         let silent = |id: &&String| !talking.contains(*id);
         let remains = |id: &&String| self.alone.contains(*id) || !kept.contains_key(*id);
         self.alone = graph.nodes.iter().filter(silent).filter(remains).cloned().collect();
+        let went = self.positions.iter().filter(|(id, _)| !graph.nodes.contains(*id));
+        self.left.extend(went.map(|(id, at)| (id.clone(), *at)));
         self.positions = match graph.boxes.is_empty() {
             true => beside::insert(graph, kept, 4),
-            false => boxes::follow(graph, kept, self.manner),
+            false => boxes::follow(graph, kept, self.manner, self.screen),
         };
         self.boxes.clone_from(&graph.boxes);
         self.keep_pinned();
@@ -150,16 +173,27 @@ impl Layout {
 
     /// Places all nodes anew.
     pub fn afresh(&mut self, graph: &Graph) {
-        self.take(graph, arrange(&graph.plan(self.manner)));
+        self.take(graph, arrange(&graph.plan(self.manner, self.screen)));
     }
 
     /// Takes the places that `arrange` found for all nodes.
     pub fn take(&mut self, graph: &Graph, places: Vec<Point>) {
+        self.left.clear();
         let talking = graph.talking();
         self.alone = graph.nodes.iter().filter(|id| !talking.contains(id)).cloned().collect();
         self.positions = graph.placed(places);
         self.boxes.clone_from(&graph.boxes);
         self.keep_pinned();
+    }
+
+    /// Where a node stood that went, unless all were placed anew since.
+    pub fn left(&self, id: &str) -> Option<Point> {
+        self.left.get(id).copied()
+    }
+
+    /// Lets go of the places of those that nobody asks for any more.
+    pub fn forget_left(&mut self, is_asked_for: impl Fn(&str) -> bool) {
+        self.left.retain(|id, _| is_asked_for(id));
     }
 
     /// The boxes that have nodes, by their keys.
@@ -205,13 +239,13 @@ impl Layout {
 pub fn arrange(plan: &Plan) -> Vec<Point> {
     let edges: Vec<(usize, usize)> = plan.edges.iter().map(|(a, b)| (*a as usize, *b as usize)).collect();
     match plan.parts.iter().any(|part| *part > 0) {
-        true => boxes::arrange(&edges, &plan.parts, plan.manner),
-        false => whole(plan.parts.len(), &edges, plan.manner),
+        true => boxes::arrange(&edges, &plan.parts, plan.manner, plan.screen),
+        false => whole(plan.parts.len(), &edges, plan.manner, plan.screen),
     }
 }
 
 /// Places for nodes that stand in no boxes.
-fn whole(count: usize, edges: &[(usize, usize)], manner: Manner) -> Vec<Point> {
+fn whole(count: usize, edges: &[(usize, usize)], manner: Manner, screen: f64) -> Vec<Point> {
     let mut touched = vec![false; count];
     for (a, b) in edges {
         (touched[*a], touched[*b]) = (true, true);
@@ -239,14 +273,14 @@ fn whole(count: usize, edges: &[(usize, usize)], manner: Manner) -> Vec<Point> {
         let (low, high) = pack::bounds(&positions, group);
         sizes.push((high.x - low.x + COLUMN, high.y - low.y + ROW * 1.1));
     }
-    for (group, corner) in groups.iter().zip(pack::shelved(&sizes)) {
+    for (group, corner) in groups.iter().zip(pack::shelved(&sizes, screen)) {
         let (low, _) = pack::bounds(&positions, group);
         for node in group {
             let at = &mut positions[*node];
             *at = Point { x: at.x - low.x + corner.x, y: at.y - low.y + corner.y };
         }
     }
-    pack::place_grid(&alone, &mut positions, &connected);
+    pack::place_grid(&alone, &mut positions, &connected, screen);
     positions
 }
 
@@ -263,7 +297,7 @@ mod tests {
     }
 
     fn from_scratch(graph: &Graph) -> Positions {
-        graph.placed(arrange(&graph.plan(Manner::Layers)))
+        graph.placed(arrange(&graph.plan(Manner::Layers, pack::SCREEN)))
     }
 
     fn follow(layout: &mut Layout, graph: &Graph) {
@@ -291,6 +325,22 @@ mod tests {
     }
 
     #[test]
+    fn a_graph_is_as_wide_as_what_it_is_shown_on() {
+        let pairs: Vec<(String, String)> = (0..12).map(|n| (format!("a{n}"), format!("b{n}"))).collect();
+        let edges: Vec<(&str, &str)> = pairs.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        let nodes: Vec<&str> = edges.iter().flat_map(|(a, b)| [*a, *b]).collect();
+        let graph = graph(&nodes, &edges);
+        let ratio = |screen: f64| {
+            let at = graph.placed(arrange(&graph.plan(Manner::Layers, screen)));
+            let span = |of: fn(&Point) -> f64| {
+                at.values().map(of).fold(f64::MIN, f64::max) - at.values().map(of).fold(f64::MAX, f64::min)
+            };
+            span(|p| p.x) / span(|p| p.y)
+        };
+        assert!(ratio(0.6) < 1.0 && ratio(1.8) > 1.2, "{} {}", ratio(0.6), ratio(1.8));
+    }
+
+    #[test]
     fn a_circle_is_laid_out_too() {
         let at = from_scratch(&graph(&["a", "b", "c"], &[("a", "b"), ("b", "c"), ("c", "a"), ("a", "a")]));
         assert_eq!(at.len(), 3);
@@ -311,6 +361,12 @@ mod tests {
         }
         assert!(moved["e"].y > moved["a"].y);
         no_two_overlap(&moved);
+        let mut layout = Layout::default();
+        layout.afresh(&before);
+        follow(&mut layout, &after);
+        assert_eq!((layout.left("c"), layout.left("a")), (Some(at["c"]), None), "where it was is known");
+        layout.afresh(&after);
+        assert_eq!(layout.left("c"), None);
     }
 
     #[test]
@@ -522,7 +578,7 @@ mod tests {
             clusters.edges.extend((0..12).flat_map(|n| [1, 2, 3].map(|step| (name(n), name((n + step) % 12)))));
         }
         clusters.edges.insert(("a00".into(), "b00".into()));
-        let at = |manner| clusters.placed(arrange(&clusters.plan(manner)));
+        let at = |manner| clusters.placed(arrange(&clusters.plan(manner, pack::SCREEN)));
         let positions = at(Manner::Force);
         assert_eq!(positions, at(Manner::Force), "the same each time");
         no_two_overlap(&positions);

@@ -4,6 +4,7 @@
 
 pub mod appearance;
 pub mod causes;
+pub mod changes;
 pub mod commands;
 pub mod disarm;
 pub mod export;
@@ -12,7 +13,9 @@ pub mod folding;
 pub mod gauge;
 pub mod layout;
 pub mod lines;
+pub mod listing;
 pub mod model;
+pub mod paths;
 pub mod resources;
 pub mod room;
 pub mod route;
@@ -53,3 +56,5 @@ pub mod storage;
 pub mod svg;
 #[cfg(target_arch = "wasm32")]
 pub mod theme;
+#[cfg(target_arch = "wasm32")]
+pub mod times;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::report::Failures;
 use shared::view::{Stats, Status, StreamDelta, StreamEdge, Summary};
 
+use crate::changes::Changes;
 use crate::disarm;
 use crate::failing::Failing;
 use crate::strand::{self, Strand};
@@ -19,6 +20,10 @@ pub struct Model {
     pub failing: Failing,
     pub stats: Stats,
     pub status: Status,
+    /// Who came and went since the first message.
+    pub changes: Changes,
+    /// Whether anything was told yet.
+    is_begun: bool,
     sequence: u64,
     /// The app's clock minus ours, milliseconds, as of the last message.
     pub clock_ms: i64,
@@ -76,7 +81,7 @@ impl Model {
     }
 
     pub fn take(&mut self, delta: StreamDelta, now_ms: u64) -> Taken {
-        let StreamDelta { sequence, reset, at, nodes, gone, values, edges, edge_values, edges_gone, stats, status } =
+        let StreamDelta { sequence, reset, at, mut nodes, gone, values, edges, edge_values, edges_gone, stats, status } =
             delta;
         if !reset && sequence != self.sequence + 1 {
             return Taken::Gap;
@@ -84,7 +89,15 @@ impl Model {
         self.sequence = sequence;
         self.clock_ms = at.cast_signed() - now_ms.cast_signed();
         let structural = reset || !(nodes.is_empty() && gone.is_empty() && edges.is_empty() && edges_gone.is_empty());
+        for (_, node) in &mut nodes {
+            disarm::summary(node);
+        }
+        self.changes.forget(now_ms);
         if reset {
+            // Who was told of first was there before.
+            if std::mem::replace(&mut self.is_begun, true) {
+                self.changes.replaced(&self.nodes, nodes.iter().map(|(_, node)| node), now_ms);
+            }
             self.nodes.clear();
             self.edges.clear();
             self.failing.clear();
@@ -95,16 +108,24 @@ impl Model {
             self.failing.forget(edge);
         }
         let mut others_are_there = reset || !gone.is_empty();
-        for node in gone {
-            self.nodes.remove(&node);
+        for slot in gone {
+            if let Some(node) = self.nodes.remove(&slot) {
+                self.changes.went(node, now_ms);
+            }
         }
-        for (slot, mut node) in nodes {
-            disarm::summary(&mut node);
+        for (slot, node) in nodes {
             let is_as_before = |before: &Summary| {
                 before.id == node.id && before.parents == node.parents && before.networks == node.networks
             };
-            others_are_there |= !self.nodes.get(&slot).is_some_and(is_as_before);
-            self.nodes.insert(slot, node);
+            let before = self.nodes.get(&slot);
+            others_are_there |= !before.is_some_and(is_as_before);
+            if !reset && before.is_none_or(|before| before.id != node.id) {
+                self.changes.came(&node.id, now_ms);
+            }
+            let id = node.id.clone();
+            if let Some(before) = self.nodes.insert(slot, node).filter(|before| before.id != id) {
+                self.changes.went(before, now_ms);
+            }
         }
         self.membership += u64::from(others_are_there);
         // Of what failed before there was anybody to see it, nobody knows when.
@@ -291,6 +312,25 @@ mod tests {
         let taken = model.take(StreamDelta { values: vec![(0, vec![7.0]), (9, vec![1.0])], ..delta(1) }, 0);
         assert_eq!(taken, Taken::Values);
         assert_eq!(model.nodes[&0].metrics[0].value, 7.0);
+    }
+
+    #[test]
+    fn who_comes_and_goes_after_the_first_message_is_noted_also_where_all_is_told_anew() {
+        let mut model = Model::default();
+        model.take(StreamDelta { reset: true, nodes: vec![(0, node("a")), (1, node("b"))], ..delta(0) }, 1);
+        let told = |model: &Model| {
+            let gone = model.changes.gone(100, 10).map(|gone| gone.node.id.clone());
+            (
+                model.changes.newcomers(100, 10).map(|(id, _)| id.to_owned()).collect::<Vec<_>>(),
+                gone.collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(told(&model), (vec![], vec![]));
+        let sick = Summary { health: "failing".into(), ..node("a") };
+        model.take(StreamDelta { gone: vec![1], nodes: vec![(0, sick), (1, node("c"))], ..delta(1) }, 2);
+        assert_eq!(told(&model), (vec!["c".into()], vec!["b".into()]));
+        model.take(StreamDelta { reset: true, nodes: vec![(7, node("c")), (8, node("d"))], ..delta(9) }, 3);
+        assert_eq!(told(&model), (vec!["c".into(), "d".into()], vec!["b".into(), "a".into()]));
     }
 
     #[test]

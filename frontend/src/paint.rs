@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::CanvasRenderingContext2d as Context;
 
 use crate::boxes::{self, Bundles};
+use crate::changes::Marks;
 use crate::far::{self, Crowd, FAR};
 use crate::folding::Folding;
 use crate::gauge::Gauge;
@@ -40,6 +41,8 @@ pub struct Drawing {
     pub chosen_line: Option<(u32, u32)>,
     /// What the thickness of lines says.
     pub lines: By,
+    /// What their colour says, if anything.
+    pub tint: Option<By>,
     /// What the fill of nodes says; none for nothing.
     pub gauge: Option<Gauge>,
     pub now_ms: u64,
@@ -47,6 +50,8 @@ pub struct Drawing {
     pub is_exact: bool,
     /// Of a network that is pinned or previewed: the slot of its line, and its ids.
     pub network: Option<(usize, BTreeSet<String>)>,
+    /// Who came and who went, while that is marked.
+    pub marks: Option<Arc<Marks>>,
 }
 
 impl Drawing {
@@ -54,6 +59,11 @@ impl Drawing {
     fn line_of(&self, strand: &Strand) -> Option<usize> {
         let (line, ids) = self.network.as_ref()?;
         strand.networks.iter().any(|network| ids.contains(network)).then_some(*line)
+    }
+
+    /// When it came, where that is marked.
+    pub fn came_at(&self, node: &Summary) -> Option<u64> {
+        self.marks.as_ref()?.new.get(&node.id).copied()
     }
 
     pub fn is_faded(&self, slot: u32) -> bool {
@@ -73,6 +83,8 @@ pub struct Shown<'a> {
     /// What nodes are put together by.
     pub by: Option<String>,
     pub run: Run,
+    /// Those that went and are marked, where they stood, and when they went.
+    pub ghosts: Vec<(&'a Summary, Point, u64)>,
 }
 
 impl<'a> Shown<'a> {
@@ -91,11 +103,15 @@ pub fn graph(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
     edges(g, theme, shown, drawing, camera.zoom);
     let height = RADIUS * 2.0 * camera.zoom;
     let mut crowd = Crowd::default();
-    let in_sight = || shown.nodes().filter(|(.., p)| camera.may_show(*p, size));
+    // From furthest, who is in an open group is part of one cell.
+    let hulls = (!drawing.is_exact && far::is_hull(camera.zoom)).then(|| boxes::hulls(g, theme, shown, drawing));
+    let is_inside = |slot: &u32| hulls.as_ref().is_some_and(|inside| inside.contains(slot));
+    let in_sight = || shown.nodes().filter(|(slot, _, p)| camera.may_show(*p, size) && !is_inside(slot));
     let is_one_of_many = |slot: u32, node: &Summary| {
         !drawing.is_exact
             && height < FAR
             && far::is_plain(node)
+            && drawing.came_at(node).is_none()
             && drawing.selected != Some(slot)
             && drawing.hovered != Some(slot)
     };
@@ -103,6 +119,9 @@ pub fn graph(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
         crowd.add(node, p, drawing.is_faded(slot));
     }
     crowd.paint(g, theme, drawing.gauge.as_ref(), height);
+    for (node, p, _) in shown.ghosts.iter().filter(|(_, p, _)| camera.may_show(*p, size)) {
+        ghost(g, theme, node, *p);
+    }
     for (slot, node, p) in in_sight() {
         if is_one_of_many(slot, node) {
             if !node.health.is_empty() {
@@ -116,6 +135,9 @@ pub fn graph(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
         let picked = drawing.selected == Some(slot);
         if picked || drawing.hovered == Some(slot) {
             ring(g, theme, node, p, picked);
+        }
+        if drawing.came_at(node).is_some() {
+            new_ring(g, theme, node, p, camera.zoom);
         }
         if !node.health.is_empty() {
             finding(g, theme, node, p, camera.zoom);
@@ -160,10 +182,11 @@ fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64
     let rest = (CROWDED / strands.len().max(1) as f64).clamp(0.15, 1.0);
     // And they are thin, which is also much less to paint.
     let widest = if strands.len() as f64 > CROWDED { 1.0 / zoom } else { f64::MAX };
+    let tints = tints(theme);
     let mut ports: BTreeMap<(u32, BTreeSet<u16>), (Point, bool)> = BTreeMap::new();
     let mut failing: Vec<([Point; 4], f64, bool)> = Vec::new();
     for lit_pass in [false, true] {
-        let mut batched: BTreeMap<u32, Vec<[Point; 4]>> = BTreeMap::new();
+        let mut batched: BTreeMap<Stroke, Vec<[Point; 4]>> = BTreeMap::new();
         for ((source, target), strand) in strands {
             let (Some(a), Some(b)) = (at.get(source), at.get(target)) else { continue };
             let focus = drawing.hovered;
@@ -190,11 +213,13 @@ fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64
             }
             let line = drawing.line_of(strand).filter(|_| !fails);
             let width = strand.width(by).min(widest) * if is_lit { 1.15 } else { 1.0 };
-            let colour = match line {
+            let tint = drawing.tint.map(|by| (strand.share(by) * TINTS).round() as u32);
+            let colour: &str = match (line, tint) {
                 _ if fails => &theme.bad,
-                Some(line) => &theme.networks[line],
-                None if is_lit => &theme.edge_lit,
-                None => &theme.edge,
+                (Some(line), _) => &theme.networks[line],
+                (None, Some(tint)) => &tints[tint as usize],
+                (None, None) if is_lit => &theme.edge_lit,
+                (None, None) => &theme.edge,
             };
             g.set_global_alpha(if faded { 0.2 } else { 1.0 });
             if source == target {
@@ -209,7 +234,7 @@ fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64
                 halo(g, theme, curve);
             }
             if !tapered && !is_lit && !fails && line.is_none() {
-                let key = (width * 4.0) as u32 * 2 + u32::from(faded);
+                let key = Stroke { tint, quarters: (width * 4.0) as u32, faded };
                 batched.entry(key).or_default().push(curve);
                 continue;
             }
@@ -236,10 +261,10 @@ fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64
                 ports.entry((*target, strand.ports.clone())).or_insert((curve[3], a.x <= b.x));
             }
         }
-        for (key, curves) in batched {
-            g.set_global_alpha(if key % 2 == 1 { 0.2 } else { rest });
-            g.set_stroke_style_str(&theme.edge);
-            g.set_line_width(f64::from(key / 2) / 4.0);
+        for (Stroke { tint, quarters, faded }, curves) in batched {
+            g.set_global_alpha(if faded { 0.2 } else { rest });
+            g.set_stroke_style_str(tint.map_or(&theme.edge, |tint| &tints[tint as usize]));
+            g.set_line_width(f64::from(quarters) / 4.0);
             g.begin_path();
             for curve in curves {
                 path(g, curve);
@@ -268,6 +293,24 @@ fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64
             );
         }
     }
+}
+
+/// How flat lines are drawn that are drawn in one stroke; those that carry most come last, above the others.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Stroke {
+    tint: Option<u32>,
+    /// Of a pixel.
+    quarters: u32,
+    faded: bool,
+}
+
+/// So many steps of colour there are, beside none.
+const TINTS: f64 = 6.0;
+
+/// From hardly seen to the metric's own colour.
+fn tints(theme: &Theme) -> Vec<String> {
+    let least = mixed(&theme.edge, &theme.canvas, 0.55);
+    (0..=TINTS as u32).map(|step| mixed(&least, &theme.metric_line, f64::from(step) / TINTS)).collect()
 }
 
 pub fn path(g: &Context, [a, b, c, d]: [Point; 4]) {
@@ -521,6 +564,38 @@ fn ring(g: &Context, theme: &Theme, node: &Summary, p: Point, picked: bool) {
     g.stroke();
 }
 
+/// Around a node that came lately; never thinner than a pixel.
+fn new_ring(g: &Context, theme: &Theme, node: &Summary, p: Point, zoom: f64) {
+    outline(g, &node.kind, p, 5.0);
+    g.set_stroke_style_str(&theme.ring);
+    g.set_line_width((1.0 / zoom).max(1.5));
+    dash(g, &[2.0, 3.0]);
+    g.stroke();
+    dash(g, &[]);
+}
+
+/// A ring that goes out as `left` falls from 1 to 0.
+pub fn arrival(g: &Context, theme: &Theme, node: &Summary, p: Point, left: f64) {
+    g.set_global_alpha(left);
+    outline(g, &node.kind, p, 5.0 + 6.0 * (1.0 - left));
+    g.set_stroke_style_str(&theme.ring);
+    g.set_line_width(1.5);
+    g.stroke();
+    g.set_global_alpha(1.0);
+}
+
+/// Where a node was that went.
+fn ghost(g: &Context, theme: &Theme, node: &Summary, p: Point) {
+    g.set_global_alpha(0.4);
+    outline(g, &node.kind, p, 0.0);
+    g.set_stroke_style_str(theme.kind(&node.kind).1);
+    g.set_line_width(1.5);
+    dash(g, &[4.0, 4.0]);
+    g.stroke();
+    dash(g, &[]);
+    g.set_global_alpha(1.0);
+}
+
 /// Of a network's line, by its slot; the line that is double is drawn twice where there is room.
 pub fn pattern(slot: usize) -> &'static [f64] {
     match slot {
@@ -533,7 +608,7 @@ pub fn pattern(slot: usize) -> &'static [f64] {
 }
 
 /// A colour `share` of the way from one to the other; both as `#rrggbb`.
-fn mixed(from: &str, to: &str, share: f64) -> String {
+pub fn mixed(from: &str, to: &str, share: f64) -> String {
     let part = |colour: &str, n: usize| {
         colour.get(1 + n * 2..3 + n * 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).map(f64::from)
     };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use shared::view::TopologyInfo;
 
 use crate::appearance::Appearance;
+use crate::changes::WINDOWS;
 use crate::folding::Folds;
 use crate::layout::Manner;
 use crate::resources::Resource;
@@ -88,12 +89,18 @@ pub struct Route {
     pub edge: Option<(String, String)>,
     /// What the thickness of lines says.
     pub lines: By,
+    /// What the colour of lines says, if anything.
+    pub tint: Option<By>,
     pub manner: Manner,
     /// By what nodes are put together; none for what is best for so many, empty for nothing.
     pub group: Option<String>,
     pub folds: Folds,
     /// How far around the selected node others stay lit, in steps.
     pub depth: u8,
+    /// The node to which the way from the selected one is lit.
+    pub path: Option<String>,
+    /// Of how many minutes it is marked who came and who went.
+    pub changes: Option<u32>,
     /// Only the selected node and those around it are shown.
     pub alone: bool,
     /// The table's columns by their names; none for those that are shown by themselves.
@@ -126,10 +133,13 @@ impl Default for Route {
             pins: Vec::new(),
             edge: None,
             lines: By::default(),
+            tint: None,
             manner: Manner::default(),
             group: None,
             folds: Folds::default(),
             depth: 1,
+            path: None,
+            changes: None,
             alone: false,
             columns: None,
             resource: Resource::default(),
@@ -172,11 +182,14 @@ impl Route {
                 "from" => from = Some(value).filter(|v| !v.is_empty()),
                 "to" => to = Some(value).filter(|v| !v.is_empty()),
                 "lines" => route.lines = By::from_id(&value).unwrap_or_default(),
+                "colour" => route.tint = By::from_id(&value),
                 "layout" => route.manner = Manner::from_id(&value).unwrap_or_default(),
                 "group" => route.group = Some(value),
                 "folded" => route.folds.all = Some(value == "all"),
                 "turn" => route.folds.turned.extend(Some(value).filter(|v| !v.is_empty())),
                 "depth" => route.depth = value.parse().unwrap_or(1).clamp(1, DEPTH_MAX),
+                "path" => route.path = Some(value).filter(|v| !v.is_empty()),
+                "changes" => route.changes = value.parse().ok().filter(|minutes| WINDOWS.contains(minutes)),
                 "columns" => route.columns = Some(value.split(',').map(decode).collect()),
                 "width" => route.resource = Resource::from_id(&value).unwrap_or_default(),
                 "local" => route.all_networks = value != "0",
@@ -224,6 +237,7 @@ impl Route {
         if self.lines != By::default() {
             pairs.push(format!("lines={}", self.lines.id()));
         }
+        pairs.extend(self.tint.map(|by| format!("colour={}", by.id())));
         if self.manner != Manner::default() {
             pairs.push(format!("layout={}", self.manner.id()));
         }
@@ -233,6 +247,8 @@ impl Route {
         if self.depth != 1 {
             pairs.push(format!("depth={}", self.depth));
         }
+        pairs.extend(self.path.as_ref().map(|to| format!("path={}", encode(to))));
+        pairs.extend(self.changes.map(|minutes| format!("changes={minutes}")));
         if self.alone {
             pairs.push("alone=1".into());
         }
@@ -270,6 +286,7 @@ impl Route {
             self.topology = topology.to_owned();
             self.selected = None;
             (self.folds, self.depth, self.alone, self.columns) = (Folds::default(), 1, false, None);
+            self.path = None;
         }
         // Daemons are looked at side by side and networks on their map, unless somebody would rather have a list.
         self.mode = match self.mode {
@@ -357,10 +374,13 @@ mod tests {
             }],
             edge: None,
             lines: By::RoundTrip,
+            tint: Some(By::Again),
             manner: Manner::Force,
             group: Some("containers-by-image".into()),
             folds: Folds { all: Some(false), turned: ["h1;<host>".to_owned(), "a&b".into()].into() },
             depth: 3,
+            path: Some("h2;<host>".into()),
+            changes: Some(5),
             alone: true,
             columns: Some(vec!["CPU".into(), "IPs, all".into()]),
             resource: Resource::Memory,

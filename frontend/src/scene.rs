@@ -58,6 +58,16 @@ impl Camera {
         Self { centre, zoom }
     }
 
+    /// Where the zoom is between the least and the most, 0 to 1; each step of it makes everything as many times larger.
+    pub fn zoom_share(self) -> f64 {
+        (self.zoom / ZOOM_MIN).ln() / (ZOOM_MAX / ZOOM_MIN).ln()
+    }
+
+    /// How many times nearer that is.
+    pub fn factor_to(self, zoom_share: f64) -> f64 {
+        ZOOM_MIN * (ZOOM_MAX / ZOOM_MIN).powf(zoom_share.clamp(0.0, 1.0)) / self.zoom
+    }
+
     pub fn panned(self, dx: f64, dy: f64) -> Self {
         let centre = Point { x: self.centre.x - dx / self.zoom, y: self.centre.y - dy / self.zoom };
         Self { centre, ..self }
@@ -323,6 +333,17 @@ mod tests {
         let before = camera.to_world(pointer, SIZE);
         let after = camera.zoomed(1.7, pointer, SIZE).to_world(pointer, SIZE);
         assert!((before.x - after.x).abs() < 1e-9 && (before.y - after.y).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_share_of_the_zoom_leads_back_to_it() {
+        for zoom in [ZOOM_MIN, 0.4, 1.0, ZOOM_MAX] {
+            let camera = Camera { zoom, ..Camera::default() };
+            assert!((camera.factor_to(camera.zoom_share()) - 1.0).abs() < 1e-9);
+        }
+        let least = Camera { zoom: ZOOM_MIN, ..Camera::default() };
+        assert!((least.factor_to(1.0) * ZOOM_MIN - ZOOM_MAX).abs() < 1e-9);
+        assert!((least.factor_to(7.0) * ZOOM_MIN - ZOOM_MAX).abs() < 1e-9);
     }
 
     #[test]

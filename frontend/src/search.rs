@@ -109,7 +109,7 @@ pub fn suggest(
             .collect(),
         _ => fields(nodes, word)
             .into_iter()
-            .map(|(field, is_number, count)| {
+            .map(|Field { name: field, is_number, count }| {
                 let (shown, what) = match is_number {
                     true => (format!("{sign}{field} > "), "compared"),
                     false => (format!("{sign}{field}:"), "field"),
@@ -142,31 +142,46 @@ fn matches(nodes: &BTreeMap<u32, Summary>, found: &BTreeMap<u32, Option<String>>
 }
 
 /// Fields whose names begin so, whether they are compared, and how many nodes have them: most first.
-fn fields(nodes: &BTreeMap<u32, Summary>, begins: &str) -> Vec<(String, bool, usize)> {
+fn fields(nodes: &BTreeMap<u32, Summary>, begins: &str) -> Vec<Field> {
     let begins = slug(begins);
     if begins.is_empty() {
         return Vec::new();
     }
-    let mut counts: BTreeMap<(String, bool), usize> = BTreeMap::new();
-    let mut count = |name: String, is_number| {
-        if name.starts_with(&begins) && name != begins {
-            *counts.entry((name, is_number)).or_default() += 1;
-        }
-    };
-    for node in nodes.values() {
-        FIELDS.iter().for_each(|field| count((*field).to_owned(), false));
-        node.metrics.iter().for_each(|metric| count(slug(&metric.label), true));
-        node.metadata.iter().for_each(|row: &Row| count(slug(&row.label), is_number(row)));
-        let images = node.parents.iter().any(|parent| parent.topology_id == "containers-by-image");
-        if images {
-            count("image".into(), false);
-        }
-    }
-    let mut all: Vec<(String, bool, usize)> =
-        counts.into_iter().map(|((name, is_number), count)| (name, is_number, count)).collect();
-    all.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.len().cmp(&b.0.len())));
+    let mut all = known(nodes);
+    all.retain(|field| field.name.starts_with(&begins) && field.name != begins);
+    all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.len().cmp(&b.name.len())));
     all.truncate(FIELDS_MAX);
     all
+}
+
+/// Something that nodes have and a search can name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    pub name: String,
+    /// It can be compared.
+    pub is_number: bool,
+    /// How many nodes have it.
+    pub count: usize,
+}
+
+/// All fields of some nodes, by name.
+pub fn known(nodes: &BTreeMap<u32, Summary>) -> Vec<Field> {
+    // Thousands of nodes have a few dozen labels among them: what a field is called is worked out once for each.
+    let mut labels: BTreeMap<(&str, bool), usize> = BTreeMap::new();
+    for node in nodes.values() {
+        node.metrics.iter().for_each(|metric| *labels.entry((&metric.label, true)).or_default() += 1);
+        node.metadata.iter().for_each(|row| *labels.entry((&row.label, is_number(row))).or_default() += 1);
+        if node.parents.iter().any(|parent| parent.topology_id == "containers-by-image") {
+            *labels.entry(("image", false)).or_default() += 1;
+        }
+    }
+    labels.extend(FIELDS.map(|field| ((field, false), nodes.len())));
+    let mut counts: BTreeMap<(String, bool), usize> = BTreeMap::new();
+    for ((label, is_number), count) in labels {
+        *counts.entry((slug(label), is_number)).or_default() += count;
+    }
+    let field = |((name, is_number), count)| Field { name, is_number, count };
+    counts.into_iter().map(field).filter(|field| !field.name.is_empty()).collect()
 }
 
 fn is_number(row: &Row) -> bool {

@@ -79,8 +79,13 @@ impl Strand {
         self.sent.is_some()
     }
 
-    /// Thickness at zoom 1, pixels: 1.2 to 5, by the logarithm.
+    /// Thickness at zoom 1, pixels: 1.2 to 5.
     pub fn width(&self, by: By) -> f64 {
+        1.2 + 3.8 * self.share(by)
+    }
+
+    /// How much of a lot its figure is, by the logarithm: 0 to 1.
+    pub fn share(&self, by: By) -> f64 {
         // Each reaches its most at what is a lot: 10 MB/s, 1000 open, 1000/s, 1 s, 100/s.
         let (value, least, most) = match by {
             By::Traffic => (self.sent.unwrap_or(0.0) + self.received.unwrap_or(0.0), 100.0, 1e7),
@@ -90,7 +95,7 @@ impl Strand {
             By::Again => (self.again.unwrap_or(0.0), 0.1, 1e2),
         };
         let share = (1.0 + value.max(0.0) / least).ln() / (1.0 + most / least).ln();
-        1.2 + 3.8 * share.min(1.0)
+        share.min(1.0)
     }
 }
 

@@ -4,6 +4,8 @@
 
 pub mod map;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::query::Reason;
@@ -79,8 +81,8 @@ pub struct Row {
 
 impl Row {
     /// The value as it reads at `now_ms`.
-    pub fn value_at(&self, now_ms: u64) -> String {
-        self.since.map_or_else(|| self.value.clone(), |since| clock(since, &self.template, now_ms))
+    pub fn value_at(&self, now_ms: u64) -> Cow<'_, str> {
+        self.since.map_or(Cow::Borrowed(&self.value), |since| clock(since, &self.template, now_ms).into())
     }
 }
 

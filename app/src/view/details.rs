@@ -98,7 +98,7 @@ fn tables(place: &Place, topology: &Topology, store: &Store) -> Vec<Table> {
 
 fn tell_time(summary: &mut Summary, now_ms: u64) {
     for row in &mut summary.metadata {
-        row.value = row.value_at(now_ms);
+        row.value = row.value_at(now_ms).into_owned();
     }
 }
 

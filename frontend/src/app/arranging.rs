@@ -85,11 +85,16 @@ impl Page {
         self.regroup();
         let graph = self.graph();
         let manner = self.route.with_untracked(|route| route.manner);
+        let screen = self.screen.get_value();
         let follows = |layout: &mut Layout| {
-            layout.manner = manner;
+            (layout.manner, layout.screen) = (manner, screen);
             !afresh && layout.follow(&graph)
         };
-        if self.layout.try_update_value(follows).unwrap_or(true) {
+        let has_followed = self.layout.try_update_value(follows).unwrap_or(true);
+        self.model.with_value(|model| {
+            self.layout.update_value(|layout| layout.forget_left(|id| model.changes.is_gone(id)));
+        });
+        if has_followed {
             return;
         }
         canvas::mark("layout-asked");
@@ -102,7 +107,7 @@ impl Page {
         page.laying_out.set(true);
         let laying = page.laying.get_value();
         let view = page.view();
-        Laying::ask(&laying, graph.plan(manner), move |places| {
+        Laying::ask(&laying, graph.plan(manner, screen), move |places| {
             // Somebody may look at another view meanwhile, which is laid out by itself.
             if page.view() != view {
                 return;

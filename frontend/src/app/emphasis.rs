@@ -73,6 +73,9 @@ impl Page {
         if let Some(ends) = self.shown_line() {
             return Some([ends.0, ends.1].into());
         }
+        if let Some(way) = self.path() {
+            return Some(way.into_iter().collect());
+        }
         if let Some(slot) = self.selected_slot() {
             return Some(around(slot, depth));
         }
@@ -84,6 +87,29 @@ impl Page {
         Some(
             self.drawn(|model, folding| model.members(&name, &ids).into_iter().map(|slot| folding.end(slot)).collect()),
         )
+    }
+
+    /// The way from what is selected to what was asked for, as it is drawn; none where nothing joins them.
+    pub fn path(&self) -> Option<Vec<u32>> {
+        let to = self.route.with(|route| route.path.clone())?;
+        let from = self.selected_slot()?;
+        self.drawn(|model, folding| {
+            let edges: BTreeSet<(u32, u32)> = model.edges.values().filter_map(|edge| folding.ends(edge)).collect();
+            paths::between(&edges, from, folding.end(model.slot_of(&to)?))
+        })
+    }
+
+    /// Lights the way from what is selected to what is under the pointer, else to the card that was pinned last; or not
+    /// any more.
+    pub fn turn_path(&self) {
+        let pointed = self.hovered.get_untracked();
+        let pointed = pointed.and_then(|slot| self.model.with_value(|model| Some(model.nodes.get(&slot)?.id.clone())));
+        self.go(|route| {
+            let Some(from) = route.selected.as_deref() else { return };
+            let pinned = route.pins.iter().rev().find(|pin| pin.topology == route.topology && pin.id != from);
+            let to = pointed.filter(|id| id != from).or_else(|| pinned.map(|pin| pin.id.clone()));
+            route.path = to.filter(|to| route.path.as_ref() != Some(to));
+        });
     }
 
     /// Who is drawn for the selected node.

@@ -42,6 +42,8 @@ pub(super) fn key(page: Page, event: &web_sys::KeyboardEvent) {
             };
             page.aim.set(Some(Aim::Next(towards.0, towards.1)));
         }
+        "p" => page.turn_path(),
+        "c" => page.changes_open.update(|open| *open = !*open),
         "l" => page.arrangement.update(|open| *open = !*open),
         "f" => page.deepen(),
         "F" => page.show_alone(),
@@ -76,8 +78,12 @@ fn close_last(page: Page) {
         page.help.set(false);
     } else if page.arrangement.get_untracked() {
         page.arrangement.set(false);
+    } else if page.changes_open.get_untracked() {
+        page.changes_open.set(false);
     } else if page.topologies_open.get_untracked() {
         page.topologies_open.set(false);
+    } else if page.route.with_untracked(|route| route.path.is_some()) {
+        page.go(|route| route.path = None);
     } else if page.route.with_untracked(|route| route.selected.is_some() || route.edge.is_some()) {
         page.select(None);
     } else if page.route.with_untracked(|route| route.network.is_some()) {

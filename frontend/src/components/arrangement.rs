@@ -116,6 +116,20 @@ fn Opened() -> impl IntoView {
                     >{one.label()}</button>
                 })}
             </div>
+            <h2>"Colour of lines"</h2>
+            <div class="picks" role="radiogroup" aria-label="Colour of lines">
+                {std::iter::once(None).chain(By::ALL.map(Some)).map(|one| {
+                    let is_mine = move || page.route.with(|route| route.tint == one);
+                    view! {
+                        <button
+                            role="radio"
+                            class:on=is_mine
+                            aria-checked=move || is_mine().to_string()
+                            on:click=move |_| page.go(|route| route.tint = one)
+                        >{one.map_or("nothing", By::label)}</button>
+                    }
+                }).collect_view()}
+            </div>
         </section>
     }
 }

@@ -1,16 +1,17 @@
 //! Everything about the selected node.
 
 use leptos::prelude::*;
-use shared::view::{Children, Connections, Metric, Parent, Row, Summary, Table};
+use shared::view::{Children, Parent, Row, Table};
 
 use super::findings;
 use super::icon::{self, Icon, Warning};
-use super::way::OnTheWay;
-use crate::app::{Page, Way};
+use super::lists::{Inside, Side};
+use super::spark::Spark;
+use crate::app::Page;
 use crate::disarm;
 use crate::lines::slot_of;
 use crate::route::{PINS_MAX, Pin};
-use crate::text;
+use crate::{text, times};
 
 /// The head of a card that was pinned: a click brings it forward.
 #[component]
@@ -42,8 +43,30 @@ fn Behind(pin: Pin) -> impl IntoView {
     }
 }
 
-/// Lists show so many rows until they are asked for all.
-const ROWS: usize = 8;
+/// How much of a narrow screen a card takes, where it comes from below.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sheet {
+    Peek,
+    Half,
+    Whole,
+}
+
+/// At the top of a card on a narrow screen: a press makes it higher, and after the highest the lowest.
+#[component]
+pub fn Grip(sheet: RwSignal<Sheet>) -> impl IntoView {
+    let (next, word) = (
+        move || match sheet.get() {
+            Sheet::Peek => Sheet::Half,
+            Sheet::Half => Sheet::Whole,
+            Sheet::Whole => Sheet::Peek,
+        },
+        move || match sheet.get() {
+            Sheet::Whole => "Show less of this card",
+            _ => "Show more of this card",
+        },
+    );
+    view! { <button class="grip" aria-label=word on:click=move |_| sheet.set(untrack(next))></button> }
+}
 
 #[component]
 pub fn Card() -> impl IntoView {
@@ -64,6 +87,11 @@ pub fn Card() -> impl IntoView {
         Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.children.clone()).unwrap_or_default()));
     let sides =
         Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.connections.clone()).unwrap_or_default()));
+    let spoken = move || {
+        let mut all = sides.get();
+        all.retain(|side| !side.connections.is_empty());
+        all
+    };
     let found = Memo::new(move |_| page.details.with(|d| d.as_ref().map(|d| d.findings.clone()).unwrap_or_default()));
     let title = Memo::new(move |_| {
         summary.with(|s| s.as_ref().map(|s| (s.label.clone(), s.label_minor.clone(), s.kind.clone(), s.state.clone())))
@@ -74,6 +102,7 @@ pub fn Card() -> impl IntoView {
             all.unwrap_or_default()
         })
     });
+    let sheet = RwSignal::new(Sheet::Half);
     let copied = RwSignal::new(false);
     let copied_title = move || if copied.get() { "Copied" } else { "Copy the id" };
     let copy = move |_| {
@@ -122,7 +151,8 @@ pub fn Card() -> impl IntoView {
             </div>
         </Show>
         <Show when=move || selected.with(Option::is_some)>
-            <aside class="card" class:below-one=move || behind.with(Vec::len) == 1 class:below-two=move || behind.with(Vec::len) == 2 aria-label="Details">
+            <aside class="card" class:peeks=move || sheet.get() == Sheet::Peek class:whole=move || sheet.get() == Sheet::Whole class:below-one=move || behind.with(Vec::len) == 1 class:below-two=move || behind.with(Vec::len) == 2 aria-label="Details">
+                <Grip sheet/>
                 <header>
                     {move || match title.get() {
                         Some((label, minor, kind, state)) => view! {
@@ -174,13 +204,42 @@ pub fn Card() -> impl IntoView {
                     <section class="metrics">
                         <h3>"Status"<span class="aside">"last 60 s"</span></h3>
                         <div class="sparks">
-                            {move || metrics.get().into_iter().map(|metric| view! { <Spark metric/> }).collect_view()}
+                            <For each=move || metrics.get() key=|metric| metric.id.clone() children=move |metric| {
+                                let id = metric.id.clone();
+                                let now = Memo::new(move |_| {
+                                    let found = metrics.with(|all| all.iter().find(|one| one.id == id).cloned());
+                                    found.unwrap_or_else(|| metric.clone())
+                                });
+                                view! { <Spark metric=now/> }
+                            }/>
                         </div>
                     </section>
                 </Show>
-                {move || sides.get().into_iter().filter(|side| !side.connections.is_empty())
-                    .map(|side| view! { <Side side/> }).collect_view()}
-                {move || children.get().into_iter().map(|group| view! { <Inside group/> }).collect_view()}
+                // Each stays sorted, searched and open while what is in it changes, and is as at first for another node.
+                <For
+                    each=spoken
+                    key=move |side| (selected.get_untracked(), side.id.clone())
+                    children=move |side| {
+                        let id = side.id.clone();
+                        let now = Memo::new(move |_| {
+                            let found = sides.with(|all| all.iter().find(|one| one.id == id).cloned());
+                            found.unwrap_or_else(|| side.clone())
+                        });
+                        view! { <Side side=now/> }
+                    }
+                />
+                <For
+                    each=move || children.get()
+                    key=move |group| (selected.get_untracked(), group.id.clone(), group.topology_id.clone())
+                    children=move |group| {
+                        let (id, topology) = (group.id.clone(), group.topology_id.clone());
+                        let now = Memo::new(move |_| {
+                            let is_it = |one: &&Children| one.id == id && one.topology_id == topology;
+                            children.with(|all| all.iter().find(is_it).cloned()).unwrap_or_else(|| group.clone())
+                        });
+                        view! { <Inside group=now/> }
+                    }
+                />
                 <Show when=move || rows.with(|list| !list.is_empty())>
                     <section>
                         <h3>"Info"</h3>
@@ -247,230 +306,16 @@ fn ParentChip(parent: Parent) -> impl IntoView {
 }
 
 #[component]
-fn Spark(metric: Metric) -> impl IntoView {
-    const WIDTH: f64 = 178.0;
-    const HEIGHT: f64 = 32.0;
-    let samples: Vec<f64> = metric.samples.iter().flatten().map(|s| s.value).collect();
-    let top = match metric.format.as_str() {
-        "percent" => samples.iter().copied().fold(1.0, f64::max).max(if metric.max <= 100.0 { 20.0 } else { 0.0 }),
-        _ => samples.iter().copied().fold(metric.min.max(1e-9), f64::max) * 1.15,
-    };
-    let at = |n: usize, value: f64| {
-        let x = WIDTH - (samples.len() - 1 - n) as f64 * (WIDTH / 59.0);
-        (x, HEIGHT - 1.0 - (value / top).clamp(0.0, 1.0) * (HEIGHT - 3.0))
-    };
-    let points: Vec<(f64, f64)> = samples.iter().enumerate().map(|(n, value)| at(n, *value)).collect();
-    let line: String = points
-        .iter()
-        .enumerate()
-        .map(|(n, (x, y))| format!("{}{x:.1} {y:.1}", if n == 0 { "M" } else { "L" }))
-        .collect();
-    let area = match (points.first(), points.last()) {
-        (Some(first), Some(last)) => format!("{line}L{:.1} {HEIGHT}L{:.1} {HEIGHT}Z", last.0, first.0),
-        _ => String::new(),
-    };
-    let value = text::metric(&metric.format, &metric.label, metric.value);
-    let bounded = metric.format == "filesize" && metric.priority <= 2.0 && metric.max > 0.0;
-    let of = bounded.then(|| format!(" of {}", text::bytes(metric.max)));
-    let (least, most) = samples.iter().fold((f64::MAX, 0f64), |(a, b), v| (a.min(*v), b.max(*v)));
-    let span = (!samples.is_empty()).then(|| {
-        let word = |v| text::metric(&metric.format, &metric.label, v);
-        format!("{} to {} in the last minute", word(least), word(most))
-    });
-    view! {
-        <div class="spark" title=span>
-            <div class="figures"><span>{metric.label.clone()}</span><b>{value}</b><i>{of}</i></div>
-            <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">
-                <path class="area" d=area/>
-                <path class="curve" d=line/>
-            </svg>
-        </div>
-    }
-}
-
-#[component]
-fn Side(side: Connections) -> impl IntoView {
-    let page = expect_context::<Page>();
-    let all = RwSignal::new(false);
-    let count = side.connections.len();
-    let topology = side.topology_id.clone();
-    let is_incoming = side.id == "incoming-connections";
-    let heading = if is_incoming { "From" } else { "To" };
-    let value = |rows: &[Row], id: &str| rows.iter().find(|r| r.id == id).map(|r| r.value.clone()).unwrap_or_default();
-    let rows = StoredValue::new(side.connections);
-    let own = page.route.with_untracked(|route| route.selected.clone()).unwrap_or_default();
-    let told = Memo::new(move |_| {
-        page.structure.track();
-        page.values.track();
-        page.model.with_value(|model| (model.failures_of(&own, is_incoming), model.traffic_of(&own, is_incoming)))
-    });
-    let shown =
-        move || {
-            let topology = topology.clone();
-            let most = if all.get() { usize::MAX } else { ROWS };
-            rows.get_value().into_iter().take(most).map(move |row| {
-            let (there, id) = (topology.clone(), row.node_id.clone());
-            let go = move |_| {
-                page.go(|route| {
-                    route.topology.clone_from(&there);
-                    route.selected = Some(id.clone());
-                });
-            };
-            let remote = value(&row.metadata, "remote");
-            let port = value(&row.metadata, "port");
-            let own = page.route.with_untracked(|route| route.selected.clone()).unwrap_or_default();
-            let (source, target) =
-                if is_incoming { (row.node_id.clone(), own) } else { (own, row.node_id.clone()) };
-            let way = Way { topology: topology.clone(), source, target, port: Some(port.clone()), edges: None };
-            // What is outside has no interfaces that anybody sees, and interfaces are on the way themselves.
-            let has_way = remote.is_empty() && topology != "interfaces" && port.parse::<u16>().is_ok();
-            let asked = way.clone();
-            let show = move |event: web_sys::MouseEvent| {
-                event.stop_propagation();
-                page.show_way(asked.clone());
-            };
-            let is_shown = {
-                let way = way.clone();
-                move || page.way.with(|shown| shown.as_ref().is_some_and(|s| Way { edges: None, ..s.clone() } == way))
-            };
-            let pressed = is_shown.clone();
-            let far = (row.node_id.clone(), port.parse().unwrap_or(0));
-            let same = far.clone();
-            let failed = move || told.with(|(failures, _)| failures.get(&far).map(text::failures));
-            let failed = move || failed().map(|words| view! { <tr class="failed"><td colspan="5">{words}</td></tr> });
-            let traffic = move || {
-                let rate = told.with(|(_, traffic)| traffic.get(&same).copied());
-                rate.map_or_else(|| "–".to_owned(), |rate| text::edge_metric("bytes_per_s", rate))
-            };
-            let ends = (way.source.clone(), way.target.clone());
-            let open = move |event: web_sys::MouseEvent| {
-                event.stop_propagation();
-                page.select_edge(Some(ends.clone()));
-            };
-            // Of an address outside there is no line of its own.
-            let carried = remote.is_empty().then(|| view! {
-                <button class="rate" title="All that goes over it" on:click=open>{traffic}</button>
-            });
-            let label = text::shortened(text::base_name(&row.label), 22);
-            // Whoever talks to the world outside may do so with many addresses.
-            let minor = if remote.is_empty() { text::shortened(&row.label_minor, 14) } else { remote };
-            view! {
-                <tr on:click=go tabindex="0">
-                    <td><span class="far">{label}</span>" "<span class="minor">{minor}</span></td>
-                    <td class="number">{port}</td>
-                    <td class="number">{value(&row.metadata, "count")}</td>
-                    <td class="number">{carried}</td>
-                    <td class="way">{has_way.then(|| view! {
-                        <button
-                            title="Its way through the interfaces of both ends"
-                            aria-label="Way through the interfaces"
-                            aria-pressed=move || if pressed() { "true" } else { "false" }
-                            on:click=show
-                        ><Icon name="interface"/></button>
-                    })}</td>
-                </tr>
-                {failed}
-                {move || is_shown().then(|| view! { <tr class="on-the-way"><td colspan="5"><OnTheWay/></td></tr> })}
-            }
-        }).collect_view()
-        };
-    view! {
-        <section>
-            <h3>{side.label.clone()}<span class="aside left">{count}</span></h3>
-            <table class="list">
-                <thead><tr><th>{heading}</th><th class="number">"Port"</th><th class="number">"Count"</th><th class="number">"Traffic"</th><th></th></tr></thead>
-                <tbody>{shown}</tbody>
-            </table>
-            <More count all/>
-        </section>
-    }
-}
-
-#[component]
-fn Inside(group: Children) -> impl IntoView {
-    let page = expect_context::<Page>();
-    let all = RwSignal::new(false);
-    let Children { label, topology_id, nodes, columns, .. } = group;
-    let count = nodes.len();
-    let mut nodes = nodes;
-    let first_metric = |node: &Summary| node.metrics.first().map_or(0.0, |m| m.value);
-    nodes.sort_by(|a, b| first_metric(b).total_cmp(&first_metric(a)).then_with(|| a.label.cmp(&b.label)));
-    let heads = columns.iter().map(|c| view! { <th class="number">{c.label.clone()}</th> }).collect_view();
-    let nodes = StoredValue::new(nodes);
-    let shown = move || {
-        let most = if all.get() { usize::MAX } else { ROWS };
-        nodes
-            .get_value()
-            .into_iter()
-            .take(most)
-            .map(|node| {
-                let (topology, id) = (topology_id.clone(), node.id.clone());
-                let go = move |_| {
-                    page.go(|route| {
-                        // Whoever looks into a node wants to see what is in it, whatever the options hide.
-                        if topology == "processes" {
-                            route.options.insert("unconnected".into(), "show".into());
-                        }
-                        route.topology.clone_from(&topology);
-                        route.selected = Some(id.clone());
-                    });
-                };
-                let cells = columns
-                    .iter()
-                    .map(|column| {
-                        let metric = node.metrics.iter().find(|m| m.id == column.id);
-                        let row = node.metadata.iter().find(|r| r.id == column.id);
-                        let words = match (metric, row) {
-                            (Some(m), _) => text::metric(&m.format, &m.label, m.value),
-                            (None, Some(row)) => row.value.clone(),
-                            (None, None) => "–".into(),
-                        };
-                        view! { <td class="number">{words}</td> }
-                    })
-                    .collect_view();
-                view! {
-                    <tr on:click=go tabindex="0">
-                        <td title=node.label.clone()>
-                            <span class="far">{text::shortened(text::base_name(&node.label), 28)}</span>
-                        </td>
-                        {cells}
-                    </tr>
-                }
-            })
-            .collect_view()
-    };
-    view! {
-        <section>
-            <h3>{label}<span class="aside left">{count}</span></h3>
-            <table class="list">
-                <thead><tr><th>"Name"</th>{heads}</tr></thead>
-                <tbody>{shown}</tbody>
-            </table>
-            <More count all/>
-        </section>
-    }
-}
-
-#[component]
-fn More(count: usize, all: RwSignal<bool>) -> impl IntoView {
-    (count > ROWS).then(|| {
-        view! {
-            <button class="more" on:click=move |_| all.update(|a| *a = !*a)>
-                {move || if all.get() { "Show fewer".to_owned() } else { format!("Show all {count}") }}
-            </button>
-        }
-    })
-}
-
-#[component]
 fn InfoRow(row: Row, now: u64) -> impl IntoView {
-    let value = row.value_at(now);
+    let value = row.value_at(now).into_owned();
+    let at = (row.data_type == "datetime").then(|| times::parse(&value)).flatten();
     let words = match row.data_type.as_str() {
         "duration" => text::duration(value.parse().unwrap_or(0)),
-        "datetime" => value.split('.').next().unwrap_or_default().replace('T', " ") + " UTC",
+        "datetime" => at.map_or_else(|| value.clone(), times::local),
         _ if row.truncate > 0 => value.chars().take(row.truncate as usize).collect(),
         _ => value.clone(),
     };
+    let value = at.map_or(value, times::both);
     let mono = matches!(row.id.as_str(), "docker_container_command" | "cmdline" | "docker_container_id" | "network_id");
     view! { <dt>{row.label}</dt><dd title=value class:mono=mono>{words}</dd> }
 }

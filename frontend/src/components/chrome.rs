@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use shared::view::{OptionGroup, ProbeStatus, TopologyInfo};
 
 use super::arrangement::Arrangement;
+use super::changes::Changes;
 use super::findings;
 use super::icon::{Icon, Logo, Warning};
 use super::rail::id_of;
@@ -86,6 +87,7 @@ pub fn ViewBar() -> impl IntoView {
                 </Show>
             </div>
             <Show when=mode(Mode::Graph)><Arrangement/></Show>
+            <Show when=move || page.route.with(|route| matches!(route.mode, Mode::Graph | Mode::Table))><Changes/></Show>
             <Show when=mode(Mode::Map)>
                 <label class="choice">
                     <select
@@ -206,6 +208,16 @@ pub fn StatusLine() -> impl IntoView {
             page.searching.passing.get().map_or(page.model.with_value(|m| m.nodes.len()), |passing| passing.len());
         (shown.len() < all).then(|| format!("{} hidden around what is selected", text::grouped(all - shown.len())))
     };
+    // How the way that is lit goes, or that there is none.
+    let way = move || {
+        page.route.with(|route| route.path.clone())?;
+        let Some(way) = page.path() else { return Some("no way there".to_owned()) };
+        let name = |slot: &u32| {
+            page.drawn(|model, folding| Some(text::base_name(&folding.node(model, *slot)?.label).to_owned()))
+        };
+        let names: Vec<String> = way.iter().filter_map(name).map(|name| text::shortened(&name, 18)).collect();
+        Some(names.join(" – "))
+    };
     let trouble = Memo::new(move |_| troubles(&probes(), page.clock.get()));
     view! {
         <footer class="status">
@@ -222,6 +234,7 @@ pub fn StatusLine() -> impl IntoView {
             <span class="hidden-count">{hidden}</span>
             <span class="hidden-count">{filtered}</span>
             <span class="hidden-count">{alone}</span>
+            <span class="hidden-count">{way}</span>
             <Show when=move || page.route.with(|route| route.mode == Mode::Graph)>
                 <span class="hidden-count">{grouped}</span>
             </Show>

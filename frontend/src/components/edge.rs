@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use shared::report::Failures;
 use shared::view::EDGE_METRICS;
 
+use super::card::{Grip, Sheet};
 use super::icon::{self, Icon, Warning};
 use super::way::OnTheWay;
 use crate::app::Page;
@@ -78,9 +79,11 @@ pub fn EdgeCard() -> impl IntoView {
         let guess = if strand.is_guess { ", which end calls is a guess" } else { "" };
         Some(format!("{} {}{more}{}{guess}", protocols.join(", "), ports.join(" "), over.unwrap_or_default()))
     };
+    let sheet = RwSignal::new(Sheet::Half);
     view! {
         <Show when=move || ends.with(Option::is_some)>
-            <aside class="card edge-card" aria-label="Details of a connection">
+            <aside class="card edge-card" class:peeks=move || sheet.get() == Sheet::Peek class:whole=move || sheet.get() == Sheet::Whole aria-label="Details of a connection">
+                <Grip sheet/>
                 <header>
                     {move || title.get().map(|((source, kind), (target, _))| view! {
                         <span class=format!("kind kind-{kind}")><Icon name=icon::of_kind(&kind)/></span>

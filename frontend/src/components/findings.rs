@@ -8,7 +8,7 @@ use crate::app::Page;
 use crate::causes::groups;
 use crate::connection::now_ms;
 use crate::route::Mode;
-use crate::text;
+use crate::{text, times};
 
 /// How many are open, in the header; leads to the list and back.
 #[component]
@@ -166,15 +166,14 @@ fn Whole(finding: Finding) -> impl IntoView {
         .because
         .clone()
         .and_then(|id| page.findings.with_untracked(|all| all.iter().find(|other| other.id == id).cloned()));
-    let clock_time =
-        |text: &str| text.split('.').next().unwrap_or_default().trim_end_matches('Z').replace('T', " ") + " UTC";
+    let first = times::parse(&first);
     view! {
         <p class="severity-line" class:failing={finding.severity == "failing" && open}>
             <Glyph severity=finding.severity.clone()/>{head}
         </p>
         <h2>{finding.summary.clone()}</h2>
         <p class="about">
-            <span title=clock_time(&first)>"First seen " {clock_time(&first)}</span>
+            <span title=first.map(times::both)>"First seen " {first.map(times::local)}</span>
             {(!finding.host.is_empty()).then(|| view! { <span>{finding.host.clone()}</span> })}
             <code>{finding.kind.clone()}</code>
         </p>
@@ -223,9 +222,6 @@ pub fn OfNode(findings: Vec<Finding>) -> impl IntoView {
 
 /// Time since a moment as the app tells it.
 fn since(rfc3339: &str, now: f64) -> String {
-    let then = js_sys::Date::parse(rfc3339);
-    if then.is_nan() {
-        return String::new();
-    }
+    let Some(then) = times::parse(rfc3339) else { return String::new() };
     text::duration(((now.max(now_ms() - 60_000.0) - then) / 1000.0).max(0.0) as u64)
 }

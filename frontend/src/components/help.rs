@@ -2,8 +2,9 @@ use leptos::prelude::*;
 
 use super::icon::Icon;
 use crate::app::Page;
+use crate::search;
 
-const KEYS: [(&str, &str); 24] = [
+const KEYS: [(&str, &str); 26] = [
     ("/", "Search"),
     ("Ctrl K", "Commands and nodes by name"),
     ("Space", "Pause, and resume"),
@@ -14,6 +15,8 @@ const KEYS: [(&str, &str); 24] = [
     ("arrows", "The next node that way"),
     ("f", "Look further around what is selected: 1 to 3 steps"),
     ("F", "What is selected and those around it alone"),
+    ("p", "The way from what is selected to what is under the pointer, or to the pinned card"),
+    ("c", "Who came and who went in the last minutes"),
     ("n N", "The next thing that something is wrong with, the one before"),
     ("l", "Layout, groups, thickness of lines"),
     ("w", "Pin the next network"),
@@ -42,6 +45,16 @@ const SEARCHES: [(&str, &str); 9] = [
     ("Enter", "keeps what is typed as a filter: only what matches is shown"),
 ];
 
+/// What can stand before a colon or be compared.
+fn fields(page: Page) -> Vec<String> {
+    page.membership.track();
+    let known = page.model.with_value(|model| search::known(&model.nodes));
+    known
+        .into_iter()
+        .map(|field| if field.is_number { format!("{} >", field.name) } else { format!("{}:", field.name) })
+        .collect()
+}
+
 #[component]
 pub fn Help() -> impl IntoView {
     let page = expect_context::<Page>();
@@ -57,9 +70,13 @@ pub fn Help() -> impl IntoView {
                     <dl>
                         {KEYS.map(|(key, what)| view! { <dt><kbd>{key}</kbd></dt><dd>{what}</dd> }).collect_view()}
                     </dl>
+                    <div>
                     <dl>
                         {SEARCHES.map(|(query, what)| view! { <dt><code>{query}</code></dt><dd>{what}</dd> }).collect_view()}
                     </dl>
+                    <h3>"Fields of this view"</h3>
+                    <p class="fields">{move || fields(page).into_iter().map(|field| view! { <code>{field}</code>" " }).collect_view()}</p>
+                    </div>
                 </div>
             </section>
         </Show>

@@ -186,6 +186,11 @@ fn commands(page: Page) -> Vec<Command> {
         command("Lay out again", "", "layout", |page| page.rearrange()),
         command("Look further around what is selected", "f", "graph", |page| page.deepen()),
         command("Show what is selected alone, or everything", "F", "graph", |page| page.show_alone()),
+        command("Light the way from what is selected", "p", "graph", |page| page.turn_path()),
+        command("Mark who came and went in the last 5 minutes", "c", "clock", |page| {
+            page.go(|route| route.changes = Some(5))
+        }),
+        command("Do not mark who came and went", "", "clock", |page| page.go(|route| route.changes = None)),
         command("Fold all groups", "", "minus", |page| page.fold_all(true)),
         command("Open all groups", "", "plus", |page| page.fold_all(false)),
         command("Do not group nodes", "", "layout", |page| page.go(|route| route.group = Some(String::new()))),
@@ -235,6 +240,10 @@ fn commands(page: Page) -> Vec<Command> {
     for by in By::ALL {
         let set = move |page: Page| page.go(|route| route.lines = by);
         all.push(command(format!("Lines by {}", by.label()), "e", "graph", set));
+    }
+    for by in std::iter::once(None).chain(By::ALL.map(Some)) {
+        let title = format!("Colour lines by {}", by.map_or("nothing", By::label));
+        all.push(command(title, "", "graph", move |page| page.go(|route| route.tint = by)));
     }
     for (name, count) in page.model.with_value(Model::networks) {
         let hint = text::plural(count, "member", "members");

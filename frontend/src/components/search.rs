@@ -1,5 +1,7 @@
 //! The search box: filters that are kept, what is typed, what it finds, and what may be typed next.
 
+use std::time::Duration;
+
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -10,6 +12,9 @@ use crate::route::Route;
 use crate::search::{self, Suggestion};
 use crate::text;
 
+/// A hand that pauses so long has typed what it wanted to, or wonders.
+const RESTS: Duration = Duration::from_millis(120);
+
 #[component]
 pub fn Search() -> impl IntoView {
     let page = expect_context::<Page>();
@@ -17,8 +22,21 @@ pub fn Search() -> impl IntoView {
     let open = RwSignal::new(false);
     let active = RwSignal::new(None::<usize>);
     let typed = move || page.route.with(|route| route.search.clone());
+    // What is found is marked at once; what could be typed next comes when the hand rests.
+    let rested = RwSignal::new(String::new());
+    Effect::new(move |_| {
+        let now = typed();
+        set_timeout(
+            move || {
+                if untrack(typed) == now && rested.with_untracked(|before| *before != now) {
+                    rested.set(now);
+                }
+            },
+            RESTS,
+        );
+    });
     let suggestions = Memo::new(move |_| {
-        let typed = typed();
+        let typed = rested.get();
         if !open.get() || typed.trim().is_empty() {
             return Vec::new();
         }
@@ -45,6 +63,13 @@ pub fn Search() -> impl IntoView {
         }
     };
     let key = move |event: web_sys::KeyboardEvent| {
+        // Who goes on by keyboard goes on with what is typed now.
+        if matches!(event.key().as_str(), "ArrowDown" | "ArrowUp" | "Tab") {
+            let now = untrack(typed);
+            if rested.with_untracked(|before| *before != now) {
+                rested.set(now);
+            }
+        }
         let offered = suggestions.get_untracked();
         let chosen = active.get_untracked().and_then(|n| offered.get(n).cloned());
         match event.key().as_str() {
@@ -81,6 +106,20 @@ pub fn Search() -> impl IntoView {
                 open.set(false);
             }
             _ => open.set(true),
+        }
+    };
+    let offer = move |n: usize, suggestion: Suggestion| {
+        let taken = suggestion.clone();
+        view! {
+            <button
+                class="suggestion"
+                id=format!("suggestion-{n}")
+                role="option"
+                tabindex="-1"
+                class:on=move || active.get() == Some(n)
+                aria-selected=move || if active.get() == Some(n) { "true" } else { "false" }
+                on:click=move |_| take(taken.clone())
+            >{shown(suggestion)}</button>
         }
     };
     view! {
@@ -133,32 +172,22 @@ pub fn Search() -> impl IntoView {
             })}
             <Show when=move || !suggestions.with(Vec::is_empty) && page.searching.mistake.with(Option::is_none)>
                 // A press must not take the focus from the box before it is a click.
-                <div class="suggestions" id="suggestions" role="listbox" aria-label="Suggestions" on:mousedown=|event| event.prevent_default()>
-                    {move || {
-                        let is_match = |one: &Suggestion| matches!(one, Suggestion::Match { .. });
-                        let all = suggestions.get();
-                        let first = all.iter().position(|one| !is_match(one));
-                        all.into_iter().enumerate().map(|(n, suggestion)| {
-                            let title = match n {
-                                0 if is_match(&suggestion) => Some("Matches"),
-                                n if first == Some(n) => Some("Goes on with"),
-                                _ => None,
-                            };
-                            let taken = suggestion.clone();
-                            view! {
-                                {title.map(|title| view! { <h6>{title}</h6> })}
-                                <button
-                                    class="suggestion"
-                                    id=format!("suggestion-{n}")
-                                    role="option"
-                                    tabindex="-1"
-                                    class:on=move || active.get() == Some(n)
-                                    aria-selected=move || if active.get() == Some(n) { "true" } else { "false" }
-                                    on:click=move |_| take(taken.clone())
-                                >{shown(suggestion)}</button>
-                            }
-                        }).collect_view()
-                    }}
+                <div class="suggestions" on:mousedown=|event| event.prevent_default()>
+                    <div id="suggestions" role="listbox" aria-label="Suggestions">
+                        {move || {
+                            let all: Vec<(usize, Suggestion)> = suggestions.get().into_iter().enumerate().collect();
+                            let is_match = |(_, one): &(usize, Suggestion)| matches!(one, Suggestion::Match { .. });
+                            let (matches, completions) = all.into_iter().partition(is_match);
+                            [("Matches", matches), ("Goes on with", completions)].map(|(title, all): (_, Vec<_>)| {
+                                (!all.is_empty()).then(|| view! {
+                                    <div role="group" aria-label=title>
+                                        <h6 aria-hidden="true">{title}</h6>
+                                        {all.into_iter().map(|(n, suggestion)| offer(n, suggestion)).collect_view()}
+                                    </div>
+                                })
+                            })
+                        }}
+                    </div>
                     <div class="suggestions-foot">
                         <span><kbd>"Enter"</kbd>" keep as filter"</span>
                         <span><kbd>"Tab"</kbd>" complete"</span>

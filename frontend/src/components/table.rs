@@ -361,7 +361,12 @@ fn words(row: &RowData, column: &Column) -> String {
         }
         Column::Row(id, _) => {
             let now_ms = connection::now_ms() as u64;
-            row.node.metadata.iter().find(|row| row.id == *id).map(|row| row.value_at(now_ms)).unwrap_or_default()
+            row.node
+                .metadata
+                .iter()
+                .find(|row| row.id == *id)
+                .map(|row| row.value_at(now_ms).into_owned())
+                .unwrap_or_default()
         }
         Column::Metric(..) | Column::Connections => String::new(),
     }

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use crate::app::Page;
 use crate::connection::Link;
+use crate::times;
 
 #[component]
 pub fn Tools() -> impl IntoView {
@@ -72,8 +73,7 @@ pub fn Paused() -> impl IntoView {
     let page = expect_context::<Page>();
     move || {
         page.paused.get().map(|since_ms| {
-            let at = js_sys::Date::new(&since_ms.into());
-            let at = format!("{:02}:{:02}:{:02}", at.get_hours(), at.get_minutes(), at.get_seconds());
+            let at = times::clock(since_ms);
             let waits = move || match page.waiting.get() {
                 0 => "Nothing changed since.".to_owned(),
                 1 => "1 change waits.".to_owned(),
@@ -82,10 +82,29 @@ pub fn Paused() -> impl IntoView {
             view! {
                 <div class="banner calm" role="status">
                     <Icon name="pause"/>
-                    <div><b>{format!("Paused at {at}.")}</b><span>{waits}</span></div>
+                    <div><b title=times::both(since_ms)>{format!("Paused at {at}.")}</b><span>{waits}</span></div>
                     <button on:click=move |_| page.resume()>"Resume"</button>
                 </div>
             }
         })
+    }
+}
+
+/// For a screen on a wall: the time, and whether what is shown is of now.
+#[component]
+pub fn WallClock() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let now = Memo::new(move |_| {
+        let all = times::clock(page.clock.get());
+        all.rsplit_once(':').map_or(all.clone(), |(minutes, _)| minutes.to_owned())
+    });
+    view! {
+        <Show when=move || page.route.with(|route| route.kiosk)>
+            <div class="wall-clock" class:lost=move || !page.is_live()>
+                <span class="dot"></span>
+                <b title=move || times::both(page.clock.get())>{now}</b>
+                <span>{move || if page.is_live() { "live" } else { "not live" }}</span>
+            </div>
+        </Show>
     }
 }

@@ -15,7 +15,7 @@ const GAP: f64 = 36.0;
 const SPARE: f64 = GRID_ROW;
 
 /// Places for all nodes.
-pub fn arrange(edges: &[(usize, usize)], parts: &[u32], manner: Manner) -> Vec<Point> {
+pub fn arrange(edges: &[(usize, usize)], parts: &[u32], manner: Manner, screen: f64) -> Vec<Point> {
     // Who is in no box comes last.
     let mut members: BTreeMap<(bool, u32), Vec<usize>> = BTreeMap::new();
     let mut within = vec![0; parts.len()];
@@ -31,13 +31,13 @@ pub fn arrange(edges: &[(usize, usize)], parts: &[u32], manner: Manner) -> Vec<P
     let mut places = vec![Point { x: 0.0, y: 0.0 }; parts.len()];
     let mut frames = Vec::with_capacity(members.len());
     for ((_, part), nodes) in &members {
-        let own = whole(nodes.len(), inside.get(part).map_or(&[][..], Vec::as_slice), manner);
+        let own = whole(nodes.len(), inside.get(part).map_or(&[][..], Vec::as_slice), manner, pack::SCREEN);
         frames.extend(frame(own.iter()));
         for (node, at) in nodes.iter().zip(own) {
             places[*node] = at;
         }
     }
-    for ((nodes, frame), corner) in members.values().zip(&frames).zip(corners(&frames)) {
+    for ((nodes, frame), corner) in members.values().zip(&frames).zip(corners(&frames, screen)) {
         for node in nodes {
             let at = &mut places[*node];
             *at = Point { x: at.x - frame.left + corner.x, y: at.y - frame.top + corner.y };
@@ -47,7 +47,7 @@ pub fn arrange(edges: &[(usize, usize)], parts: &[u32], manner: Manner) -> Vec<P
 }
 
 /// Places what is new in the box that it belongs to. Boxes stay where they are unless one grew into another.
-pub fn follow(graph: &Graph, kept: Positions, manner: Manner) -> Positions {
+pub fn follow(graph: &Graph, kept: Positions, manner: Manner, screen: f64) -> Positions {
     let mut parts: BTreeMap<(bool, Option<&String>), BTreeSet<&String>> = BTreeMap::new();
     for id in &graph.nodes {
         let key = graph.boxes.get(id);
@@ -65,7 +65,7 @@ pub fn follow(graph: &Graph, kept: Positions, manner: Manner) -> Positions {
             };
             let stood: Positions = nodes.iter().filter_map(|id| Some(((*id).clone(), *positions.get(*id)?))).collect();
             let stands = match stood.is_empty() {
-                true => below(&positions, own.placed(super::arrange(&own.plan(manner)))),
+                true => below(&positions, own.placed(super::arrange(&own.plan(manner, pack::SCREEN)))),
                 false => beside::insert(&own, stood, 1),
             };
             positions.extend(stands);
@@ -74,7 +74,7 @@ pub fn follow(graph: &Graph, kept: Positions, manner: Manner) -> Positions {
     }
     let collide = placed.iter().enumerate().any(|(n, one)| placed[n + 1..].iter().any(|other| one.overlaps(other)));
     if collide {
-        for ((nodes, frame), corner) in parts.values().zip(&placed).zip(corners(&placed)) {
+        for ((nodes, frame), corner) in parts.values().zip(&placed).zip(corners(&placed, screen)) {
             for id in nodes {
                 if let Some(at) = positions.get_mut(*id) {
                     *at = Point { x: at.x - frame.left + corner.x, y: at.y - frame.top + corner.y };
@@ -116,7 +116,7 @@ pub fn frames(boxes: &BTreeMap<String, String>, positions: &Positions) -> BTreeM
     points.into_iter().filter_map(|(key, points)| Some((key.clone(), frame(points.into_iter())?))).collect()
 }
 
-fn corners(frames: &[Frame]) -> Vec<Point> {
+fn corners(frames: &[Frame], screen: f64) -> Vec<Point> {
     let size = |frame: &Frame| (frame.right - frame.left + GAP, frame.bottom - frame.top + GAP + SPARE);
-    pack::shelved(&frames.iter().map(size).collect::<Vec<_>>())
+    pack::shelved(&frames.iter().map(size).collect::<Vec<_>>(), screen)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{COLUMN, GRID_ROW, Point, ROW};
 
-/// A screen's width in its height.
+/// Of a screen: its width in its height.
 pub const SCREEN: f64 = 1.8;
 /// So many widths of shelves are tried.
 const SHELVES_MAX: usize = 24;
@@ -34,8 +34,9 @@ pub fn components(nodes: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<usize>> 
     all
 }
 
-/// Corners of boxes that stand on shelves one below the other: as wide as makes the whole the largest on a screen.
-pub fn shelved(sizes: &[(f64, f64)]) -> Vec<Point> {
+/// Corners of boxes that stand on shelves one below the other: as wide as makes the whole the largest on a screen, whose
+/// width in its height is `screen`.
+pub fn shelved(sizes: &[(f64, f64)], screen: f64) -> Vec<Point> {
     let on = |shelf: f64| {
         let (mut x, mut y, mut tallest, mut widest) = (0.0, 0.0, 0f64, 0f64);
         let mut corners = Vec::with_capacity(sizes.len());
@@ -48,7 +49,7 @@ pub fn shelved(sizes: &[(f64, f64)]) -> Vec<Point> {
             (tallest, widest) = (tallest.max(*height), widest.max(x));
         }
         // How far it must shrink to fit, up to what the screen's size does to all alike.
-        ((widest / SCREEN).max(y + tallest), corners)
+        ((widest / screen).max(y + tallest), corners)
     };
     let widest = sizes.iter().map(|(width, _)| *width).fold(0.0, f64::max);
     let area: f64 = sizes.iter().map(|(width, height)| width * height).sum();
@@ -56,7 +57,7 @@ pub fn shelved(sizes: &[(f64, f64)]) -> Vec<Point> {
         *sum += width;
         Some(*sum)
     });
-    let tried = shelves.chain([(area * SCREEN).sqrt()]).map(|shelf| on(shelf.max(widest)));
+    let tried = shelves.chain([(area * screen).sqrt()]).map(|shelf| on(shelf.max(widest)));
     tried.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, corners)| corners).unwrap_or_default()
 }
 
@@ -71,11 +72,11 @@ pub fn bounds(at: &[Point], nodes: &[usize]) -> (Point, Point) {
 }
 
 /// Nodes that talk to nobody, in a grid below all others.
-pub fn place_grid(nodes: &[usize], at: &mut [Point], others: &[usize]) {
+pub fn place_grid(nodes: &[usize], at: &mut [Point], others: &[usize], screen: f64) {
     let (low, high) = bounds(at, others);
-    let square = ((nodes.len() as f64) * 0.9).sqrt().ceil() as usize;
+    let square = (nodes.len() as f64 * screen / 2.0).sqrt().ceil() as usize;
     let fitting = if others.is_empty() { 1 } else { ((high.x - low.x) / COLUMN).round() as usize + 1 };
-    let columns = square.max(fitting).max(4).min(nodes.len());
+    let columns = square.max(fitting).max(if screen < 1.0 { 2 } else { 4 }).min(nodes.len());
     // Under a graph, its left edge is theirs.
     let (start, top) = match others.is_empty() {
         true => (-(columns as f64 - 1.0) / 2.0 * COLUMN, 0.0),

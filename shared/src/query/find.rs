@@ -154,7 +154,7 @@ impl Term {
                     value.is_some_and(|value| than.admits(*order, value))
                 };
                 let mut rows = node.metadata.iter().filter(|row| is_meant(&row.id, &row.label));
-                rows.find(compared).map(|row| Some(text(&row.label, row.value_at(now_ms))))
+                rows.find(compared).map(|row| Some(text(&row.label, row.value_at(now_ms).into_owned())))
             }
             How::Has(wanted) => {
                 let found = self.look_for(node, now_ms, &|text| has(text, wanted));
@@ -186,7 +186,7 @@ impl Term {
             if self.names(&row.label) || (self.field.is_some() && self.names(&row.id)) {
                 let value = row.value_at(now_ms);
                 if is_it(&value) {
-                    return Some(Some(text(&row.label, value)));
+                    return Some(Some(text(&row.label, value.into_owned())));
                 }
             }
         }
@@ -257,7 +257,11 @@ fn has(text: &str, wanted: &str) -> bool {
         return text.to_lowercase().contains(wanted);
     }
     let (text, wanted) = (text.as_bytes(), wanted.as_bytes());
-    wanted.is_empty() || text.windows(wanted.len()).any(|part| part.eq_ignore_ascii_case(wanted))
+    let Some((first, rest)) = wanted.split_first() else { return true };
+    let Some(last_start) = text.len().checked_sub(wanted.len()) else { return false };
+    // Most places are not even begun as what is wanted, and that is soon seen.
+    let begins = |at: &usize| text[*at].to_ascii_lowercase() == *first;
+    (0..=last_start).filter(begins).any(|at| text[at + 1..][..rest.len()].eq_ignore_ascii_case(rest))
 }
 
 #[cfg(test)]

@@ -1,0 +1,65 @@
+//! What goes over the line under the pointer, beside the pointer.
+
+use leptos::prelude::*;
+
+use crate::app::Page;
+use crate::connection::now_ms;
+use crate::folding::Folding;
+use crate::model::Model;
+use crate::strand::{self, Strand};
+use crate::text;
+
+#[component]
+pub fn Tip() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let ends = Memo::new(move |_| page.hovered_line.get().map(|pointed| pointed.line));
+    let words = Memo::new(move |_| {
+        page.values.track();
+        let ends = ends.get()?;
+        page.drawn(|model, folding| {
+            let name = |slot: u32| folding.node(model, slot).map(|node| text::base_name(&node.label).to_owned());
+            let names = (name(ends.0)?, name(ends.1)?);
+            Some((names, strand_at(model, folding, ends)?))
+        })
+    });
+    let place = move || {
+        let at = page.hovered_line.get().map(|pointed| pointed.at).unwrap_or_default();
+        format!("left: {:.0}px; top: {:.0}px", at.0, at.1)
+    };
+    move || {
+        words.get().map(|((source, target), strand)| {
+            let ports: Vec<String> = strand.ports.iter().take(4).map(u16::to_string).collect();
+            let more = if strand.ports.len() > 4 { " …" } else { "" };
+            let rate = |value: f64| text::edge_metric("bytes_per_s", value);
+            let traffic = strand.sent.map(|sent| {
+                let received = strand.received.unwrap_or(0.0);
+                format!("{} sent, {} received", rate(sent), rate(received))
+            });
+            let times = strand.round_trip_ms.map(|ms| format!("round trip {}", text::edge_metric("ms", ms)));
+            let again = strand.again.filter(|again| *again > 0.0);
+            let again = again.map(|again| format!("{} segments sent again", text::edge_metric("per_s", again)));
+            let failing =
+                (strand.failing > 0.0).then(|| format!("{} failing", text::edge_metric("per_s", strand.failing)));
+            let opened = strand.opened.filter(|opened| *opened > 0.0);
+            let opened = opened.map(|opened| format!(", {} opened", text::edge_metric("per_s", opened)));
+            let open = match strand.open {
+                0 => "none open now".to_owned(),
+                open => format!("{} open", text::grouped(open as usize)),
+            } + &opened.unwrap_or_default();
+            let lines = [Some(open), traffic, times, again].into_iter().flatten();
+            view! {
+                <div class="tip" style=place role="status">
+                    <b>{text::shortened(&source, 24)}" "<i>"→"</i>" "{text::shortened(&target, 24)}</b>
+                    <span class="minor">{format!(" {}{more}", ports.join(" "))}</span>
+                    {lines.map(|line| view! { <p>{line}</p> }).collect_view()}
+                    {failing.map(|line| view! { <p class="bad">{line}</p> })}
+                </div>
+            }
+        })
+    }
+}
+
+fn strand_at(model: &Model, folding: &Folding, ends: (u32, u32)) -> Option<Strand> {
+    let mine = |edge: &_| folding.ends(edge).filter(|drawn| *drawn == ends);
+    strand::strands(model.edges.iter(), mine, |edge| model.failing.rate(edge, now_ms() as u64)).remove(&ends)
+}
