@@ -359,7 +359,11 @@ impl Page {
             if let Some(taken) = page.take_behind(&delta) {
                 return taken != Taken::Gap;
             }
+            let came = delta.nodes.len();
             let taken = page.model.try_update_value(|model| model.take(delta, now_ms() as u64));
+            if came >= MANY && !first.get() {
+                canvas::mark_nodes("nodes-came", came, connection::received_ms());
+            }
             match taken {
                 Some(Taken::Structure) => {
                     let is_first = first.replace(false);
@@ -580,6 +584,8 @@ const LABELS: &str = "docker_label_";
 const GROUPED_FROM: usize = 5_000;
 /// Groups of a view of more nodes than so many are folded at first.
 const FOLDED_FROM: usize = 300;
+/// Whoever measures the page is told when so many nodes came together.
+pub const MANY: usize = 40;
 /// What a step of the camera makes larger.
 pub const ZOOM_STEP: f64 = 1.4;
 /// Under what the browser keeps saved views.

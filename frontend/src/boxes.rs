@@ -88,14 +88,15 @@ pub fn titles(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom
 }
 
 /// Each open group as one cell with the number of its members; gives those that need not be drawn by themselves.
-pub fn hulls(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing) -> BTreeSet<u32> {
+pub fn hulls(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64) -> BTreeSet<u32> {
     let mut inside = BTreeSet::new();
     g.set_text_align("center");
     g.set_text_baseline("middle");
     for (key, frame) in &shown.boxes {
         let Some(group) = shown.folding.groups.get(key) else { continue };
-        let centre = Point { x: (frame.left + frame.right) / 2.0, y: (frame.top + frame.bottom + TITLE) / 2.0 };
-        let radius = (frame.right - frame.left).min(frame.bottom - frame.top - TITLE) * 0.42;
+        let top = title_of(frame, zoom).bottom;
+        let centre = Point { x: (frame.left + frame.right) / 2.0, y: (top + frame.bottom) / 2.0 };
+        let radius = (frame.right - frame.left).min(frame.bottom - top).max(0.0) * 0.46;
         let nodes: Vec<&Summary> = group.members.iter().filter_map(|slot| shown.model.nodes.get(slot)).collect();
         far::hull(g, theme, &nodes, drawing.gauge.as_ref(), centre, radius);
         g.set_font(&format!("600 {:.2}px {}", radius * 0.5, theme.font));
@@ -128,18 +129,21 @@ enum End<'a> {
 pub struct Bundles<'a> {
     /// The group that a node is in, by its key.
     of: HashMap<u32, &'a str>,
+    /// Whether there are so many lines.
+    is_needed: bool,
     curves: Vec<([Point; 4], Strand)>,
 }
 
 impl<'a> Bundles<'a> {
     pub fn of(shown: &'a Shown, strands: &BTreeMap<(u32, u32), Strand>) -> Self {
-        let mut bundles = Self { of: HashMap::new(), curves: Vec::new() };
-        if shown.boxes.is_empty() || strands.len() < BUNDLED_FROM {
-            return bundles;
-        }
+        let is_needed = !shown.boxes.is_empty() && strands.len() >= BUNDLED_FROM;
+        let mut bundles = Self { of: HashMap::new(), is_needed, curves: Vec::new() };
         for key in shown.boxes.keys() {
             let members = shown.folding.groups.get(key).map_or(&[][..], |group| &group.members);
             bundles.of.extend(members.iter().map(|member| (*member, key.as_str())));
+        }
+        if !is_needed {
+            return bundles;
         }
         let mut between: BTreeMap<(End, End), Strand> = BTreeMap::new();
         for ((source, target), strand) in strands.iter().filter(|((a, b), _)| bundles.takes(*a, *b)) {
@@ -161,7 +165,12 @@ impl<'a> Bundles<'a> {
 
     /// Whether a line is part of one between groups.
     pub fn takes(&self, source: u32, target: u32) -> bool {
-        self.of.get(&source) != self.of.get(&target)
+        self.is_needed && self.of.get(&source) != self.of.get(&target)
+    }
+
+    /// Whether a line is within one open group.
+    pub fn is_inside_one(&self, source: u32, target: u32) -> bool {
+        self.of.get(&source).is_some_and(|own| self.of.get(&target) == Some(own))
     }
 
     pub fn paint(&self, g: &Context, theme: &Theme, drawing: &Drawing, zoom: f64) {

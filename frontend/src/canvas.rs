@@ -10,7 +10,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement, PointerEvent, WheelEvent};
 
-use crate::app::{Aim, Page, Pointed, ZOOM_STEP};
+use crate::app::{Aim, MANY, Page, Pointed, ZOOM_STEP};
 use crate::boxes;
 use crate::components::icon::Icon;
 use crate::components::metrics::Metrics;
@@ -52,6 +52,8 @@ struct Stage {
     drawn: Cell<bool>,
     /// How many the picture has.
     painted_nodes: Cell<usize>,
+    /// And how many of them are marked as found.
+    painted_found: Cell<usize>,
     /// Of the last frame, milliseconds.
     frame_ms: Cell<f64>,
     draw: RefCell<Option<Frame>>,
@@ -100,6 +102,7 @@ pub fn Graph() -> impl IntoView {
         frame_due: Cell::new(false),
         drawn: Cell::new(false),
         painted_nodes: Cell::new(0),
+        painted_found: Cell::new(0),
         frame_ms: Cell::new(0.0),
         draw: RefCell::new(None),
         sheet: RefCell::new(None),
@@ -175,6 +178,7 @@ pub fn Graph() -> impl IntoView {
             let _ = canvas.set_attribute("data-nodes", &nodes.to_string());
             let _ = canvas.set_attribute("data-edges", &edges.to_string());
             let _ = canvas.set_attribute("data-drawn", &stage.painted_nodes.get().to_string());
+            let _ = canvas.set_attribute("data-found", &stage.painted_found.get().to_string());
             // For whoever takes a picture of the page: all is where it belongs, and painted.
             let settled = stage.moving.get().is_none() && !stage.stale.get() && !stage.later_due.get();
             let _ = canvas.set_attribute("data-settled", if settled { "true" } else { "false" });
@@ -454,7 +458,19 @@ pub fn mark(what: &str) {
     let _ = web_sys::window().and_then(|w| w.performance()).map(|performance| performance.mark(what));
 }
 
-fn performance_now() -> f64 {
+/// The same, with how many nodes that is about, as of when what tells of them was received.
+pub fn mark_nodes(what: &str, count: usize, at_ms: f64) {
+    let options = js_sys::Object::new();
+    let _ = js_sys::Reflect::set(&options, &"startTime".into(), &at_ms.into());
+    let _ = js_sys::Reflect::set(&options, &"detail".into(), &(count as f64).into());
+    let Some(performance) = web_sys::window().and_then(|w| w.performance()) else { return };
+    if let Ok(mark) = js_sys::Reflect::get(&performance, &"mark".into()).and_then(|f| f.dyn_into::<js_sys::Function>())
+    {
+        let _ = mark.call2(&performance, &what.into(), &options);
+    }
+}
+
+pub fn performance_now() -> f64 {
     web_sys::window().and_then(|w| w.performance()).map_or(0.0, |p| p.now())
 }
 
@@ -645,7 +661,11 @@ fn paint_sheet(stage: &Stage, page: Page, drawing: &Drawing, ratio: f64) {
     g.clear_rect(0.0, 0.0, whole.width, whole.height);
     page.theme.with_value(|theme| {
         with_shown(page, drawing, |shown| {
-            stage.painted_nodes.set(shown.at.len());
+            let before = stage.painted_nodes.replace(shown.at.len());
+            if shown.at.len() >= before + MANY {
+                mark("nodes-drawn");
+            }
+            stage.painted_found.set(drawing.found.as_ref().map_or(0, |found| found.len()));
             paint::grid(&g, theme, camera, whole);
             paint::graph(&g, theme, shown, drawing, camera, whole);
         });

@@ -39,6 +39,15 @@ const ASKED_AFTER_MS: f64 = 4_000.0;
 const SILENT_AFTER_MS: f64 = 6_000.0;
 const WATCHED_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
+thread_local! {
+    static RECEIVED_MS: std::cell::Cell<f64> = const { std::cell::Cell::new(0.0) };
+}
+
+/// When the browser had the last message, by the page's own clock, milliseconds.
+pub fn received_ms() -> f64 {
+    RECEIVED_MS.get()
+}
+
 pub fn now_ms() -> f64 {
     js_sys::Date::now()
 }
@@ -196,7 +205,9 @@ fn connect(shared: &Rc<RefCell<State>>) {
         let shared = Rc::downgrade(shared);
         Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             let Some(shared) = shared.upgrade() else { return };
-            let text = event.unchecked_into::<MessageEvent>().data().as_string().unwrap_or_default();
+            let event = event.unchecked_into::<MessageEvent>();
+            RECEIVED_MS.set(event.time_stamp());
+            let text = event.data().as_string().unwrap_or_default();
             {
                 let mut state = shared.borrow_mut();
                 (state.heard_ms, state.asked_ms) = (now_ms(), None);

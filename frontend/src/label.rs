@@ -3,6 +3,7 @@
 use shared::view::Summary;
 use web_sys::CanvasRenderingContext2d as Context;
 
+use crate::boxes;
 use crate::layout::Point;
 use crate::paint::{Drawing, Shown, dash, pattern};
 use crate::room::{Frame, Room, Side};
@@ -99,6 +100,9 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
     let all_named = height >= NAMED || (height >= SPECK && seen.len() <= NAMED_FROM_FAR_MAX);
     let mut order: Vec<(u8, u32, &Summary, Point)> = Vec::new();
     let mut room = Room::default();
+    for frame in shown.boxes.values() {
+        room.take(boxes::title_of(frame, camera.zoom));
+    }
     for (slot, node, p) in seen {
         room.take(Frame::around(p, RADIUS));
         let rank = match () {

@@ -267,7 +267,7 @@ fn whole(count: usize, edges: &[(usize, usize)], manner: Manner, screen: f64) ->
     let mut sizes = Vec::with_capacity(groups.len());
     for (group, edges) in groups.iter().zip(&own) {
         match manner {
-            Manner::Layers => layers::place_rows(&layers::rows(group, &ranks, edges), edges, &mut positions),
+            Manner::Layers => layers::place_rows(&layers::rows(group, &ranks, edges, screen), edges, &mut positions),
             Manner::Force => force::settle(group, edges, &mut positions),
         }
         let (low, high) = pack::bounds(&positions, group);

@@ -104,7 +104,8 @@ pub fn graph(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
     let height = RADIUS * 2.0 * camera.zoom;
     let mut crowd = Crowd::default();
     // From furthest, who is in an open group is part of one cell.
-    let hulls = (!drawing.is_exact && far::is_hull(camera.zoom)).then(|| boxes::hulls(g, theme, shown, drawing));
+    let hulls =
+        (!drawing.is_exact && far::is_hull(camera.zoom)).then(|| boxes::hulls(g, theme, shown, drawing, camera.zoom));
     let is_inside = |slot: &u32| hulls.as_ref().is_some_and(|inside| inside.contains(slot));
     let in_sight = || shown.nodes().filter(|(slot, _, p)| camera.may_show(*p, size) && !is_inside(slot));
     let is_one_of_many = |slot: u32, node: &Summary| {
@@ -182,6 +183,7 @@ fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64
     let rest = (CROWDED / strands.len().max(1) as f64).clamp(0.15, 1.0);
     // And they are thin, which is also much less to paint.
     let widest = if strands.len() as f64 > CROWDED { 1.0 / zoom } else { f64::MAX };
+    let is_hull = !drawing.is_exact && far::is_hull(zoom);
     let tints = tints(theme);
     let mut ports: BTreeMap<(u32, BTreeSet<u16>), (Point, bool)> = BTreeMap::new();
     let mut failing: Vec<([Point; 4], f64, bool)> = Vec::new();
@@ -208,7 +210,8 @@ fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64
                 continue;
             }
             let fails = strand.failing > 0.0;
-            if !is_lit && !fails && bundles.takes(*source, *target) {
+            let is_hidden = bundles.takes(*source, *target) || (is_hull && bundles.is_inside_one(*source, *target));
+            if !is_lit && !fails && is_hidden {
                 continue;
             }
             let line = drawing.line_of(strand).filter(|_| !fails);

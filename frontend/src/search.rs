@@ -178,7 +178,8 @@ pub fn known(nodes: &BTreeMap<u32, Summary>) -> Vec<Field> {
     labels.extend(FIELDS.map(|field| ((field, false), nodes.len())));
     let mut counts: BTreeMap<(String, bool), usize> = BTreeMap::new();
     for ((label, is_number), count) in labels {
-        *counts.entry((slug(label), is_number)).or_default() += count;
+        // A rate is known by what there is so much of a second.
+        *counts.entry((slug(label.trim_end_matches("/s")), is_number)).or_default() += count;
     }
     let field = |((name, is_number), count)| Field { name, is_number, count };
     counts.into_iter().map(field).filter(|field| !field.name.is_empty()).collect()

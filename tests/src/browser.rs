@@ -82,6 +82,17 @@ impl Browser {
         std::fs::write(directory.join(format!("{name}.png")), png).expect("a written screenshot");
     }
 
+    /// CPU time that all processes of this browser have used, seconds.
+    pub fn cpu_s(&self) -> f64 {
+        let family = descendants(self.driver.id());
+        let ticks = |pid: &u32| {
+            let stat = stat(*pid);
+            stat.get(11).zip(stat.get(12)).map_or(0.0, |(user, system)| user + system)
+        };
+        // The kernel counts a hundred a second, whatever its own clock does.
+        family.iter().filter(|pid| **pid != self.driver.id()).map(ticks).sum::<f64>() / 100.0
+    }
+
     pub async fn close(self) {
         let _ = self.client.clone().close().await;
     }
@@ -97,6 +108,27 @@ impl Drop for Browser {
         }
         let _ = std::fs::remove_dir_all(&self.profile);
     }
+}
+
+/// A process and all that it and its own started.
+fn descendants(of: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parents: Vec<(u32, u32)> = pids.filter_map(|pid| Some((pid, stat(pid).get(1).copied()? as u32))).collect();
+    let mut found = vec![of];
+    let mut at = 0;
+    while let Some(parent) = found.get(at).copied() {
+        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        at += 1;
+    }
+    found
+}
+
+/// What `/proc/PID/stat` has behind the name, from the state on, which is no number.
+fn stat(pid: u32) -> Vec<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+    fields.map(|field| field.parse().unwrap_or(0.0)).collect()
 }
 
 /// The processes that were started with a profile, which is one browser's alone.

@@ -504,22 +504,28 @@ impl Load {
 
     /// With so many conversations from each host to others.
     pub fn shaped(app: SocketAddr, hosts: u16, across: u16) -> Self {
-        Self::of(app, Shape { hosts, across, overlays: false })
+        Self::of(app, Shape { hosts, across, overlays: false }, 0)
     }
 
     /// With the containers on 20 overlays, and all that engines and kernels have of these.
     pub fn on_overlays(app: SocketAddr, hosts: u16) -> Self {
-        Self::of(app, Shape { hosts, across: ACROSS, overlays: true })
+        Self::of(app, Shape { hosts, across: ACROSS, overlays: true }, 0)
     }
 
-    fn of(app: SocketAddr, shape: Shape) -> Self {
+    /// So many more hosts beside those of another load.
+    pub fn more(app: SocketAddr, beside: u16, hosts: u16) -> Self {
+        Self::of(app, Shape { hosts: beside + hosts, across: ACROSS, overlays: false }, beside)
+    }
+
+    /// Of a shape all hosts from the `first` on.
+    fn of(app: SocketAddr, shape: Shape, first: u16) -> Self {
         let (activity, busy) = watch::channel(Activity::Busy);
         let (marks, asked) = watch::channel(0);
         let (sender, samples) = mpsc::unbounded_channel();
         let marking = Marking { asked, samples: sender };
         let failed = Arc::new(AtomicBool::new(false));
         let runtime = runtime();
-        for n in 0..shape.hosts {
+        for n in first..shape.hosts {
             let (busy, marking, failed) = (busy.clone(), marking.clone(), failed.clone());
             runtime.spawn(async move {
                 if let Err(error) = host(app, n, shape, busy, marking).await

@@ -90,7 +90,8 @@ fn drawn(page: Page, resource: Resource, machines: &[Machine]) -> impl IntoView 
             Resource::Cpu => format!("{mark}"),
             Resource::Memory => text::metric("filesize", "", mark),
         };
-        view! { <span class:last=n == last style=format!("left: {:.2}%", mark / most * 100.0)>{words}</span> }
+        // On a narrow screen the last but one would be under the last.
+        view! { <span class:last=n == last class:near-last={n + 1 == last && last > 5} style=format!("left: {:.2}%", mark / most * 100.0)>{words}</span> }
     });
     view! {
         <div class="scale"><div class="along">{marks.collect_view()}</div></div>

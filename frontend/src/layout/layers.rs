@@ -81,7 +81,7 @@ fn less_deep(rows: Vec<Vec<usize>>, nodes: usize, edges: usize) -> Vec<Vec<usize
 }
 
 /// Nodes of each rank in an order with few crossings; a rank that is too wide takes several rows.
-pub fn rows(nodes: &[usize], ranks: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
+pub fn rows(nodes: &[usize], ranks: &[usize], edges: &[(usize, usize)], screen: f64) -> Vec<Vec<usize>> {
     let Some(deepest) = nodes.iter().map(|n| ranks[*n]).max() else { return Vec::new() };
     let mut rows: Vec<Vec<usize>> = vec![Vec::new(); deepest + 1];
     for node in nodes {
@@ -117,7 +117,7 @@ pub fn rows(nodes: &[usize], ranks: &[usize], edges: &[(usize, usize)]) -> Vec<V
             note(&rows[r], &mut place);
         }
     }
-    let widest = (((nodes.len() as f64) * 2.2).sqrt().ceil() as usize).max(7);
+    let widest = ((nodes.len() as f64 * 1.22 * screen).sqrt().ceil() as usize).max(if screen < 1.0 { 4 } else { 7 });
     rows.into_iter()
         .filter(|row| !row.is_empty())
         .flat_map(|row| {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use scope_tests::browser::Browser;
-use scope_tests::load::Load;
+use scope_tests::load::{Activity, Load};
 use tokio::time::sleep;
 
 use crate::figures::Figures;
@@ -57,7 +57,7 @@ struct Graph {
 
 async fn large(binary: &Path, size: Graph, figures: &mut Figures) {
     let (_app, address) = Process::app(binary).await;
-    let _load = Load::shaped(address, size.hosts, 160);
+    let load = Load::shaped(address, size.hosts, 160);
     sleep(Duration::from_secs(8)).await;
     let browser = Browser::open(1280, 800, false).await;
     // All of them, however many they are.
@@ -74,6 +74,8 @@ async fn large(binary: &Path, size: Graph, figures: &mut Figures) {
                   return last('layout-done') - performance.getEntriesByName('layout-asked')[0].startTime";
     let took = browser.client.execute(layout, Vec::new()).await.expect("marks").as_f64().unwrap_or(f64::NAN);
     figures.add(format!("{of}: layout, beside the page"), took, "ms", size.layout_ms);
+    let longest = browser.client.execute_async(LONGEST, Vec::new()).await.expect("the browser's long tasks");
+    figures.add(format!("{of}: longest task of the page meanwhile"), longest.as_f64().unwrap_or(f64::NAN), "ms", 50.0);
     // The first seconds belong to the browser's own start.
     sleep(Duration::from_secs(3)).await;
     for (name, action) in [("panned", PAN), ("zoomed", ZOOM)] {
@@ -85,11 +87,28 @@ async fn large(binary: &Path, size: Graph, figures: &mut Figures) {
     }
     let took = browser.client.execute_async(SEARCH, Vec::new()).await.expect("a measured search");
     figures.add(
-        format!("{of}: from a key in the search until it is counted"),
+        format!("{of}: from a key in the search until what is found is marked"),
         took.as_f64().unwrap_or(f64::NAN),
         "ms",
         50.0,
     );
+    let clear =
+        "const input = document.querySelector('#search'); input.value = ''; input.dispatchEvent(new Event('input'))";
+    browser.client.execute(clear, Vec::new()).await.expect("a cleared search");
+    // Two hosts more, of 50 containers each; the app may tell of both at once or of one after the other.
+    let more = Load::more(address, size.hosts, 2);
+    let all = format!("return document.querySelector('canvas.graph').dataset.drawn >= {}", count + 100);
+    browser.until("the new nodes", &all).await;
+    let told = browser.client.execute(ADDED, Vec::new()).await.expect("marks");
+    let figure = |n: usize| told[n].as_f64().unwrap_or(f64::NAN);
+    figures.add(format!("{of}: a message of {:.0} more until they are drawn", figure(1)), figure(0), "ms", 100.0);
+    // Nothing changes any more, anywhere.
+    (load.act(Activity::Still), more.act(Activity::Still));
+    sleep(Duration::from_secs(5)).await;
+    let before = browser.cpu_s();
+    sleep(Duration::from_secs(10)).await;
+    let share = (browser.cpu_s() - before) / 10.0 * 100.0;
+    figures.add(format!("{of}: CPU of the page, all of its browser's, when nothing changes"), share, "%", 1.0);
     browser.close().await;
 }
 
@@ -149,19 +168,41 @@ const ZOOM: &str = r"
     const end = () => {};
 ";
 
-/// Types a letter, five times, and tells the longest that it took until the page says how many are found.
+/// The longest task that held up the page from when the layout was asked for until all was drawn.
+const LONGEST: &str = r"
+    const done = arguments[arguments.length - 1];
+    const from = performance.getEntriesByName('layout-asked')[0].startTime;
+    const until = performance.getEntriesByName('layout-done').at(-1).startTime;
+    const during = task => task.startTime + task.duration > from && task.startTime < until;
+    // Shorter ones than 50 ms the browser does not tell of.
+    new PerformanceObserver((list, observer) => {
+        observer.disconnect();
+        done(Math.max(0, ...list.getEntries().filter(during).map(task => task.duration)));
+    }).observe({type: 'longtask', buffered: true});
+    setTimeout(() => done(0), 1000);
+";
+
+/// How long after the last message that told of many nodes a picture of them was there, and of how many it told.
+const ADDED: &str = r"
+    const mark = performance.getEntriesByName('nodes-came').at(-1);
+    const drawn = performance.getEntriesByName('nodes-drawn').at(-1);
+    return [drawn.startTime - mark.startTime, mark.detail];
+";
+
+/// Types a letter, five times, and tells the longest that it took until a picture with what is found is there.
 const SEARCH: &str = r"
     const done = arguments[arguments.length - 1];
     const input = document.querySelector('#search');
     let worst = 0, n = 0;
     const next = () => {
-        const before = document.querySelector('.hits')?.textContent;
+        const found = () => document.querySelector('canvas.graph').dataset.found;
+        const before = found();
         const start = performance.now();
         input.value = 'app-00'.slice(0, ++n + 1);
         input.dispatchEvent(new Event('input', {bubbles: true}));
         const look = () => {
-            const now = document.querySelector('.hits')?.textContent;
-            if (now && (now !== before || performance.now() - start > 500)) {
+            const now = found();
+            if (now !== before || performance.now() - start > 1000) {
                 if (now !== before) worst = Math.max(worst, performance.now() - start);
                 return n < 5 ? setTimeout(next, 300) : done(worst);
             }
