@@ -30,7 +30,7 @@ use crate::route::{DEPTH_MAX, Mode, Route};
 use crate::saved::{self, Saved};
 use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
-use crate::{canvas, disarm, gauge, paths, storage, text};
+use crate::{canvas, disarm, gauge, label, paths, storage, text};
 
 pub fn start() {
     leptos::mount::mount_to_body(App);
@@ -620,7 +620,10 @@ fn App() -> impl IntoView {
         page.values.update(|n| *n += 1);
     };
     theme::follow_system(show_theme);
-    theme::follow_fonts(move || page.values.update(|n| *n += 1));
+    theme::follow_fonts(move || {
+        label::forget_widths();
+        page.values.update(|n| *n += 1);
+    });
     let appearance = Memo::new(move |_| page.route.with(|route| route.appearance));
     Effect::new(move |_| {
         // Tracking it would not do: what nobody reads does not look whether it changed.

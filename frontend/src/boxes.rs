@@ -28,7 +28,7 @@ pub fn title_of(frame: &Frame, zoom: f64) -> Frame {
 }
 
 pub fn frames(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64) {
-    for (key, frame) in &shown.boxes {
+    for (key, frame) in shown.boxes {
         let Some(group) = shown.folding.groups.get(key) else { continue };
         // A network is the same line wherever it is.
         let slot = shown.by.as_deref().filter(|by| *by == folding::NETWORKS).map(|_| slot_of(&group.label));
@@ -56,7 +56,7 @@ pub fn titles(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom
     g.set_text_align("left");
     g.set_text_baseline("middle");
     g.set_line_join("round");
-    for (key, frame) in &shown.boxes {
+    for (key, frame) in shown.boxes {
         let Some(group) = shown.folding.groups.get(key) else { continue };
         let is_hovered = drawing.hovered_box.as_ref() == Some(key);
         let title = title_of(frame, zoom);
@@ -92,7 +92,7 @@ pub fn hulls(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom:
     let mut inside = BTreeSet::new();
     g.set_text_align("center");
     g.set_text_baseline("middle");
-    for (key, frame) in &shown.boxes {
+    for (key, frame) in shown.boxes {
         let Some(group) = shown.folding.groups.get(key) else { continue };
         let top = title_of(frame, zoom).bottom;
         let centre = Point { x: (frame.left + frame.right) / 2.0, y: (top + frame.bottom) / 2.0 };

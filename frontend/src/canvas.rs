@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use leptos::html;
 use leptos::prelude::*;
@@ -17,16 +18,16 @@ use crate::components::metrics::Metrics;
 use crate::components::networks::Networks;
 use crate::components::tip::Tip;
 use crate::connection::now_ms;
-use crate::folding::Folding;
 use crate::gauge::Gauge;
 use crate::layout::{self, Manner, Point};
 use crate::lines::slot_of;
 use crate::minimap::{self, Minimap};
-use crate::model::Model;
 use crate::paint::{self, Drawing, Shown};
+use crate::prepared::Prepared;
 use crate::route::Route;
 use crate::scene::{self, Camera, Insets, Run, Size};
-use crate::sheet::{Due, Painted};
+use crate::searching::Found;
+use crate::sheet::{Due, Painted, Stale};
 use crate::svg::SvgContext;
 
 const CAMERA_MS: f64 = 320.0;
@@ -37,7 +38,7 @@ const GREETED_MAX: usize = 20;
 const CLICK_PX: f64 = 4.0;
 
 /// What the browser calls for each frame.
-type Frame = Closure<dyn FnMut(f64)>;
+type OnFrame = Closure<dyn FnMut(f64)>;
 
 struct Stage {
     camera: Cell<Camera>,
@@ -52,15 +53,20 @@ struct Stage {
     drawn: Cell<bool>,
     /// How many the picture has.
     painted_nodes: Cell<usize>,
-    /// And how many of them are marked as found.
-    painted_found: Cell<usize>,
+    /// And which of them are marked as found.
+    marks: RefCell<Option<Arc<Found>>>,
+    /// What was searched for then.
+    painted_search: RefCell<String>,
+    /// When something else was searched for last.
+    searched_ms: Cell<f64>,
     /// Of the last frame, milliseconds.
     frame_ms: Cell<f64>,
-    draw: RefCell<Option<Frame>>,
+    draw: RefCell<Option<OnFrame>>,
+    prepared: RefCell<Prepared>,
     /// What the graph looked like when it was painted last.
     sheet: RefCell<Option<(HtmlCanvasElement, Painted)>>,
     /// Whether something changed that the picture shows.
-    stale: Cell<bool>,
+    stale: Cell<Stale>,
     /// The camera of the last frame, and when it moved last.
     seen: Cell<Camera>,
     /// Whether somebody moved the camera since it last showed everything.
@@ -74,6 +80,19 @@ struct Stage {
     /// What the browser was asked for last.
     frame: Cell<Option<i32>>,
     timer: Cell<Option<i32>>,
+}
+
+impl Stage {
+    /// What is searched for is seen, by whatever picture.
+    fn marked(&self, page: Page, drawing: &Drawing) {
+        self.marks.borrow_mut().clone_from(&drawing.found);
+        page.route.with_untracked(|route| self.painted_search.borrow_mut().clone_from(&route.search));
+    }
+
+    /// Of several reasons the one counts that waits least.
+    fn is_stale(&self, stale: Stale) {
+        self.stale.set(self.stale.get().max(stale));
+    }
 }
 
 impl Drop for Stage {
@@ -102,11 +121,14 @@ pub fn Graph() -> impl IntoView {
         frame_due: Cell::new(false),
         drawn: Cell::new(false),
         painted_nodes: Cell::new(0),
-        painted_found: Cell::new(0),
+        marks: RefCell::default(),
+        painted_search: RefCell::default(),
+        searched_ms: Cell::new(0.0),
         frame_ms: Cell::new(0.0),
         draw: RefCell::new(None),
+        prepared: RefCell::default(),
         sheet: RefCell::new(None),
-        stale: Cell::new(true),
+        stale: Cell::new(Stale::Done),
         seen: Cell::new(Camera::default()),
         held: Cell::new(false),
         moved_ms: Cell::new(0.0),
@@ -150,7 +172,6 @@ pub fn Graph() -> impl IntoView {
         lines: page.route.with_untracked(|route| route.lines),
         tint: page.route.with_untracked(|route| route.tint),
         gauge: gauge.get_untracked(),
-        now_ms: now_ms() as u64,
         is_exact,
         network: network.get_untracked().map(|(name, ids)| (slot_of(&name), ids)),
         marks: page.marks.get_untracked(),
@@ -178,9 +199,14 @@ pub fn Graph() -> impl IntoView {
             let _ = canvas.set_attribute("data-nodes", &nodes.to_string());
             let _ = canvas.set_attribute("data-edges", &edges.to_string());
             let _ = canvas.set_attribute("data-drawn", &stage.painted_nodes.get().to_string());
-            let _ = canvas.set_attribute("data-found", &stage.painted_found.get().to_string());
+            let marked = stage.marks.borrow().as_ref().map_or(0, |found| found.len());
+            let _ = canvas.set_attribute("data-found", &marked.to_string());
+            if stage.stale.get() == Stale::No || *stage.marks.borrow() == found.get_untracked() {
+                stage.painted_search.replace(page.route.with_untracked(|route| route.search.clone()));
+            }
+            let _ = canvas.set_attribute("data-searched", &stage.painted_search.borrow());
             // For whoever takes a picture of the page: all is where it belongs, and painted.
-            let settled = stage.moving.get().is_none() && !stage.stale.get() && !stage.later_due.get();
+            let settled = stage.moving.get().is_none() && stage.stale.get() == Stale::No && !stage.later_due.get();
             let _ = canvas.set_attribute("data-settled", if settled { "true" } else { "false" });
             if nodes > 0 && !stage.drawn.replace(true) {
                 mark("first-graph");
@@ -191,22 +217,54 @@ pub fn Graph() -> impl IntoView {
         }));
     }
     // Whatever the drawing depends on asks for a frame; many changes make one.
-    let asked = stage.clone();
+    let ask = {
+        let stage = stage.clone();
+        move |stale: Stale| {
+            stage.is_stale(stale);
+            request_frame(&stage);
+        }
+    };
+    let asked = ask.clone();
     Effect::new(move |_| {
         page.structure.track();
         page.values.track();
+        gauge.track();
+        page.link.track();
+        asked(Stale::Told);
+    });
+    let asked = ask.clone();
+    Effect::new(move |_| {
         page.hovered.track();
         page.hovered_box.track();
         hovered_line.track();
-        page.route.with(|route| (route.selected.clone(), route.edge.clone(), route.lines, route.tint));
-        found.track();
+        page.previewed_metric.track();
         lit.track();
         network.track();
-        gauge.track();
+        asked(Stale::Pointed);
+    });
+    // Whatever else the address says, a search is told by what it finds.
+    let done = Memo::new(move |_| {
+        page.route
+            .with(|route| (route.selected.clone(), route.edge.clone(), route.lines, route.tint, route.metric.clone()))
+    });
+    let asked = ask.clone();
+    Effect::new(move |_| {
+        done.track();
         page.marks.track();
-        page.link.track();
-        asked.stale.set(true);
-        request_frame(&asked);
+        asked(Stale::Done);
+    });
+    // What finds the same as before is told all the same.
+    let words = Memo::new(move |_| page.route.with(|route| route.search.clone()));
+    let worded = stage.clone();
+    Effect::new(move |_| {
+        words.track();
+        request_frame(&worded);
+    });
+    let searched = stage.clone();
+    Effect::new(move |_| {
+        let is_any = found.with(Option::is_some);
+        searched.searched_ms.set(performance_now());
+        ask(if is_any { Stale::Searched } else { Stale::Done });
     });
     let fitted = stage.clone();
     Effect::new(move |_| {
@@ -227,7 +285,10 @@ pub fn Graph() -> impl IntoView {
             return;
         }
         let camera = kept.moving.get().map_or(kept.camera.get(), |(_, there, _)| there);
-        let sees = page.layout.with_value(|layout| camera.sees(layout.positions.values().copied(), kept.size.get()));
+        let size = kept.size.get();
+        // What is in the corners covers less than a row does.
+        let insets = Insets { right: 0.0, bottom: strips(size) };
+        let sees = page.layout.with_value(|layout| camera.sees(layout.positions.values().copied(), size, insets));
         if !kept.held.get() && !sees {
             travel(&kept, fit(&kept, page));
         }
@@ -304,7 +365,7 @@ pub fn Graph() -> impl IntoView {
                     let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
                     let world = stage.camera.get().to_world(at, stage.size.get());
                     page.layout.update_value(|layout| layout.pin(id, world));
-                    stage.stale.set(true);
+                    stage.is_stale(Stale::Pointed);
                 } else {
                     stage.camera.set(stage.camera.get().panned(x - from_x, y - from_y));
                 }
@@ -512,15 +573,16 @@ fn fit(stage: &Stage, page: Page) -> Camera {
 fn to_selection(stage: &Rc<Stage>, page: Page) {
     let lit = untrack(|| page.lit().filter(|_| page.selected_slot().is_some() || page.shown_line().is_some()));
     let Some(lit) = lit else { return page.fit.update(|n| *n += 1) };
-    let at = page.drawn(|model, folding| placed(model, folding, page));
-    let points: Vec<Point> = at.into_iter().filter(|(slot, _)| lit.contains(slot)).map(|(_, at)| at).collect();
+    let points: Vec<Point> = prepared(stage, page, |known| {
+        known.at.iter().filter(|(slot, _)| lit.contains(slot)).map(|(_, at)| *at).collect()
+    });
     stage.held.set(true);
     travel(stage, fit_to(stage, page, &points));
 }
 
 /// Who is next in that direction from what is selected, or from the middle of what is seen.
 fn select_next(stage: &Rc<Stage>, page: Page, towards: (f64, f64)) {
-    let at = page.drawn(|model, folding| placed(model, folding, page));
+    let at = prepared(stage, page, |known| known.at.clone());
     let nodes: Vec<(u32, Point)> = at.iter().map(|(slot, at)| (*slot, *at)).collect();
     let from = untrack(|| page.selected_slot()).and_then(|slot| at.get(&slot).copied());
     let next = match from {
@@ -533,10 +595,17 @@ fn select_next(stage: &Rc<Stage>, page: Page, towards: (f64, f64)) {
         page.select(Some(id));
     }
     let camera = stage.camera.get();
-    if let Some(there) = at.get(&next).filter(|there| !camera.sees(std::iter::once(**there), stage.size.get())) {
+    if let Some(there) =
+        at.get(&next).filter(|there| !camera.sees(std::iter::once(**there), stage.size.get(), Insets::default()))
+    {
         stage.held.set(true);
         travel(stage, Camera { centre: *there, ..camera });
     }
+}
+
+/// How much of the stage the metrics and networks below cover.
+fn strips(size: Size) -> f64 {
+    if size.width > 640.0 { 96.0 } else { 56.0 }
 }
 
 fn fit_to(stage: &Stage, page: Page, points: &[Point]) -> Camera {
@@ -548,7 +617,7 @@ fn fit_to(stage: &Stage, page: Page, points: &[Point]) -> Camera {
     // What is in the corner is beside the graph, or below it: as it leaves more room.
     let (wide, high) = if has_map { (184.0, 164.0) } else { (56.0, 96.0) };
     let fit = |insets| Camera::fit(points.iter().copied(), size, insets);
-    let right = fit(Insets { right: beside + wide, bottom: if size.width > 640.0 { 96.0 } else { 56.0 } });
+    let right = fit(Insets { right: beside + wide, bottom: strips(size) });
     let bottom = fit(Insets { right: beside + if has_map { 0.0 } else { 56.0 }, bottom: high });
     if right.zoom >= bottom.zoom { right } else { bottom }
 }
@@ -570,26 +639,25 @@ fn pointed_at(stage: &Stage, event: &PointerEvent) -> Point {
 }
 
 fn under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<u32> {
-    let nodes: Vec<(u32, Point)> = page.drawn(|model, folding| placed(model, folding, page).into_iter().collect());
+    let nodes: Vec<(u32, Point)> =
+        prepared(stage, page, |known| known.at.iter().map(|(slot, at)| (*slot, *at)).collect());
     scene::node_at(&nodes, pointed_at(stage, event), stage.camera.get().zoom)
 }
 
 /// The key of the group whose title is there.
 fn title_under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<String> {
     let (at, zoom) = (pointed_at(stage, event), stage.camera.get().zoom);
-    let frames = page.layout.with_value(layout::Layout::frames);
-    frames.into_iter().find(|(_, frame)| boxes::title_of(frame, zoom).has(at)).map(|(key, _)| key)
+    prepared(stage, page, |known| {
+        known.boxes.iter().find(|(_, frame)| boxes::title_of(frame, zoom).has(at)).map(|(key, _)| key.clone())
+    })
 }
 
 /// Half of what a hand can hit, in pixels of the screen.
 const REACH_PX: f64 = 5.0;
 
 fn line_under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<(u32, u32)> {
-    page.drawn(|model, folding| {
-        let at = placed(model, folding, page);
-        let ends: std::collections::BTreeSet<(u32, u32)> =
-            model.edges.values().filter_map(|edge| folding.ends(edge)).collect();
-        let lines = ends.into_iter().filter_map(|ends| Some((ends, *at.get(&ends.0)?, *at.get(&ends.1)?)));
+    prepared(stage, page, |Prepared { at, strands, .. }| {
+        let lines = strands.keys().filter_map(|ends| Some((*ends, *at.get(&ends.0)?, *at.get(&ends.1)?)));
         scene::line_at(lines, run(page), pointed_at(stage, event), REACH_PX / stage.camera.get().zoom)
     })
 }
@@ -601,12 +669,6 @@ fn run(page: Page) -> Run {
     }
 }
 
-fn placed(model: &Model, folding: &Folding, page: Page) -> BTreeMap<u32, Point> {
-    page.layout.with_value(|layout| {
-        folding.nodes(model).filter_map(|(slot, node)| Some((slot, *layout.positions.get(&node.id)?))).collect()
-    })
-}
-
 fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: &Drawing) {
     let Some(g) = context(canvas) else { return };
     let (size, camera) = (stage.size.get(), stage.camera.get());
@@ -615,12 +677,12 @@ fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: &Dra
     if stage.seen.replace(camera) != camera {
         stage.moved_ms.set(now);
     }
-    let still = now - stage.moved_ms.get();
+    let (still, searched) = (now - stage.moved_ms.get(), now - stage.searched_ms.get());
     let due = stage
         .sheet
         .borrow()
         .as_ref()
-        .map_or(Due::Now, |(_, painted)| painted.due(camera, size, stage.stale.get(), still, now));
+        .map_or(Due::Now, |(_, painted)| painted.due(camera, size, stage.stale.get(), still, searched, now));
     match due {
         Due::Now => paint_sheet(stage, page, drawing, ratio),
         Due::InMs(wait) => ask_later(stage, wait),
@@ -631,9 +693,19 @@ fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: &Dra
         g.set_fill_style_str(&theme.canvas);
         g.fill_rect(0.0, 0.0, size.width, size.height);
     });
+    // What is found is marked before there is a picture of it.
+    let is_ahead = stage.stale.get() == Stale::Searched && drawing.found.is_some();
     if let Some((sheet, painted)) = &*stage.sheet.borrow() {
         let (x, y, width, height) = painted.place(camera);
+        g.set_global_alpha(if is_ahead { 0.2 } else { 1.0 });
         let _ = g.draw_image_with_html_canvas_element_and_dw_and_dh(sheet, x, y, width, height);
+        g.set_global_alpha(1.0);
+    }
+    if is_ahead {
+        page.theme.with_value(|theme| {
+            with_shown(stage, page, drawing, |shown| paint::found(&g, theme, shown, drawing, camera, size));
+        });
+        stage.marked(page, drawing);
     }
     stage.greets.set(greet(&g, page, camera, size, ratio));
     if due == Due::Now
@@ -660,31 +732,39 @@ fn paint_sheet(stage: &Stage, page: Page, drawing: &Drawing, ratio: f64) {
     let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
     g.clear_rect(0.0, 0.0, whole.width, whole.height);
     page.theme.with_value(|theme| {
-        with_shown(page, drawing, |shown| {
+        with_shown(stage, page, drawing, |shown| {
             let before = stage.painted_nodes.replace(shown.at.len());
             if shown.at.len() >= before + MANY {
                 mark("nodes-drawn");
             }
-            stage.painted_found.set(drawing.found.as_ref().map_or(0, |found| found.len()));
+            stage.marked(page, drawing);
             paint::grid(&g, theme, camera, whole);
             paint::graph(&g, theme, shown, drawing, camera, whole);
         });
     });
-    stage.stale.set(false);
+    stage.stale.set(Stale::No);
     let at_ms = performance_now();
     let painted = Painted { camera, size, at_ms, took_ms: at_ms - started };
     *stage.sheet.borrow_mut() = Some((canvas, painted));
 }
 
-fn with_shown(page: Page, drawing: &Drawing, paint: impl FnOnce(&Shown)) {
-    page.drawn(|model, folding| {
-        let at = placed(model, folding, page);
-        let boxes = page.layout.with_value(layout::Layout::frames);
-        let gone = drawing.marks.iter().flat_map(|marks| &marks.gone);
-        let ghosts = page.layout.with_value(|layout| {
-            gone.filter_map(|gone| Some((&gone.node, layout.left(&gone.node.id)?, gone.at_ms))).collect()
+/// With what is prepared, as it is now.
+fn prepared<T>(stage: &Stage, page: Page, with: impl FnOnce(&Prepared) -> T) -> T {
+    let mut prepared = stage.prepared.borrow_mut();
+    page.drawn(|model, folding| prepared.refresh(page, model, folding));
+    with(&prepared)
+}
+
+fn with_shown(stage: &Stage, page: Page, drawing: &Drawing, paint: impl FnOnce(&Shown)) {
+    prepared(stage, page, |Prepared { at, boxes, strands, .. }| {
+        page.drawn(|model, folding| {
+            let gone = drawing.marks.iter().flat_map(|marks| &marks.gone);
+            let ghosts = page.layout.with_value(|layout| {
+                gone.filter_map(|gone| Some((&gone.node, layout.left(&gone.node.id)?, gone.at_ms))).collect()
+            });
+            let by = untrack(|| page.grouped_by());
+            paint(&Shown { model, folding, at, boxes, strands, by, run: run(page), ghosts });
         });
-        paint(&Shown { model, folding, at, boxes, by: untrack(|| page.grouped_by()), run: run(page), ghosts });
     });
 }
 
@@ -731,7 +811,7 @@ fn as_svg(stage: &Stage, page: Page, drawing: &Drawing) -> Option<String> {
     // It has all that is used of it, by name.
     let g: &Context = held.unchecked_ref();
     let ground = page.theme.with_value(|theme| {
-        with_shown(page, drawing, |shown| paint::graph(g, theme, shown, drawing, camera, size));
+        with_shown(stage, page, drawing, |shown| paint::graph(g, theme, shown, drawing, camera, size));
         theme.canvas.clone()
     });
     let file = js_sys::Reflect::get(&held, &"file".into()).ok()?.dyn_into::<js_sys::Function>().ok()?;

@@ -51,6 +51,18 @@ impl<'a> Crowd<'a> {
     }
 }
 
+/// Nodes as squares of their kinds' colours: what can be done for thousands of them between two letters that are typed.
+pub fn squares<'a>(g: &Context, theme: &Theme, nodes: impl Iterator<Item = (&'a Summary, Point)>) {
+    let mut by_kind: BTreeMap<&str, Vec<Point>> = BTreeMap::new();
+    nodes.for_each(|(node, at)| by_kind.entry(node.kind.as_str()).or_default().push(at));
+    for (kind, nodes) in by_kind {
+        g.set_fill_style_str(theme.kind(kind).1);
+        g.begin_path();
+        nodes.into_iter().for_each(|at| g.rect(at.x - FILL, at.y - FILL, FILL * 2.0, FILL * 2.0));
+        g.fill();
+    }
+}
+
 /// Where an open group is so small that it is one cell, which is as hot as its members are in the mean.
 pub fn is_hull(zoom: f64) -> bool {
     CELL_RADIUS * 2.0 * zoom < CELL_PX_MIN

@@ -1,5 +1,8 @@
 //! Names on the canvas, never too small to be read.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
 use shared::view::Summary;
 use web_sys::CanvasRenderingContext2d as Context;
 
@@ -34,6 +37,22 @@ const GAP_SCALE_MAX: f64 = 1.6;
 /// Who went is named after all who are there, unless these are faded.
 const WENT: u8 = 8;
 
+/// So many names that were measured are kept.
+const WIDTHS_MAX: usize = 20_000;
+const MEASURED_PX: f64 = 16.0;
+/// No screen has room for more names than so many; who would come after them is not tried.
+const TRIED_MAX: usize = 1_500;
+
+thread_local! {
+    /// Widths of words in parts of their size, by weight.
+    static WIDTHS: RefCell<HashMap<u32, HashMap<String, f64>>> = RefCell::default();
+}
+
+/// Once another typeface is there.
+pub fn forget_widths() {
+    WIDTHS.with_borrow_mut(HashMap::clear);
+}
+
 /// What stands beside one node.
 #[derive(PartialEq)]
 struct Words {
@@ -53,9 +72,22 @@ impl Pen<'_> {
         format!("{weight} {:.2}px {}", px * self.scale, self.theme.font)
     }
 
+    /// Letters grow with their size alone: each name is measured once.
     fn width(&self, weight: u32, px: f64, words: &str) -> f64 {
-        self.g.set_font(&self.font(weight, px));
-        self.g.measure_text(words).map_or(words.chars().count() as f64 * px * 0.55, |measured| measured.width())
+        let known = WIDTHS.with_borrow(|known| known.get(&weight)?.get(words).copied());
+        let of_one = known.unwrap_or_else(|| {
+            self.g.set_font(&format!("{weight} {MEASURED_PX}px {}", self.theme.font));
+            let measured = self.g.measure_text(words).map(|measured| measured.width() / MEASURED_PX);
+            let width = measured.unwrap_or(words.chars().count() as f64 * 0.55);
+            WIDTHS.with_borrow_mut(|known| {
+                if known.values().map(HashMap::len).sum::<usize>() >= WIDTHS_MAX {
+                    known.clear();
+                }
+                known.entry(weight).or_default().insert(words.to_owned(), width);
+            });
+            width
+        });
+        of_one * px * self.scale
     }
 
     fn size(&self, Words { name, minor }: &Words) -> (f64, f64) {
@@ -118,7 +150,7 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
             order.push((rank, slot, node, p));
         }
     }
-    let mut went = std::collections::BTreeMap::new();
+    let mut went = BTreeMap::new();
     if all_named {
         // They have no numbers any more; these nobody else has.
         for (slot, (node, p, at_ms)) in (0..=u32::MAX).rev().zip(ghosts) {
@@ -134,7 +166,7 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
     let (low, high) = (corner(edge), corner(1.0 - edge));
     let stage = Frame { left: low.x, top: low.y, right: high.x, bottom: high.y };
     g.set_line_join("round");
-    for (rank, slot, node, p) in order {
+    for (rank, slot, node, p) in order.into_iter().take(TRIED_MAX) {
         let reason = drawing.found.as_ref().and_then(|found| found.get(&slot).cloned().flatten());
         let is_pointed_at = rank == 0 || drawing.hovered == Some(slot);
         let minor_colour = if reason.is_some() { &theme.accent } else { &theme.text_2 };

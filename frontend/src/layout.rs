@@ -116,6 +116,8 @@ pub struct Layout {
     pinned: Positions,
     /// Where those stood that went since all were placed anew.
     left: Positions,
+    /// Rises whenever somebody stands elsewhere.
+    version: u64,
 }
 
 impl Default for Layout {
@@ -128,6 +130,7 @@ impl Default for Layout {
             alone: BTreeSet::new(),
             pinned: Positions::new(),
             left: Positions::new(),
+            version: 0,
         }
     }
 }
@@ -160,6 +163,11 @@ impl Layout {
         self.boxes.clone_from(&graph.boxes);
         self.keep_pinned();
         true
+    }
+
+    /// Other than before where somebody stands elsewhere.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// Whether a node stands among those that talk to nobody.
@@ -226,7 +234,9 @@ impl Layout {
         self.keep_pinned();
     }
 
+    /// The last step of whatever changes places.
     fn keep_pinned(&mut self) {
+        self.version += 1;
         for (id, at) in &self.pinned {
             if let Some(position) = self.positions.get_mut(id) {
                 *position = *at;

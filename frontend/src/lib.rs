@@ -49,6 +49,8 @@ pub mod minimap;
 #[cfg(target_arch = "wasm32")]
 pub mod paint;
 #[cfg(target_arch = "wasm32")]
+pub mod prepared;
+#[cfg(target_arch = "wasm32")]
 pub mod searching;
 #[cfg(target_arch = "wasm32")]
 pub mod storage;

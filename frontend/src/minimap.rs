@@ -1,11 +1,12 @@
 //! The whole graph in a corner of the stage, and where in it the camera is.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use web_sys::{CanvasRenderingContext2d as Context, PointerEvent};
+use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement, PointerEvent};
 
 use crate::app::Page;
 use crate::layout::Point;
@@ -31,19 +32,31 @@ pub fn Minimap(view: View) -> impl IntoView {
     let pressed = RwSignal::new(false);
     let map = move || page.layout.with_value(|layout| Miniature::of(layout.positions.values().copied(), SIZE, MARGIN));
     let seen = view.seen;
+    // The nodes as they were drawn last: the camera moves much more often than they do.
+    let nodes = StoredValue::new_local(None::<HtmlCanvasElement>);
+    let drawn = RwSignal::new(0u64);
     Effect::new(move |_| {
         page.structure.track();
         page.route.with(|route| route.appearance);
         page.shown.track();
+        let (Some(canvas), Some(map)) = (nodes.get_value().or_else(new_canvas), map()) else { return };
+        if let Some(g) = sized(&canvas) {
+            paint_nodes(&g, page, map);
+        }
+        nodes.set_value(Some(canvas));
+        drawn.update(|n| *n += 1);
+    });
+    Effect::new(move |_| {
+        drawn.track();
         let (camera, stage) = seen.get();
         let Some(canvas) = element.get() else { return };
-        let ratio = web_sys::window().map_or(1.0, |w| w.device_pixel_ratio());
-        canvas.set_width((SIZE.width * ratio) as u32);
-        canvas.set_height((SIZE.height * ratio) as u32);
-        let g = canvas.get_context("2d").ok().flatten().and_then(|context| context.dyn_into::<Context>().ok());
-        let (Some(g), Some(map)) = (g, map()) else { return };
-        let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
-        paint(&g, page, map, camera, stage);
+        let (Some(g), Some(map)) = (sized(&canvas), map()) else { return };
+        nodes.with_value(|nodes| {
+            if let Some(nodes) = nodes {
+                let _ = g.draw_image_with_html_canvas_element_and_dw_and_dh(nodes, 0.0, 0.0, SIZE.width, SIZE.height);
+            }
+        });
+        paint_frame(&g, page, map, camera, stage);
     });
     let go = move |event: &PointerEvent| {
         let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
@@ -71,18 +84,37 @@ pub fn Minimap(view: View) -> impl IntoView {
     }
 }
 
-fn paint(g: &Context, page: Page, map: Miniature, camera: Camera, stage: Size) {
+fn new_canvas() -> Option<HtmlCanvasElement> {
+    web_sys::window()?.document()?.create_element("canvas").ok()?.dyn_into().ok()
+}
+
+/// Empty, and in pixels of the page.
+fn sized(canvas: &HtmlCanvasElement) -> Option<Context> {
+    let ratio = web_sys::window().map_or(1.0, |w| w.device_pixel_ratio());
+    canvas.set_width((SIZE.width * ratio) as u32);
+    canvas.set_height((SIZE.height * ratio) as u32);
+    let g = canvas.get_context("2d").ok()??.dyn_into::<Context>().ok()?;
+    let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
+    Some(g)
+}
+
+fn paint_nodes(g: &Context, page: Page, map: Miniature) {
     page.theme.with_value(|theme| {
         page.drawn(|model, folding| {
             page.layout.with_value(|layout| {
+                // Many are on one pixel, which is drawn once.
+                let mut of: BTreeMap<&str, BTreeSet<(i32, i32)>> = BTreeMap::new();
+                for (_, node) in folding.nodes(model) {
+                    if let Some(at) = layout.positions.get(&node.id) {
+                        let at = map.to_picture(*at);
+                        of.entry(&node.health).or_default().insert((at.x.round() as i32, at.y.round() as i32));
+                    }
+                }
                 let dots = |health: &str, colour: &str, size: f64| {
                     g.set_fill_style_str(colour);
                     g.begin_path();
-                    for (_, node) in folding.nodes(model).filter(|(_, node)| node.health == health) {
-                        if let Some(at) = layout.positions.get(&node.id) {
-                            let at = map.to_picture(*at);
-                            g.rect(at.x - size / 2.0, at.y - size / 2.0, size, size);
-                        }
+                    for (x, y) in of.get(health).into_iter().flatten() {
+                        g.rect(f64::from(*x) - size / 2.0, f64::from(*y) - size / 2.0, size, size);
                     }
                     g.fill();
                 };
@@ -91,12 +123,15 @@ fn paint(g: &Context, page: Page, map: Miniature, camera: Camera, stage: Size) {
                 dots("failing", &theme.bad, DOT_OF_FINDING);
             });
         });
-        let (x, y, width, height) = map.frame(camera, stage);
-        // As much of it as there is room for: at its edge it would not be seen.
-        let (left, top) = (x.max(0.75), y.max(0.75));
-        let (right, bottom) = ((x + width).min(SIZE.width - 0.75), (y + height).min(SIZE.height - 0.75));
-        g.set_stroke_style_str(&theme.accent);
-        g.set_line_width(1.5);
-        g.stroke_rect(left, top, (right - left).max(0.0), (bottom - top).max(0.0));
     });
+}
+
+fn paint_frame(g: &Context, page: Page, map: Miniature, camera: Camera, stage: Size) {
+    let (x, y, width, height) = map.frame(camera, stage);
+    // As much of it as there is room for: at its edge it would not be seen.
+    let (left, top) = (x.max(0.75), y.max(0.75));
+    let (right, bottom) = ((x + width).min(SIZE.width - 0.75), (y + height).min(SIZE.height - 0.75));
+    page.theme.with_value(|theme| g.set_stroke_style_str(&theme.accent));
+    g.set_line_width(1.5);
+    g.stroke_rect(left, top, (right - left).max(0.0), (bottom - top).max(0.0));
 }

@@ -45,7 +45,6 @@ pub struct Drawing {
     pub tint: Option<By>,
     /// What the fill of nodes says; none for nothing.
     pub gauge: Option<Gauge>,
-    pub now_ms: u64,
     /// Also from far each node is drawn by itself, as for a file.
     pub is_exact: bool,
     /// Of a network that is pinned or previewed: the slot of its line, and its ids.
@@ -77,9 +76,11 @@ impl Drawing {
 pub struct Shown<'a> {
     pub model: &'a Model,
     pub folding: &'a Folding,
-    pub at: BTreeMap<u32, Point>,
+    pub at: &'a BTreeMap<u32, Point>,
     /// Of the groups that are open, by their keys.
-    pub boxes: BTreeMap<String, Frame>,
+    pub boxes: &'a BTreeMap<String, Frame>,
+    /// Lines, by the numbers of their ends.
+    pub strands: &'a BTreeMap<(u32, u32), Strand>,
     /// What nodes are put together by.
     pub by: Option<String>,
     pub run: Run,
@@ -150,6 +151,17 @@ pub fn graph(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
     g.restore();
 }
 
+/// What is found, over a picture that does not show it yet: as if from far, which takes little.
+pub fn found(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
+    g.save();
+    let _ = g.translate(size.width / 2.0, size.height / 2.0);
+    let _ = g.scale(camera.zoom, camera.zoom);
+    let _ = g.translate(-camera.centre.x, -camera.centre.y);
+    let seen = shown.nodes().filter(|(slot, _, p)| !drawing.is_faded(*slot) && camera.may_show(*p, size));
+    far::squares(g, theme, seen.map(|(_, node, p)| (node, p)));
+    g.restore();
+}
+
 /// Dots that move with the camera, so that panning is seen where there is nothing.
 pub fn grid(g: &Context, theme: &Theme, camera: Camera, size: Size) {
     let mut step = 48.0 * camera.zoom;
@@ -172,8 +184,7 @@ pub fn grid(g: &Context, theme: &Theme, camera: Camera, size: Size) {
 }
 
 fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64) {
-    let strands = &shown.folding.strands(shown.model, drawing.now_ms);
-    let at = &shown.at;
+    let (strands, at) = (shown.strands, shown.at);
     let bundles = Bundles::of(shown, strands);
     // Where nobody measures what lines carry, they say how many conversations are open.
     let by = if strands.values().any(Strand::is_measured) { drawing.lines } else { By::Open };

@@ -103,11 +103,12 @@ impl Camera {
     }
 
     /// Whether all points are on the stage, with some of what is drawn around them.
-    pub fn sees(self, mut points: impl Iterator<Item = Point>, size: Size) -> bool {
+    pub fn sees(self, mut points: impl Iterator<Item = Point>, size: Size, insets: Insets) -> bool {
         let margin = RADIUS * self.zoom;
         points.all(|point| {
             let at = self.to_screen(point, size);
-            (margin..size.width - margin).contains(&at.x) && (margin..size.height - margin).contains(&at.y)
+            (margin..size.width - insets.right - margin).contains(&at.x)
+                && (margin..size.height - insets.bottom - margin).contains(&at.y)
         })
     }
 
@@ -356,6 +357,9 @@ mod tests {
             assert!((0.0..=600.0).contains(&s.x) && (0.0..=550.0).contains(&s.y), "{s:?}");
         }
         assert_eq!(Camera::fit(std::iter::empty(), SIZE, insets), Camera::default());
+        assert!(camera.sees(points.into_iter(), SIZE, insets));
+        let lower = Camera { centre: Point { y: camera.centre.y - 2_000.0, ..camera.centre }, ..camera };
+        assert!(!lower.sees(points.into_iter(), SIZE, Insets::default()));
     }
 
     #[test]

@@ -86,10 +86,11 @@ pub enum Suggestion {
     Completion { whole: String, shown: String, what: &'static str, count: usize },
 }
 
-/// What may come next: nodes that are found, and fields and values that go on with the last word.
+/// What may come next, where these are all fields that nodes have: nodes that are found, and fields and values that go on with the last word.
 pub fn suggest(
     typed: &str,
     nodes: &BTreeMap<u32, Summary>,
+    known: &[Field],
     found: Option<&BTreeMap<u32, Option<String>>>,
 ) -> (Vec<Suggestion>, Vec<Suggestion>) {
     let begun = typed.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
@@ -107,7 +108,7 @@ pub fn suggest(
                 Suggestion::Completion { whole: format!("{head}{shown} "), shown, what: "", count }
             })
             .collect(),
-        _ => fields(nodes, word)
+        _ => fields(known, word)
             .into_iter()
             .map(|Field { name: field, is_number, count }| {
                 let (shown, what) = match is_number {
@@ -142,13 +143,13 @@ fn matches(nodes: &BTreeMap<u32, Summary>, found: &BTreeMap<u32, Option<String>>
 }
 
 /// Fields whose names begin so, whether they are compared, and how many nodes have them: most first.
-fn fields(nodes: &BTreeMap<u32, Summary>, begins: &str) -> Vec<Field> {
+fn fields(known: &[Field], begins: &str) -> Vec<Field> {
     let begins = slug(begins);
     if begins.is_empty() {
         return Vec::new();
     }
-    let mut all = known(nodes);
-    all.retain(|field| field.name.starts_with(&begins) && field.name != begins);
+    let fits = |field: &&Field| field.name.starts_with(&begins) && field.name != begins;
+    let mut all: Vec<Field> = known.iter().filter(fits).cloned().collect();
     all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.len().cmp(&b.name.len())));
     all.truncate(FIELDS_MAX);
     all
@@ -292,7 +293,7 @@ mod tests {
             Suggestion::Completion { whole, count, .. } => Some((whole, count)),
             Suggestion::Match { .. } => None,
         };
-        suggest(typed, &nodes(), None).1.into_iter().filter_map(of).collect()
+        suggest(typed, &nodes(), &known(&nodes()), None).1.into_iter().filter_map(of).collect()
     }
 
     #[test]
@@ -311,7 +312,7 @@ mod tests {
     fn nodes_that_begin_so_are_offered_first() {
         let nodes = nodes();
         let all = find(&Query::parse("db").unwrap(), nodes.iter(), &Tables::new(), 0);
-        let labels: Vec<String> = suggest("db", &nodes, Some(&all))
+        let labels: Vec<String> = suggest("db", &nodes, &[], Some(&all))
             .0
             .into_iter()
             .filter_map(|suggestion| match suggestion {

@@ -184,6 +184,7 @@ fn the_pages_tools_do_what_they_say_by_keyboard_and_by_pointer() {
         browser.until("three nodes", "return document.querySelector('canvas')?.dataset.nodes === '3'").await;
         browser.until("no more", "return ['.head', '.rail', '.viewbar', '.status'].every(part => getComputedStyle(document.querySelector(part)).display === 'none')").await;
         browser.until("all of it", "const c = document.querySelector('canvas'); return c.clientWidth === window.innerWidth && c.clientHeight === window.innerHeight").await;
+        browser.until("the time", "return /^\\d\\d:\\d\\d$/.test(document.querySelector('.wall-clock b')?.textContent)").await;
         browser.screenshot("kiosk-dark").await;
         browser.close().await;
     });

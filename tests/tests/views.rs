@@ -174,6 +174,115 @@ fn nodes_are_grouped_folded_laid_out_and_looked_at_in_steps() {
     });
 }
 
+#[test]
+fn who_comes_and_goes_is_marked_ways_are_lit_and_lists_are_sorted_and_searched() {
+    let testbed = Testbed::up(1, false);
+    let base = testbed.url(1);
+    testbed.launch(1, &[]);
+    testbed.docker(1, &["network", "create", "lan"]);
+    let serve = |port: u16| format!("while :; do nc -l -p {port} -e cat; done");
+    let call = |to: &str, port: u16| {
+        format!("while :; do (while :; do echo q; sleep 1; done) | nc {to} {port}; sleep 0.2; done")
+    };
+    let on_lan = ["--network", "lan"];
+    testbed.container(1, "db", &on_lan, &serve(5432));
+    testbed.container(1, "app", &on_lan, &format!("({}) & {}", call("db", 5432), serve(8080)));
+    testbed.container(1, "web", &on_lan, &call("app", 8080));
+    eventually("the connections are known", PATIENCE, || {
+        let found = edges(&view(&base, "containers")?);
+        let all = ["web -> app:8080", "app -> db:5432"].iter().all(|edge| found.contains(*edge));
+        if all { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::open(1280, 800, true).await;
+        browser.client.goto(&format!("{base}/#/containers")).await.unwrap();
+        drawn(&browser, 3).await;
+        browser.client.execute(NOTE, Vec::new()).await.unwrap();
+
+        // Marked from when it is asked for, and known since the view was opened.
+        testbed.container(1, "newcomer", &[], "sleep 1000");
+        drawn(&browser, 4).await;
+        press(&browser, "c").await;
+        browser.until("nothing is marked", "return document.querySelector('.popover.changes .on')?.textContent === 'Off'").await;
+        browser.client.execute("[...document.querySelectorAll('.popover.changes .picks button')].at(-1).click()", Vec::new()).await.unwrap();
+        let told = |came: &str, went: &str| {
+            format!("const told = [...document.querySelectorAll('.change')].map(c => [c.querySelector('.sign').textContent, c.querySelector('.name').textContent].join(' ')).join(); \
+                     return told === '{}'", [came, went].iter().filter(|one| !one.is_empty()).copied().collect::<Vec<_>>().join(","))
+        };
+        browser.until("it came", &told("came newcomer", "")).await;
+        let both = "return / here, .* UTC$/.test(document.querySelector('.change .when').title)";
+        browser.until("when, here and as UTC", both).await;
+        browser.screenshot("changes-light").await;
+        testbed.docker(1, &["rm", "-f", "newcomer"]);
+        drawn(&browser, 3).await;
+        browser.until("it went", &told("", "went newcomer")).await;
+        press(&browser, &Key::Escape.to_string()).await;
+        browser.until("the list is closed, the marks stay", "return !document.querySelector('.popover') && document.querySelector('.arrange.on')?.textContent === '0 new, 1 gone'").await;
+        browser.screenshot("changes-gone-light").await;
+
+        // The way from what is selected to what was pinned.
+        let h2 = |name: &str| format!("return document.querySelector('.card h2')?.textContent === '{name}'");
+        command(&browser, "web").await;
+        browser.until("one end", &h2("web")).await;
+        browser.client.execute("document.querySelector('.card [aria-label=\"Pin this card\"]').click()", Vec::new()).await.unwrap();
+        command(&browser, "db").await;
+        browser.until("the other", &h2("db")).await;
+        press(&browser, "p").await;
+        browser.until("the way", "return document.querySelector('.status').textContent.includes('db – app – web')").await;
+        browser.screenshot("path-light").await;
+        press(&browser, "p").await;
+        browser.until("no way any more", "return !location.hash.includes('path=')").await;
+        command(&browser, "Colour lines by open").await;
+        browser.until("a link to it", "return location.hash.includes('colour=open')").await;
+        let slide = "const s = document.querySelector('.zoom-slider'); s.value = 1; s.dispatchEvent(new Event('input', { bubbles: true }))";
+        browser.client.goto(&format!("{base}/#/containers")).await.unwrap();
+        drawn(&browser, 3).await;
+        browser.client.execute(slide, Vec::new()).await.unwrap();
+        browser.until("as near as can be", "return document.querySelector('.zoom-slider').getAttribute('aria-valuetext') === '300 %'").await;
+
+        // Lists of a card: sorted by a column, searched in the language of the page's search, as they change.
+        browser.client.goto(&format!("{base}/#/hosts?mode=table")).await.unwrap();
+        browser.until("the host", "return document.querySelectorAll('table.nodes tbody tr').length === 1").await;
+        browser.client.execute("document.querySelector('table.nodes tbody tr').click()", Vec::new()).await.unwrap();
+        let list = "const list = [...document.querySelectorAll('.card section')].find(s => s.querySelector('h3')?.textContent.startsWith('Processes'));";
+        browser.until("what runs on it", &format!("{list} return list?.querySelectorAll('tbody tr').length >= 4")).await;
+        let by = format!("{list} const head = [...list.querySelectorAll('th button')].find(b => b.textContent.trim().startsWith('PID')); head.click();");
+        browser.client.execute(&by, Vec::new()).await.unwrap();
+        let sorted = format!(
+            "{list} const head = [...list.querySelectorAll('th')].find(t => t.textContent.startsWith('PID')); \
+             const at = [...list.querySelectorAll('th')].indexOf(head); \
+             const all = [...list.querySelectorAll('tbody tr')].map(r => +r.children[at].textContent); \
+             return head.ariaSort === 'descending' && all.length > 3 && all.every((v, n) => n === 0 || all[n - 1] >= v)"
+        );
+        browser.until("the largest first", &sorted).await;
+        let search = |words: &str| format!("{list} const i = list.querySelector('input'); i.value = '{words}'; i.dispatchEvent(new Event('input', {{ bubbles: true }}))");
+        browser.client.execute(&search("name:/scope$/"), Vec::new()).await.unwrap();
+        let only = format!(
+            "{list} const rows = [...list.querySelectorAll('tbody tr')]; \
+             return rows.length > 0 && rows.every(r => r.textContent.startsWith('scope')) && / of /.test(list.querySelector('.aside').textContent)"
+        );
+        browser.until("those alone, and of how many", &only).await;
+        browser.screenshot("card-list-light").await;
+        browser.client.execute(&search("cpu >"), Vec::new()).await.unwrap();
+        browser.until("a search that is none", &format!("{list} return list.querySelector('input').classList.contains('wrong')")).await;
+        browser.client.execute(&search("nobody"), Vec::new()).await.unwrap();
+        browser.until("none", &format!("{list} return list.textContent.includes('None of them match')")).await;
+
+        // What a line of the last minute says under the pointer, with its time.
+        let point = "const s = document.querySelector('.spark > div:last-child'), r = s.getBoundingClientRect(); \
+                     s.dispatchEvent(new PointerEvent('pointermove', { clientX: r.right - 2, clientY: r.top + 5, bubbles: true }))";
+        browser.client.execute(point, Vec::new()).await.unwrap();
+        browser.until("when", "return /^\\d\\d:\\d\\d:\\d\\d$/.test(document.querySelector('.spark .figures span').textContent) && / UTC$/.test(document.querySelector('.spark').title)").await;
+        press(&browser, "?").await;
+        browser.until("help has room, and the fields of this view", "return document.querySelector('.help')?.clientHeight > 400 && [...document.querySelectorAll('.help .fields code')].some(c => c.textContent === 'cpu >')").await;
+        browser.screenshot("help-light").await;
+
+        assert_eq!(browser.client.execute("return window.broken", Vec::new()).await.unwrap_or_default(), serde_json::json!([]));
+        browser.close().await;
+    });
+}
+
 /// The network of a name on the map, with the names of its places.
 fn on_the_map(base: &str, name: &str) -> Result<(Value, Vec<(String, u64)>), String> {
     let map = get(&format!("{base}/api/network-map"))?;

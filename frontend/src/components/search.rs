@@ -35,6 +35,11 @@ pub fn Search() -> impl IntoView {
             RESTS,
         );
     });
+    // Which fields there are changes with the nodes, and not with what is typed.
+    let fields = Memo::new(move |_| {
+        page.membership.track();
+        page.model.with_value(|model| search::known(&model.nodes))
+    });
     let suggestions = Memo::new(move |_| {
         let typed = rested.get();
         if !open.get() || typed.trim().is_empty() {
@@ -42,8 +47,9 @@ pub fn Search() -> impl IntoView {
         }
         let found = page.found();
         page.structure.track();
-        let (matches, completions) =
-            page.model.with_value(|model| search::suggest(&typed, &model.nodes, found.as_deref()));
+        let (matches, completions) = page
+            .model
+            .with_value(|model| fields.with(|fields| search::suggest(&typed, &model.nodes, fields, found.as_deref())));
         matches.into_iter().chain(completions).collect::<Vec<_>>()
     });
     let count = move || {

@@ -11,7 +11,7 @@ use crate::connection;
 use crate::export;
 use crate::model::Model;
 use crate::searching::Found;
-use crate::text;
+use crate::{text, times};
 
 /// Of a row, pixels: `--row-table`.
 const ROW_PX: f64 = 32.0;
@@ -188,15 +188,19 @@ pub fn Table() -> impl IntoView {
                         {move || {
                             let columns = columns.get();
                             let selected = page.route.with(|route| route.selected.clone());
+                            let marks = page.marks.get();
                             let (first, last) = shown.get();
                             let rows = ordered.with(|rows| rows[first.min(rows.len())..last.min(rows.len())].to_vec());
                             rows.into_iter().enumerate().map(|(n, row)| {
                                 let on = selected.as_ref() == Some(&row.node.id);
                                 let (id, by_key) = (row.node.id.clone(), row.node.id.clone());
+                                let came = marks.as_ref().and_then(|marks| marks.new.get(&id).copied());
                                 let cells = columns.iter().map(|c| cell(&row, c)).collect_view();
                                 view! {
                                     <tr
                                         class:on=on
+                                        class:new=came.is_some()
+                                        title=came.map(|at_ms| format!("Came {}", times::both(at_ms as f64)))
                                         tabindex="0"
                                         aria-rowindex=(first + n + 1).to_string()
                                         on:click=move |_| page.select(Some(id.clone()))

@@ -190,10 +190,11 @@ impl Term {
                 }
             }
         }
-        for parent in &node.parents {
+        // What is looked for is seldom there: where it would be said to be is worked out only if it is.
+        for parent in node.parents.iter().filter(|parent| is_it(&parent.label)) {
             let known = PARENTS.iter().find(|(topology, _)| *topology == parent.topology_id);
             let kind = known.map_or(parent.topology_id.as_str(), |(_, kind)| kind);
-            if self.names(kind) && is_it(&parent.label) {
+            if self.names(kind) {
                 return Some(Some(text(kind, parent.label.clone())));
             }
         }

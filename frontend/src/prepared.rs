@@ -1,0 +1,51 @@
+//! Where everything is drawn, kept until it changes.
+
+use std::collections::BTreeMap;
+
+use leptos::prelude::*;
+use shared::view::Summary;
+
+use crate::app::Page;
+use crate::connection::now_ms;
+use crate::folding::Folding;
+use crate::layout::{self, Point};
+use crate::model::Model;
+use crate::room::Frame;
+use crate::strand::Strand;
+
+/// What is worked out of the view once for all pictures and all moves of the pointer until it changes.
+#[derive(Default)]
+pub struct Prepared {
+    /// Of structure, values and layout when it was worked out.
+    of: Option<(u64, u64, u64)>,
+    pub at: BTreeMap<u32, Point>,
+    pub boxes: BTreeMap<String, Frame>,
+    pub strands: BTreeMap<(u32, u32), Strand>,
+}
+
+impl Prepared {
+    /// Works out what changed since it was worked out last.
+    pub fn refresh(&mut self, page: Page, model: &Model, folding: &Folding) {
+        let places = page.layout.with_value(layout::Layout::version);
+        let now = (page.structure.get_untracked(), page.values.get_untracked(), places);
+        let Some((structure, values, layout)) = self.of.replace(now) else {
+            self.place(page, model, folding);
+            self.strands = folding.strands(model, now_ms() as u64);
+            return;
+        };
+        if (structure, layout) != (now.0, now.2) {
+            self.place(page, model, folding);
+        }
+        if (structure, values) != (now.0, now.1) {
+            self.strands = folding.strands(model, now_ms() as u64);
+        }
+    }
+
+    fn place(&mut self, page: Page, model: &Model, folding: &Folding) {
+        page.layout.with_value(|layout| {
+            let place = |(slot, node): (u32, &Summary)| Some((slot, *layout.positions.get(&node.id)?));
+            self.at = folding.nodes(model).filter_map(place).collect();
+            self.boxes = layout.frames();
+        });
+    }
+}
