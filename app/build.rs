@@ -27,7 +27,9 @@ mod ui {
         for path in ["frontend/src", "frontend/assets", "frontend/Cargo.toml", "shared/src", "shared/Cargo.toml"] {
             println!("cargo::rerun-if-changed={}", root.join(path).display());
         }
-        println!("cargo::rerun-if-changed={}", root.join("Cargo.lock").display());
+        for path in ["Cargo.lock", "Cargo.toml", ".cargo/config.toml"] {
+            println!("cargo::rerun-if-changed={}", root.join(path).display());
+        }
         let out = PathBuf::from(env::var("OUT_DIR")?);
         let wasm = compile(&root, &out)?;
         let bound = out.join("ui");

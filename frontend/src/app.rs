@@ -85,8 +85,10 @@ pub struct Page {
     pub structure: RwSignal<u64>,
     /// Changes when nodes come, go or belong elsewhere.
     pub membership: RwSignal<u64>,
-    /// Rises with every message.
+    /// Rises when something is measured anew.
     pub values: RwSignal<u64>,
+    /// Rises with every message: hosts are so, or so much is left out.
+    pub status: RwSignal<u64>,
     pub topologies: RwSignal<Vec<TopologyInfo>>,
     pub searching: Searching,
     pub details: RwSignal<Option<Details>>,
@@ -180,6 +182,7 @@ impl Page {
             structure,
             membership,
             values,
+            status: RwSignal::new(0),
             searching,
             topologies: RwSignal::new(Vec::new()),
             details: RwSignal::new(None),
@@ -390,8 +393,10 @@ impl Page {
                     page.refresh_groups();
                     page.values.update(|n| *n += 1);
                 }
+                Some(Taken::Status) => {}
                 Some(Taken::Gap) | None => return false,
             }
+            page.status.update(|n| *n += 1);
             true
         };
         let path = format!("api/topology/{topology}/ws{query}");
@@ -419,6 +424,7 @@ impl Page {
             self.lay_out_again(false);
             self.structure.update(|n| *n += 1);
             self.values.update(|n| *n += 1);
+            self.status.update(|n| *n += 1);
         }
         self.forget_pause();
         self.read_details();
@@ -710,7 +716,7 @@ fn App() -> impl IntoView {
     );
     // The stream says when they differ; the app may be another one than before.
     let revision = Memo::new(move |_| {
-        page.values.track();
+        page.status.track();
         page.model.with_value(|model| (model.status.app.id.clone(), model.status.findings))
     });
     Effect::new(move |_| {

@@ -234,6 +234,11 @@ pub fn Graph() -> impl IntoView {
     });
     let asked = ask.clone();
     Effect::new(move |_| {
+        page.membership.track();
+        asked(Stale::Came);
+    });
+    let asked = ask.clone();
+    Effect::new(move |_| {
         page.hovered.track();
         page.hovered_box.track();
         hovered_line.track();
@@ -677,7 +682,10 @@ fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: &Dra
     if stage.seen.replace(camera) != camera {
         stage.moved_ms.set(now);
     }
-    let (still, searched) = (now - stage.moved_ms.get(), now - stage.searched_ms.get());
+    // Who comes is looked for also where the camera goes there by itself.
+    let goes_there = stage.moving.get().is_some() && stage.stale.get() >= Stale::Came;
+    let still = if goes_there { f64::MAX } else { now - stage.moved_ms.get() };
+    let searched = now - stage.searched_ms.get();
     let due = stage
         .sheet
         .borrow()

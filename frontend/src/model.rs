@@ -39,6 +39,8 @@ pub enum Taken {
     Structure,
     /// Values only.
     Values,
+    /// Only how the hosts are, or how much is left out: nothing that is drawn.
+    Status,
     /// A message was missed: connect again.
     Gap,
 }
@@ -134,6 +136,7 @@ impl Model {
             self.failing.note(*slot, edge.failures.since(before), now_ms);
         }
         self.edges.extend(edges);
+        let is_measured = !values.is_empty() || !edge_values.is_empty();
         for (slot, values) in edge_values {
             if let Some(edge) = self.edges.get_mut(&slot) {
                 edge.metrics = values;
@@ -155,8 +158,10 @@ impl Model {
         if structural {
             self.structure += 1;
             Taken::Structure
-        } else {
+        } else if is_measured {
             Taken::Values
+        } else {
+            Taken::Status
         }
     }
 
@@ -312,6 +317,10 @@ mod tests {
         let taken = model.take(StreamDelta { values: vec![(0, vec![7.0]), (9, vec![1.0])], ..delta(1) }, 0);
         assert_eq!(taken, Taken::Values);
         assert_eq!(model.nodes[&0].metrics[0].value, 7.0);
+        let findings = shared::view::FindingCount { failing: 3, ..Default::default() };
+        let status = Some(Status { findings, ..Status::default() });
+        assert_eq!(model.take(StreamDelta { status, ..delta(2) }, 0), Taken::Status, "nothing of it is drawn");
+        assert_eq!(model.status.findings, findings);
     }
 
     #[test]

@@ -358,8 +358,10 @@ mod tests {
         }
         assert_eq!(Camera::fit(std::iter::empty(), SIZE, insets), Camera::default());
         assert!(camera.sees(points.into_iter(), SIZE, insets));
-        let lower = Camera { centre: Point { y: camera.centre.y - 2_000.0, ..camera.centre }, ..camera };
-        assert!(!lower.sees(points.into_iter(), SIZE, Insets::default()));
+        let down = (570.0 - camera.to_screen(points[1], SIZE).y) / camera.zoom;
+        let lower = Camera { centre: Point { y: camera.centre.y - down, ..camera.centre }, ..camera };
+        assert!(lower.sees(points.into_iter(), SIZE, Insets::default()));
+        assert!(!lower.sees(points.into_iter(), SIZE, insets), "below what covers the stage");
     }
 
     #[test]

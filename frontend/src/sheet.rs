@@ -10,7 +10,7 @@ const CHEAP_MS: f64 = 8.0;
 /// And one that took longer than this is noticed by somebody who types.
 const DEAR_MS: f64 = 24.0;
 /// A hand that types rests when it did nothing for so long.
-const SEARCH_RESTS_MS: f64 = 150.0;
+const SEARCH_RESTS_MS: f64 = 350.0;
 /// The camera rests when it did not move for so long.
 const RESTS_MS: f64 = 100.0;
 /// Of the time while the camera rests, a quarter at most goes into painting; while it moves, a twentieth.
@@ -36,6 +36,8 @@ pub enum Stale {
     No,
     /// What the app told changed.
     Told,
+    /// Somebody came or went.
+    Came,
     /// Somebody points at something else, and will at the next thing soon.
     Pointed,
     /// Somebody did something, and looks for what comes of it.
@@ -68,10 +70,12 @@ impl Painted {
         let wait = if still_ms >= RESTS_MS {
             let pause = match stale {
                 Stale::No | Stale::Told => PAUSE_AT_REST,
-                Stale::Pointed => PAUSE_POINTED,
+                Stale::Came | Stale::Pointed => PAUSE_POINTED,
                 Stale::Done | Stale::Searched => 0.0,
             };
-            let rests = if stale == Stale::Searched && self.is_dear() { SEARCH_RESTS_MS - searched_ms } else { 0.0 };
+            // Between two letters there is time for what is found, and not for a picture of all.
+            let waits = matches!(stale, Stale::Searched | Stale::Told) && self.is_dear();
+            let rests = if waits { SEARCH_RESTS_MS - searched_ms } else { 0.0 };
             (self.took_ms * pause - since).max(rests)
         } else if self.is_far_from(camera) {
             self.took_ms * PAUSE_IN_MOTION - since
@@ -141,38 +145,38 @@ mod tests {
 
     #[test]
     fn what_is_cheap_is_painted_at_once_and_what_does_not_change_never() {
-        assert_eq!(painted(5.0).due(camera(1.0, 0.5), SIZE, Stale::No, 0.0, 0.0, 1_001.0), Due::Now);
-        assert_eq!(painted(5.0).due(camera(0.0, 0.5), SIZE, Stale::Told, 0.0, 0.0, 1_001.0), Due::Now);
-        assert_eq!(painted(500.0).due(camera(0.0, 0.5), SIZE, Stale::No, 0.0, 0.0, 9_001.0), Due::Never);
+        assert_eq!(painted(5.0).due(camera(1.0, 0.5), SIZE, Stale::No, 0.0, 9_000.0, 1_001.0), Due::Now);
+        assert_eq!(painted(5.0).due(camera(0.0, 0.5), SIZE, Stale::Told, 0.0, 9_000.0, 1_001.0), Due::Now);
+        assert_eq!(painted(500.0).due(camera(0.0, 0.5), SIZE, Stale::No, 0.0, 9_000.0, 9_001.0), Due::Never);
         let wider = Size { width: 1200.0, ..SIZE };
-        assert_eq!(painted(500.0).due(camera(0.0, 0.5), wider, Stale::No, 0.0, 0.0, 1_001.0), Due::Now);
+        assert_eq!(painted(500.0).due(camera(0.0, 0.5), wider, Stale::No, 0.0, 9_000.0, 1_001.0), Due::Now);
     }
 
     #[test]
     fn a_dear_picture_waits_until_the_camera_rests_or_has_gone_far() {
         let near = camera(100.0, 0.6);
-        assert_eq!(painted(40.0).due(near, SIZE, Stale::No, 10.0, 0.0, 5_000.0), Due::InMs(RESTS_MS - 10.0));
-        assert_eq!(painted(40.0).due(near, SIZE, Stale::No, RESTS_MS, 0.0, 5_000.0), Due::Now);
+        assert_eq!(painted(40.0).due(near, SIZE, Stale::No, 10.0, 9_000.0, 5_000.0), Due::InMs(RESTS_MS - 10.0));
+        assert_eq!(painted(40.0).due(near, SIZE, Stale::No, RESTS_MS, 9_000.0, 5_000.0), Due::Now);
         for far in [camera(500.0, 0.5), camera(0.0, 1.5), camera(0.0, 0.1)] {
-            assert_eq!(painted(40.0).due(far, SIZE, Stale::No, 10.0, 0.0, 5_000.0), Due::Now, "{far:?}");
-            assert!(matches!(painted(40.0).due(far, SIZE, Stale::No, 10.0, 0.0, 1_050.0), Due::InMs(_)), "{far:?}");
+            assert_eq!(painted(40.0).due(far, SIZE, Stale::No, 10.0, 9_000.0, 5_000.0), Due::Now, "{far:?}");
+            assert!(matches!(painted(40.0).due(far, SIZE, Stale::No, 10.0, 9_000.0, 1_050.0), Due::InMs(_)), "{far:?}");
         }
     }
 
     #[test]
     fn changes_alone_take_a_quarter_of_the_time_at_most() {
         let still = camera(0.0, 0.5);
-        assert_eq!(painted(40.0).due(still, SIZE, Stale::Told, 9_000.0, 0.0, 1_020.0), Due::InMs(100.0));
-        assert_eq!(painted(40.0).due(still, SIZE, Stale::Told, 9_000.0, 0.0, 1_120.0), Due::Now);
+        assert_eq!(painted(40.0).due(still, SIZE, Stale::Told, 9_000.0, 9_000.0, 1_020.0), Due::InMs(100.0));
+        assert_eq!(painted(40.0).due(still, SIZE, Stale::Told, 9_000.0, 9_000.0, 1_120.0), Due::Now);
     }
 
     #[test]
     fn who_does_something_sees_it_at_once_and_who_points_soon() {
         let still = camera(0.0, 0.5);
-        assert_eq!(painted(40.0).due(still, SIZE, Stale::Done, 9_000.0, 0.0, 1_001.0), Due::Now);
-        assert_eq!(painted(40.0).due(still, SIZE, Stale::Searched, 9_000.0, 20.0, 1_500.0), Due::InMs(130.0));
-        assert_eq!(painted(40.0).due(still, SIZE, Stale::Searched, 9_000.0, 150.0, 1_500.0), Due::Now);
+        assert_eq!(painted(40.0).due(still, SIZE, Stale::Done, 9_000.0, 9_000.0, 1_001.0), Due::Now);
+        assert_eq!(painted(40.0).due(still, SIZE, Stale::Searched, 9_000.0, 20.0, 1_500.0), Due::InMs(330.0));
+        assert_eq!(painted(40.0).due(still, SIZE, Stale::Searched, 9_000.0, 350.0, 1_500.0), Due::Now);
         assert_eq!(painted(20.0).due(still, SIZE, Stale::Searched, 9_000.0, 0.0, 1_500.0), Due::Now, "nobody notices");
-        assert_eq!(painted(40.0).due(still, SIZE, Stale::Pointed, 9_000.0, 0.0, 1_010.0), Due::InMs(30.0));
+        assert_eq!(painted(40.0).due(still, SIZE, Stale::Pointed, 9_000.0, 9_000.0, 1_010.0), Due::InMs(30.0));
     }
 }

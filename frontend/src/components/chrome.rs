@@ -158,7 +158,7 @@ fn Choice(group: OptionGroup) -> impl IntoView {
 pub fn StatusLine() -> impl IntoView {
     let page = expect_context::<Page>();
     let probes = move || {
-        page.values.track();
+        page.status.track();
         page.model.with_value(|model| model.status.probes.clone())
     };
     let hosts = move || {
@@ -313,7 +313,7 @@ pub fn Empty() -> impl IntoView {
     let page = expect_context::<Page>();
     let state = Memo::new(move |_| {
         page.structure.track();
-        page.values.track();
+        page.status.track();
         let (nodes, stats, probes) = page.model.with_value(|m| (m.nodes.len(), m.stats, m.status.probes.len()));
         let search = page.route.with(|route| crate::search::together(&route.filters, &route.search));
         let found = page.found().map(|found| found.len());

@@ -86,12 +86,9 @@ async fn large(binary: &Path, size: Graph, figures: &mut Figures) {
         figures.add(format!("{of}, {name}: of that the page's own drawing, p95"), figure(1), "ms", size.main_ms);
     }
     let took = browser.client.execute_async(SEARCH, Vec::new()).await.expect("a measured search");
-    figures.add(
-        format!("{of}: from a key in the search until what is found is marked"),
-        took.as_f64().unwrap_or(f64::NAN),
-        "ms",
-        50.0,
-    );
+    let figure = |n: usize| took[n].as_f64().unwrap_or(f64::NAN);
+    figures.add(format!("{of}: from a key in the search until what is found is marked, median"), figure(0), "ms", 50.0);
+    figures.add(format!("{of}: the slowest of these, while all metrics change each second"), figure(1), "ms", None);
     let clear =
         "const input = document.querySelector('#search'); input.value = ''; input.dispatchEvent(new Event('input'))";
     browser.client.execute(clear, Vec::new()).await.expect("a cleared search");
@@ -102,9 +99,9 @@ async fn large(binary: &Path, size: Graph, figures: &mut Figures) {
     let told = browser.client.execute(ADDED, Vec::new()).await.expect("marks");
     let figure = |n: usize| told[n].as_f64().unwrap_or(f64::NAN);
     figures.add(format!("{of}: a message of {:.0} more until they are drawn", figure(1)), figure(0), "ms", 100.0);
-    // Nothing changes any more, anywhere.
+    // Nothing changes any more, once what ended is out of the app's window.
     (load.act(Activity::Still), more.act(Activity::Still));
-    sleep(Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(25)).await;
     let before = browser.cpu_s();
     sleep(Duration::from_secs(10)).await;
     let share = (browser.cpu_s() - before) / 10.0 * 100.0;
@@ -189,20 +186,23 @@ const ADDED: &str = r"
     return [drawn.startTime - mark.startTime, mark.detail];
 ";
 
-/// Types a letter, five times, and tells the longest that it took until a picture with what is found is there.
+/// Types and deletes letters, and tells how long it took until what is found is marked: half of the times, and the longest.
 const SEARCH: &str = r"
     const done = arguments[arguments.length - 1];
     const input = document.querySelector('#search');
-    let worst = 0, n = 0;
+    const typed = ['a', 'ap', 'app', 'app-', 'app-0', 'app-00', 'app-0', 'app-01', 'app-011'];
+    const took = [];
     const next = () => {
         const searched = () => document.querySelector('canvas.graph').dataset.searched;
         const start = performance.now();
-        input.value = 'app-00'.slice(0, ++n + 1);
+        input.value = typed[took.length];
         input.dispatchEvent(new Event('input', {bubbles: true}));
         const look = () => {
             if (searched() === input.value) {
-                worst = Math.max(worst, performance.now() - start);
-                return n < 5 ? setTimeout(next, 300) : done(worst);
+                took.push(performance.now() - start);
+                if (took.length < typed.length) return setTimeout(next, 300);
+                took.sort((a, b) => a - b);
+                return done([took[(took.length - 1) / 2], took.at(-1)]);
             }
             setTimeout(look, 0);
         };
