@@ -258,18 +258,19 @@ pub fn Graph() -> impl IntoView {
         page.marks.track();
         asked(Stale::Done);
     });
-    // What finds the same as before is told all the same.
-    let words = Memo::new(move |_| page.route.with(|route| route.search.clone()));
-    let worded = stage.clone();
-    Effect::new(move |_| {
-        words.track();
-        request_frame(&worded);
-    });
+    // What is searched for, apart from what it finds: `cpu > 50%` finds others each second.
+    let words = Memo::new(move |_| page.route.with(|route| (route.search.clone(), route.filters.clone())));
     let searched = stage.clone();
-    Effect::new(move |_| {
+    Effect::new(move |before: Option<(String, Vec<String>)>| {
         let is_any = found.with(Option::is_some);
-        searched.searched_ms.set(performance_now());
-        ask(if is_any { Stale::Searched } else { Stale::Done });
+        let now = words.get();
+        if before.as_ref() == Some(&now) {
+            ask(Stale::Told);
+        } else {
+            searched.searched_ms.set(performance_now());
+            ask(if is_any { Stale::Searched } else { Stale::Done });
+        }
+        now
     });
     let fitted = stage.clone();
     Effect::new(move |_| {

@@ -174,6 +174,7 @@ pub fn StatusLine() -> impl IntoView {
     };
     let nodes = move || {
         page.structure.track();
+        page.status.track();
         let stats = page.model.with_value(|model| model.stats);
         let topology = page.route.with(|route| route.topology.clone());
         let nodes = counted(&topology, stats.node_count as usize);
@@ -181,6 +182,7 @@ pub fn StatusLine() -> impl IntoView {
     };
     let hidden = move || {
         page.structure.track();
+        page.status.track();
         match page.model.with_value(|model| model.stats.filtered_nodes) {
             0 => String::new(),
             count => format!("{} hidden by options", text::grouped(count as usize)),

@@ -15,7 +15,7 @@ use crate::{text, times};
 pub fn Button() -> impl IntoView {
     let page = expect_context::<Page>();
     let count = Memo::new(move |_| {
-        page.values.track();
+        page.status.track();
         page.model.with_value(|model| model.status.findings)
     });
     let is_open = move || page.route.with(|route| route.mode == Mode::Findings);
