@@ -75,6 +75,8 @@ struct Stage {
     /// Asks for a frame once a picture may be painted.
     later: RefCell<Option<Closure<dyn FnMut()>>>,
     later_due: Cell<bool>,
+    /// When it does, by the page's clock.
+    later_ms: Cell<f64>,
     /// Whether somebody came just now, which is shown for a moment.
     greets: Cell<bool>,
     /// What the browser was asked for last.
@@ -134,6 +136,7 @@ pub fn Graph() -> impl IntoView {
         moved_ms: Cell::new(0.0),
         later: RefCell::new(None),
         later_due: Cell::new(false),
+        later_ms: Cell::new(0.0),
         greets: Cell::new(false),
         frame: Cell::new(None),
         timer: Cell::new(None),
@@ -828,11 +831,17 @@ fn as_svg(stage: &Stage, page: Page, drawing: &Drawing) -> Option<String> {
 }
 
 fn ask_later(stage: &Stage, wait_ms: f64) {
-    if stage.later_due.replace(true) {
+    let at_ms = performance_now() + wait_ms;
+    // Who waits less goes before.
+    if stage.later_due.replace(true) && stage.later_ms.get() <= at_ms + 1.0 {
         return;
     }
+    stage.later_ms.set(at_ms);
     let later = stage.later.borrow();
     if let (Some(window), Some(later)) = (web_sys::window(), later.as_ref()) {
+        if let Some(timer) = stage.timer.take() {
+            window.clear_timeout_with_handle(timer);
+        }
         let callback = later.as_ref().unchecked_ref();
         let timer = window.set_timeout_with_callback_and_timeout_and_arguments_0(callback, wait_ms.ceil() as i32);
         stage.timer.set(timer.ok());

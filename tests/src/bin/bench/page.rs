@@ -100,7 +100,8 @@ async fn large(binary: &Path, size: Graph, figures: &mut Figures) {
     let figure = |n: usize| told[n].as_f64().unwrap_or(f64::NAN);
     figures.add(format!("{of}: a message of {:.0} more until they are drawn", figure(1)), figure(0), "ms", 100.0);
     // Nothing changes any more, once what ended is out of the app's window.
-    (load.act(Activity::Still), more.act(Activity::Still));
+    load.act(Activity::Still);
+    more.act(Activity::Still);
     sleep(Duration::from_secs(25)).await;
     let before = browser.cpu_s();
     sleep(Duration::from_secs(10)).await;
