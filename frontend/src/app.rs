@@ -30,7 +30,7 @@ use crate::route::{DEPTH_MAX, Mode, Route};
 use crate::saved::{self, Saved};
 use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
-use crate::{canvas, disarm, gauge, label, paths, storage, text};
+use crate::{canvas, disarm, gauge, label, paths, stage, storage, text};
 
 pub fn start() {
     leptos::mount::mount_to_body(App);
@@ -365,7 +365,7 @@ impl Page {
             let came = delta.nodes.len();
             let taken = page.model.try_update_value(|model| model.take(delta, now_ms() as u64));
             if came >= MANY && !first.get() {
-                canvas::mark_nodes("nodes-came", came, connection::received_ms());
+                stage::mark_nodes("nodes-came", came, connection::received_ms());
             }
             match taken {
                 Some(Taken::Structure) => {

@@ -14,6 +14,7 @@ pub mod map;
 pub mod metrics;
 pub mod networks;
 pub mod palette;
+pub mod popover;
 pub mod rail;
 pub mod resources;
 pub mod save;

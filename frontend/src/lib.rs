@@ -1,5 +1,5 @@
 //! The page. `connection` owns the socket, `model` what it says, `folding` who stands for whom; `layout` and `scene` turn
-//! that into positions and shapes without touching the browser, `canvas`, `paint`, `boxes`, `far` and `label` draw them,
+//! that into positions and shapes without touching the browser, `canvas`, `stage`, `paint`, `boxes`, `far` and `label` draw them,
 //! and `components` are the panels around it.
 
 pub mod appearance;
@@ -52,6 +52,8 @@ pub mod paint;
 pub mod prepared;
 #[cfg(target_arch = "wasm32")]
 pub mod searching;
+#[cfg(target_arch = "wasm32")]
+pub mod stage;
 #[cfg(target_arch = "wasm32")]
 pub mod storage;
 #[cfg(target_arch = "wasm32")]

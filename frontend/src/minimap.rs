@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use leptos::html;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement, PointerEvent};
 
 use crate::app::Page;
 use crate::layout::Point;
 use crate::scene::{Camera, Miniature, Size};
+use crate::stage;
 
 const SIZE: Size = Size { width: 160.0, height: 100.0 };
 const MARGIN: f64 = 8.0;
@@ -39,7 +39,7 @@ pub fn Minimap(view: View) -> impl IntoView {
         page.structure.track();
         page.route.with(|route| route.appearance);
         page.shown.track();
-        let (Some(canvas), Some(map)) = (nodes.get_value().or_else(new_canvas), map()) else { return };
+        let (Some(canvas), Some(map)) = (nodes.get_value().or_else(stage::new_canvas), map()) else { return };
         if let Some(g) = sized(&canvas) {
             paint_nodes(&g, page, map);
         }
@@ -84,16 +84,12 @@ pub fn Minimap(view: View) -> impl IntoView {
     }
 }
 
-fn new_canvas() -> Option<HtmlCanvasElement> {
-    web_sys::window()?.document()?.create_element("canvas").ok()?.dyn_into().ok()
-}
-
 /// Empty, and in pixels of the page.
 fn sized(canvas: &HtmlCanvasElement) -> Option<Context> {
     let ratio = web_sys::window().map_or(1.0, |w| w.device_pixel_ratio());
     canvas.set_width((SIZE.width * ratio) as u32);
     canvas.set_height((SIZE.height * ratio) as u32);
-    let g = canvas.get_context("2d").ok()??.dyn_into::<Context>().ok()?;
+    let g = stage::context(canvas)?;
     let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
     Some(g)
 }

@@ -121,11 +121,11 @@ impl Model {
             };
             let before = self.nodes.get(&slot);
             others_are_there |= !before.is_some_and(is_as_before);
-            if !reset && before.is_none_or(|before| before.id != node.id) {
+            let is_another = before.is_some_and(|before| before.id != node.id);
+            if !reset && (is_another || before.is_none()) {
                 self.changes.came(&node.id, now_ms);
             }
-            let id = node.id.clone();
-            if let Some(before) = self.nodes.insert(slot, node).filter(|before| before.id != id) {
+            if let Some(before) = self.nodes.insert(slot, node).filter(|_| is_another) {
                 self.changes.went(before, now_ms);
             }
         }

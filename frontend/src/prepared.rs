@@ -28,15 +28,11 @@ impl Prepared {
     pub fn refresh(&mut self, page: Page, model: &Model, folding: &Folding) {
         let places = page.layout.with_value(layout::Layout::version);
         let now = (page.structure.get_untracked(), page.values.get_untracked(), places);
-        let Some((structure, values, layout)) = self.of.replace(now) else {
-            self.place(page, model, folding);
-            self.strands = folding.strands(model, now_ms() as u64);
-            return;
-        };
-        if (structure, layout) != (now.0, now.2) {
+        let before = self.of.replace(now);
+        if before.is_none_or(|before| (before.0, before.2) != (now.0, now.2)) {
             self.place(page, model, folding);
         }
-        if (structure, values) != (now.0, now.1) {
+        if before.is_none_or(|before| (before.0, before.1) != (now.0, now.1)) {
             self.strands = folding.strands(model, now_ms() as u64);
         }
     }

@@ -266,6 +266,16 @@ impl Drop for Testbed {
     }
 }
 
+/// What a container runs that answers one at a time, each for as long as it stays; nobody listens meanwhile.
+pub fn serve(port: u16) -> String {
+    format!("while :; do nc -l -p {port} -e cat; done")
+}
+
+/// What a container runs that calls and stays, and calls again where it is left.
+pub fn call(host: &str, port: u16) -> String {
+    format!("while :; do (while :; do echo q; sleep 1; done) | nc {host} {port}; sleep 0.2; done")
+}
+
 /// One of those that `scripts/test-programs.sh` gets.
 ///
 /// # Panics

@@ -7,7 +7,7 @@ use fantoccini::key::Key;
 use scope_tests::api::{edges, get, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
-use scope_tests::testbed::{Testbed, program};
+use scope_tests::testbed::{Testbed, call, program, serve};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -51,9 +51,8 @@ fn no_state_of_the_page_has_a_serious_finding_of_axe() {
     testbed.launch(1, &[]);
     testbed.launch(2, &[&testbed.address(1)]);
     testbed.docker(1, &["network", "create", "-d", "overlay", "--attachable", "mesh"]);
-    testbed.container(1, "cache", &["--network", "mesh"], "while :; do nc -l -p 6379 -e cat; done");
-    let client = "while :; do (while :; do echo q; sleep 1; done) | nc cache 6379; sleep 0.2; done";
-    testbed.container(2, "worker", &["--network", "mesh"], client);
+    testbed.container(1, "cache", &["--network", "mesh"], &serve(6379));
+    testbed.container(2, "worker", &["--network", "mesh"], &call("cache", 6379));
     testbed.container(2, "caller", &["--network", "mesh"], "while :; do nc -w 1 cache 81 </dev/null; sleep 0.5; done");
     eventually("the connection is known", PATIENCE, || {
         let found = edges(&view(&base, "containers")?);

@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use scope_tests::api::{container_edges, get, labels, node, row, view};
 use scope_tests::eventually;
-use scope_tests::testbed::{Testbed, program, text};
+use scope_tests::testbed::{Testbed, call, program, text};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const SERVER: &str = "while :; do nc -l -p 7000 -e cat; done";
-
-fn call(host: &str, port: u16) -> String {
-    format!("while :; do (while :; do echo q; sleep 1; done) | nc {host} {port}; sleep 0.2; done")
-}
 
 fn until_edges(base: &str, expect: &[&str]) {
     eventually("exactly these edges", PATIENCE, || {

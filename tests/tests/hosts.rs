@@ -5,18 +5,10 @@ use std::time::Duration;
 
 use scope_tests::api::{container_edges, edges, escaped, get, labels, node, row, until_edges, view};
 use scope_tests::eventually;
-use scope_tests::testbed::{Testbed, text};
+use scope_tests::testbed::{Testbed, call, serve, text};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-fn serve(port: u16) -> String {
-    format!("while :; do nc -l -p {port} -e cat; done")
-}
-
-fn call(host: &str, port: u16) -> String {
-    format!("while :; do (while :; do echo q; sleep 1; done) | nc {host} {port}; sleep 0.2; done")
-}
 
 fn until_node(base: &str, topology: &str, label: &str, what: &str, holds: impl Fn(&Value) -> bool) {
     eventually(&format!("{label}: {what}"), PATIENCE, || {

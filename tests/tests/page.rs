@@ -6,7 +6,7 @@ use fantoccini::Locator;
 use scope_tests::api::{edges, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
-use scope_tests::testbed::Testbed;
+use scope_tests::testbed::{Testbed, call, serve};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -17,10 +17,8 @@ fn the_page_shows_what_runs_and_follows_it() {
     testbed.launch(1, &[]);
     testbed.launch(2, &[&app]);
     testbed.docker(1, &["network", "create", "lan"]);
-    let server = "while :; do nc -l -p 6379 -e cat; done";
-    let client = "while :; do (while :; do echo q; sleep 1; done) | nc cache 6379; sleep 0.2; done";
-    testbed.container(1, "cache", &["--network", "lan"], server);
-    testbed.container(1, "worker", &["--network", "lan"], client);
+    testbed.container(1, "cache", &["--network", "lan"], &serve(6379));
+    testbed.container(1, "worker", &["--network", "lan"], &call("cache", 6379));
     eventually("the connection is known", PATIENCE, || {
         let found = edges(&view(&testbed.url(1), "containers")?);
         if found.contains("worker -> cache:6379") { Ok(()) } else { Err(format!("{found:?}")) }
@@ -123,11 +121,13 @@ fn the_page_holds_in_every_size_and_light_and_says_what_is_not_there() {
                 for n in 0..24 {
                     testbed.container(1, &format!("service-{n}"), &["--network", "lan"], "sleep 1000");
                 }
-                let server = "while :; do nc -l -p 6379 -e cat; done";
-                testbed.container(1, "a-cache-with-a-rather-long-name-of-its-own", &["--network", "lan"], server);
-                let client = "while :; do (while :; do echo q; sleep 1; done) | \
-                              nc a-cache-with-a-rather-long-name-of-its-own 6379; sleep 0.2; done";
-                testbed.container(1, "worker", &["--network", "lan"], client);
+                testbed.container(1, "a-cache-with-a-rather-long-name-of-its-own", &["--network", "lan"], &serve(6379));
+                testbed.container(
+                    1,
+                    "worker",
+                    &["--network", "lan"],
+                    &call("a-cache-with-a-rather-long-name-of-its-own", 6379),
+                );
             }
             browser.until("26 nodes drawn", "return document.querySelector('canvas')?.dataset.nodes === '26'").await;
             browser.until("the connection", "return document.querySelector('canvas')?.dataset.edges === '1'").await;

@@ -7,7 +7,7 @@ use fantoccini::key::Key;
 use scope_tests::api::{edges, get, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
-use scope_tests::testbed::Testbed;
+use scope_tests::testbed::{Testbed, call, serve};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -17,9 +17,8 @@ fn the_pages_tools_do_what_they_say_by_keyboard_and_by_pointer() {
     let base = testbed.url(1);
     testbed.launch(1, &[]);
     testbed.docker(1, &["network", "create", "lan"]);
-    testbed.container(1, "cache", &["--network", "lan"], "while :; do nc -l -p 6379 -e cat; done");
-    let client = "while :; do (while :; do echo q; sleep 1; done) | nc cache 6379; sleep 0.2; done";
-    testbed.container(1, "worker", &["--network", "lan"], client);
+    testbed.container(1, "cache", &["--network", "lan"], &serve(6379));
+    testbed.container(1, "worker", &["--network", "lan"], &call("cache", 6379));
     eventually("the connection is known", PATIENCE, || {
         let found = edges(&view(&base, "containers")?);
         if found.contains("worker -> cache:6379") { Ok(()) } else { Err(format!("{found:?}")) }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use fantoccini::Locator;
 use fantoccini::key::Key;
-use scope_tests::api::{edges, get, view};
+use scope_tests::api::{get, until_edges};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
-use scope_tests::testbed::{Testbed, inside};
+use scope_tests::testbed::{Testbed, call, inside, serve};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,20 +43,12 @@ fn nodes_are_grouped_folded_laid_out_and_looked_at_in_steps() {
     testbed.launch(1, &[]);
     testbed.launch(2, &[&testbed.address(1)]);
     testbed.docker(1, &["network", "create", "lan"]);
-    let serve = |port: u16| format!("while :; do nc -l -p {port} -e cat; done");
-    let call = |to: &str, port: u16| {
-        format!("while :; do (while :; do echo q; sleep 1; done) | nc {to} {port}; sleep 0.2; done")
-    };
     let on_lan = |tier: &'static str| ["--network", "lan", "--label", tier];
     testbed.container(1, "db", &on_lan("tier=back"), &serve(5432));
     testbed.container(1, "app", &on_lan("tier=back"), &format!("({}) & {}", call("db", 5432), serve(8080)));
     testbed.container(1, "web", &on_lan("tier=front"), &call("app", 8080));
     testbed.container(2, "alone", &["--label", "tier=front"], "sleep 10000");
-    eventually("the connections are known", PATIENCE, || {
-        let found = edges(&view(&base, "containers")?);
-        let all = ["web -> app:8080", "app -> db:5432"].iter().all(|edge| found.contains(*edge));
-        if all { Ok(()) } else { Err(format!("{found:?}")) }
-    });
+    until_edges(&base, &["web -> app:8080", "app -> db:5432"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let browser = Browser::open(1280, 800, true).await;
@@ -180,19 +172,11 @@ fn who_comes_and_goes_is_marked_ways_are_lit_and_lists_are_sorted_and_searched()
     let base = testbed.url(1);
     testbed.launch(1, &[]);
     testbed.docker(1, &["network", "create", "lan"]);
-    let serve = |port: u16| format!("while :; do nc -l -p {port} -e cat; done");
-    let call = |to: &str, port: u16| {
-        format!("while :; do (while :; do echo q; sleep 1; done) | nc {to} {port}; sleep 0.2; done")
-    };
     let on_lan = ["--network", "lan"];
     testbed.container(1, "db", &on_lan, &serve(5432));
     testbed.container(1, "app", &on_lan, &format!("({}) & {}", call("db", 5432), serve(8080)));
     testbed.container(1, "web", &on_lan, &call("app", 8080));
-    eventually("the connections are known", PATIENCE, || {
-        let found = edges(&view(&base, "containers")?);
-        let all = ["web -> app:8080", "app -> db:5432"].iter().all(|edge| found.contains(*edge));
-        if all { Ok(()) } else { Err(format!("{found:?}")) }
-    });
+    until_edges(&base, &["web -> app:8080", "app -> db:5432"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let browser = Browser::open(1280, 800, true).await;

@@ -5,19 +5,10 @@ use std::time::Duration;
 
 use scope_tests::api::{collector, edges, escaped, get, node, until_edges, view};
 use scope_tests::eventually;
-use scope_tests::testbed::{MACHINE, Testbed, python};
+use scope_tests::testbed::{MACHINE, Testbed, call, python, serve};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Answers one at a time, each for as long as it stays; nobody listens meanwhile.
-fn serve(port: u16) -> String {
-    format!("while :; do nc -l -p {port} -e cat; done")
-}
-
-fn call(host: &str, port: u16) -> String {
-    format!("while :; do (while :; do echo q; sleep 1; done) | nc {host} {port}; sleep 0.2; done")
-}
 
 /// Each connection is a child's, which goes by another name.
 fn forks(port: u16) -> String {

@@ -97,7 +97,7 @@ impl Page {
         if has_followed {
             return;
         }
-        canvas::mark("layout-asked");
+        stage::mark("layout-asked");
         if graph.nodes.len() <= AT_ONCE_MAX {
             self.laying_out.set(false);
             self.layout.update_value(|layout| layout.afresh(&graph));
@@ -114,7 +114,7 @@ impl Page {
             }
             page.laying_out.set(false);
             page.layout.update_value(|layout| layout.take(&graph, places));
-            canvas::mark("layout-done");
+            stage::mark("layout-done");
             page.structure.update(|n| *n += 1);
             page.fit.update(|n| *n += 1);
             // What came meanwhile has no place yet.

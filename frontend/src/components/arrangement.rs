@@ -1,8 +1,9 @@
-//! How the graph is arranged: its layout, what nodes are put together by, what the thickness of lines says.
+//! How the graph is arranged: its layout, what nodes are put together by, what the thickness and the colour of lines say.
 
 use leptos::prelude::*;
 
 use super::icon::Icon;
+use super::popover::{Opener, picks};
 use crate::app::Page;
 use crate::folding::{self, Folds};
 use crate::layout::Manner;
@@ -12,24 +13,11 @@ use crate::strand::By;
 #[component]
 pub fn Arrangement() -> impl IntoView {
     let page = expect_context::<Page>();
-    let open = page.arrangement;
-    let said = move || {
+    let said = Signal::derive(move || {
         let manner = page.route.with(|route| route.manner.label());
         page.grouped_by().map_or(manner.to_owned(), |by| format!("{manner}, by {}", folding::word(&by)))
-    };
-    view! {
-        <button
-            class="choice arrange"
-            title="How the graph is arranged (l)"
-            aria-haspopup="dialog"
-            aria-expanded=move || if open.get() { "true" } else { "false" }
-            on:click=move |_| open.update(|open| *open = !*open)
-        >
-            <Icon name="layout"/>
-            {said}
-            <Icon name="down"/>
-        </button>
-    }
+    });
+    view! { <Opener open=page.arrangement title="How the graph is arranged (l)" icon="layout" said/> }
 }
 
 /// What the button opens, over the stage.
@@ -48,39 +36,29 @@ pub fn Panel() -> impl IntoView {
 fn Opened() -> impl IntoView {
     let page = expect_context::<Page>();
     let by = Memo::new(move |_| page.grouped_by().unwrap_or_default());
-    let manner = move |one: Manner| move || page.route.with(|route| route.manner == one);
-    let lines = move |one: By| move || page.route.with(|route| route.lines == one);
     let mine = move |id: String| Memo::new(move |_| by.with(|by| *by == id));
     let group = move |id: String| page.go(|route| (route.group, route.folds) = (Some(id), Folds::default()));
     view! {
         <section class="popover arrangement" role="dialog" aria-label="How the graph is arranged">
             <h2>"Layout"</h2>
-            <div class="picks" role="radiogroup" aria-label="Layout">
-                {Manner::ALL.map(|one| view! {
-                    <button
-                        role="radio"
-                        class:on=manner(one)
-                        aria-checked=move || manner(one)().to_string()
-                        on:click=move |_| page.go(|route| route.manner = one)
-                    >{one.label()}</button>
-                })}
-            </div>
+            {picks(
+                "Layout",
+                Manner::ALL.map(|one| (one, one.label().to_owned())),
+                move |one| page.route.with(|route| route.manner == *one),
+                move |one| page.go(|route| route.manner = one),
+            )}
             <Show when=move || page.groupings.with(|offered| !offered.is_empty())>
                 <h2>"Group by"</h2>
-                <div class="picks" role="radiogroup" aria-label="Group by">
-                    {move || std::iter::once(String::new()).chain(page.groupings.get()).map(|id| {
-                        let is_mine = mine(id.clone());
-                        let word = if id.is_empty() { "nothing".to_owned() } else { folding::word(&id) };
-                        view! {
-                            <button
-                                role="radio"
-                                class:on=move || is_mine.get()
-                                aria-checked=move || is_mine.get().to_string()
-                                on:click=move |_| group(id.clone())
-                            >{word}</button>
-                        }
-                    }).collect_view()}
-                </div>
+                {move || {
+                    let nothing = (String::new(), "nothing".to_owned());
+                    let all = page.groupings.get().into_iter().map(|id| { let word = folding::word(&id); (id, word) });
+                    picks(
+                        "Group by",
+                        std::iter::once(nothing).chain(all).collect::<Vec<_>>(),
+                        move |id| by.with(|by| by == id),
+                        group,
+                    )
+                }}
                 <Show when=move || page.labels.with(|labels| !folding::offered_labels(labels).is_empty())>
                     <select
                         class="pick"
@@ -106,30 +84,19 @@ fn Opened() -> impl IntoView {
                 </Show>
             </Show>
             <h2>"Thickness of lines (e)"</h2>
-            <div class="picks" role="radiogroup" aria-label="Thickness of lines">
-                {By::ALL.map(|one| view! {
-                    <button
-                        role="radio"
-                        class:on=lines(one)
-                        aria-checked=move || lines(one)().to_string()
-                        on:click=move |_| page.go(|route| route.lines = one)
-                    >{one.label()}</button>
-                })}
-            </div>
+            {picks(
+                "Thickness of lines",
+                By::ALL.map(|one| (one, one.label().to_owned())),
+                move |one| page.route.with(|route| route.lines == *one),
+                move |one| page.go(|route| route.lines = one),
+            )}
             <h2>"Colour of lines"</h2>
-            <div class="picks" role="radiogroup" aria-label="Colour of lines">
-                {std::iter::once(None).chain(By::ALL.map(Some)).map(|one| {
-                    let is_mine = move || page.route.with(|route| route.tint == one);
-                    view! {
-                        <button
-                            role="radio"
-                            class:on=is_mine
-                            aria-checked=move || is_mine().to_string()
-                            on:click=move |_| page.go(|route| route.tint = one)
-                        >{one.map_or("nothing", By::label)}</button>
-                    }
-                }).collect_view()}
-            </div>
+            {picks(
+                "Colour of lines",
+                std::iter::once(None).chain(By::ALL.map(Some)).map(|one| (one, one.map_or("nothing", By::label).to_owned())),
+                move |one| page.route.with(|route| route.tint == *one),
+                move |one| page.go(|route| route.tint = one),
+            )}
         </section>
     }
 }

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::icon::{self, Icon};
+use super::popover::{Opener, picks};
 use crate::app::Page;
 use crate::changes::WINDOWS;
 use crate::{text, times};
@@ -13,25 +14,12 @@ const LISTED: usize = 60;
 #[component]
 pub fn Changes() -> impl IntoView {
     let page = expect_context::<Page>();
-    let open = page.changes_open;
-    let said = move || match page.marks.get() {
+    let said = Signal::derive(move || match page.marks.get() {
         Some(marks) => format!("{} new, {} gone", marks.new.len(), marks.gone.len() + marks.unnamed),
         None => "Changes".to_owned(),
-    };
-    view! {
-        <button
-            class="choice arrange"
-            class:on=move || page.marks.with(Option::is_some)
-            title="Who came and who went (c)"
-            aria-haspopup="dialog"
-            aria-expanded=move || if open.get() { "true" } else { "false" }
-            on:click=move |_| open.update(|open| *open = !*open)
-        >
-            <Icon name="clock"/>
-            {said}
-            <Icon name="down"/>
-        </button>
-    }
+    });
+    let is_on = Signal::derive(move || page.marks.with(Option::is_some));
+    view! { <Opener open=page.changes_open title="Who came and who went (c)" icon="clock" said is_on/> }
 }
 
 /// What the button opens, over the stage.
@@ -60,7 +48,6 @@ struct Change {
 #[component]
 fn Opened() -> impl IntoView {
     let page = expect_context::<Page>();
-    let chosen = move |minutes: Option<u32>| move || page.route.with(|route| route.changes == minutes);
     // Newest first, and how many are not listed.
     let list = Memo::new(move |_| {
         let marks = page.marks.get()?;
@@ -102,20 +89,14 @@ fn Opened() -> impl IntoView {
     view! {
         <section class="popover changes" role="dialog" aria-label="Who came and who went">
             <h2>"Mark who came and who went"</h2>
-            <div class="picks" role="radiogroup" aria-label="In the last minutes">
-                {std::iter::once(None).chain(WINDOWS.map(Some)).map(|minutes| {
-                    let is_chosen = chosen(minutes);
-                    let word = minutes.map_or("Off".to_owned(), |minutes| format!("{minutes}\u{2009}min"));
-                    view! {
-                        <button
-                            role="radio"
-                            class:on=is_chosen
-                            aria-checked=move || is_chosen().to_string()
-                            on:click=move |_| page.go(|route| route.changes = minutes)
-                        >{word}</button>
-                    }
-                }).collect_view()}
-            </div>
+            {picks(
+                "In the last minutes",
+                std::iter::once(None).chain(WINDOWS.map(Some)).map(|minutes| {
+                    (minutes, minutes.map_or("Off".to_owned(), |minutes| format!("{minutes}\u{2009}min")))
+                }),
+                move |minutes| page.route.with(|route| route.changes == *minutes),
+                move |minutes| page.go(|route| route.changes = minutes),
+            )}
             {move || match list.get() {
                 None => view! {
                     <p class="hint">"New nodes get a dotted ring, those that went stay as faint outlines. It is known since this view was opened."</p>
