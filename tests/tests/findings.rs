@@ -160,8 +160,10 @@ fn a_way_that_the_kernel_does_not_have_as_the_engine_believes_is_found_from_both
     until(&base, "the entry is right", &[], &[]);
 
     // Frames between two hosts are lost, while their engines hear of one another.
-    let ask = "while :; do nc -w 1 10.20.0.11 7000 </dev/null >/dev/null; sleep 0.2; done";
-    testbed.container(3, "asker", &["--network", "mesh"], ask);
+    // Who is connected just then waits for an answer to its FIN for as long as TCP asks: it is not to keep others waiting.
+    let call = "timeout -s KILL 2 nc -w 1 10.20.0.11 7000 </dev/null >/dev/null";
+    let ask = format!("while :; do {call}; sleep 0.2; done");
+    testbed.container(3, "asker", &["--network", "mesh"], &ask);
     eventually("calls are answered", PATIENCE, || {
         let shown = view(&base, "containers")?;
         let told = edges(&shown).contains("asker -> web:7000");
