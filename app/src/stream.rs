@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use shared::view::{Status, StreamDelta};
+use shared::view::{Status, StreamDelta, StreamEdge};
 use tokio::sync::broadcast::{self, Receiver, Sender};
 
 use crate::view::live::Flushed;
@@ -11,6 +11,13 @@ use crate::view::snapshot::{NodeSnapshot, Snapshot};
 
 /// A reader that is this many messages behind is told the whole view anew instead.
 const QUEUE: usize = 32;
+
+/// What one message of an opening tells at most: a node weighs as much as so many edges, as its JSON is so much longer.
+const PART_EDGES: usize = 1_000;
+const NODE_WEIGHT: usize = 10;
+
+/// The number of the first message after an opening. Those of the opening come before it, however many they are.
+const FIRST: u64 = 1 << 32;
 
 /// One message, as it goes to every reader's socket.
 pub type Text = Utf8Bytes;
@@ -23,38 +30,84 @@ pub struct Stream {
 
 impl Default for Stream {
     fn default() -> Self {
-        Self { readers: broadcast::channel(QUEUE).0, sequence: 0 }
+        Self { readers: broadcast::channel(QUEUE).0, sequence: FIRST }
     }
 }
 
 /// What a new reader starts from, and what follows on it.
 pub struct Subscription {
-    pub snapshot: Arc<Snapshot>,
-    pub status: Status,
-    pub sequence: u64,
-    pub at_ms: u64,
+    pub opening: Opening,
     pub deltas: Receiver<Text>,
 }
 
-impl Subscription {
-    /// The reader's first message: it forgets all before it.
-    pub fn reset(&self) -> Text {
+/// The reader's first messages, written one by one: the first forgets all before it, and only after the last is it whole.
+pub struct Opening {
+    snapshot: Arc<Snapshot>,
+    status: Option<Status>,
+    /// The number of the last of them.
+    sequence: u64,
+    at_ms: u64,
+    /// How many messages are still to be written.
+    left: usize,
+    /// The node, and the node and its edge, that come next.
+    node: usize,
+    edge: (usize, usize),
+}
+
+impl Opening {
+    fn new(snapshot: Arc<Snapshot>, status: Status, sequence: u64, at_ms: u64) -> Self {
+        let weight = snapshot.nodes().len() * NODE_WEIGHT + snapshot.edges().count();
+        let left = weight.div_ceil(PART_EDGES).max(1);
+        Self { snapshot, status: Some(status), sequence, at_ms, left, node: 0, edge: (0, 0) }
+    }
+
+    /// The next so many edges at most, as a reader gets them.
+    fn edges(&mut self, most: usize) -> Vec<(u32, StreamEdge)> {
+        let mut edges = Vec::new();
+        while let Some(node) = self.snapshot.nodes().get(self.edge.0) {
+            let rest = node.outgoing.edges().zip(&*node.carried).skip(self.edge.1).take(most - edges.len());
+            let before = edges.len();
+            edges.extend(rest.map(|(edge, carried)| edge.for_stream(carried)));
+            if edges.len() == most {
+                self.edge.1 += most - before;
+                break;
+            }
+            self.edge = (self.edge.0 + 1, 0);
+        }
+        edges
+    }
+}
+
+impl Iterator for Opening {
+    type Item = Text;
+
+    fn next(&mut self) -> Option<Text> {
+        self.left = self.left.checked_sub(1)?;
+        // Nodes before edges: every end of an edge is known.
+        let nodes = self.node..self.snapshot.nodes().len().min(self.node + PART_EDGES / NODE_WEIGHT);
+        self.node = nodes.end;
+        let edges = self.edges(PART_EDGES - nodes.len() * NODE_WEIGHT);
+        // Told with the first of them.
+        let status = self.status.take();
         let rest = StreamDelta {
-            sequence: self.sequence,
+            sequence: self.sequence - self.left as u64,
             at: self.at_ms,
-            reset: true,
-            edges: self.snapshot.edges().map(|(edge, carried)| edge.for_stream(carried)).collect(),
-            stats: Some(self.snapshot.stats),
-            status: Some(self.status.clone()),
+            reset: status.is_some(),
+            more: self.left > 0,
+            edges,
+            stats: status.is_some().then_some(self.snapshot.stats),
+            status,
             ..StreamDelta::default()
         };
-        encode(&rest, self.snapshot.nodes().iter().map(|shown| &shown.node), self.snapshot.size_hint())
+        let nodes = &self.snapshot.nodes()[nodes];
+        let size = 1024 + nodes.iter().map(|shown| shown.size_hint()).sum::<usize>();
+        Some(encode(&rest, nodes.iter().map(|shown| &shown.node), size))
     }
 }
 
 impl Stream {
     pub fn subscribe(&self, snapshot: Arc<Snapshot>, status: Status, at_ms: u64) -> Subscription {
-        Subscription { snapshot, status, sequence: self.sequence, at_ms, deltas: self.readers.subscribe() }
+        Subscription { opening: Opening::new(snapshot, status, self.sequence, at_ms), deltas: self.readers.subscribe() }
     }
 
     pub fn len(&self) -> usize {
@@ -104,9 +157,13 @@ fn encode<'a>(rest: &StreamDelta, nodes: impl IntoIterator<Item = &'a NodeSnapsh
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::Medium;
+    use crate::topology::carried::Carried;
     use crate::view::fragment::Fragment;
-    use crate::view::outgoing::{Id, Outgoing};
+    use crate::view::outgoing::{EdgeSnapshot, Id, Outgoing};
     use crate::view::snapshot::ShownNode;
+    use shared::addr::Protocol;
+    use shared::report::Evidence;
     use shared::view::{Stats, Summary};
     use tokio::sync::broadcast::error::TryRecvError;
 
@@ -128,6 +185,37 @@ mod tests {
         stream.subscribe(Arc::new(snapshot), Status::default(), 5)
     }
 
+    /// Of so many nodes, each but the first with a share of so many edges.
+    fn opening(nodes: u32, edges: u32) -> Opening {
+        let mut number = 0..edges;
+        let shown = |slot: u32| {
+            let share = if slot + 1 == nodes { edges } else { edges / nodes };
+            let share = if slot == 0 && nodes > 1 { 0 } else { share };
+            let edge = |n: u32| (Id::new("n"), edge(n));
+            let outgoing = Outgoing::new(Id::new("n"), number.by_ref().take(share as usize).map(edge).collect());
+            let carried = vec![Carried::default(); outgoing.edges().count()].into();
+            ShownNode { node: node(slot, &format!("n{slot:04}")), outgoing: Arc::new(outgoing), carried }
+        };
+        let snapshot = Snapshot::new((0..nodes).map(shown).collect(), Stats::default());
+        Stream::default().subscribe(Arc::new(snapshot), Status::default(), 5).opening
+    }
+
+    fn edge(slot: u32) -> EdgeSnapshot {
+        EdgeSnapshot {
+            slot,
+            source: 0,
+            target: 0,
+            medium: Medium::Transport(Protocol::Tcp),
+            // By which edges between the same ends are in order.
+            port: slot as u16,
+            network: None,
+            count: 1,
+            open: 1,
+            evidence: Evidence::Listener,
+            failures: Default::default(),
+        }
+    }
+
     fn read(text: &str) -> StreamDelta {
         serde_json::from_str(text).unwrap()
     }
@@ -138,14 +226,38 @@ mod tests {
         let mut readers = [subscribe(&stream), subscribe(&stream)];
         stream.publish(gone(1), 5);
         for reader in &mut readers {
-            let whole = read(&reader.reset());
-            assert_eq!((whole.sequence, whole.reset), (0, true));
+            let opening: Vec<StreamDelta> = reader.opening.by_ref().map(|text| read(&text)).collect();
+            let [whole] = &opening[..] else { panic!("a small view is one message: {opening:?}") };
+            assert_eq!((whole.sequence, whole.reset, whole.more), (FIRST, true, false));
+            assert!(whole.stats.is_some() && whole.status.is_some());
             assert_eq!(whole.nodes.iter().map(|(slot, n)| (*slot, &*n.id)).collect::<Vec<_>>(), [(4, "a"), (2, "b")]);
             let first = read(&reader.deltas.try_recv().unwrap());
-            assert_eq!((first.sequence, first.reset, first.gone), (1, false, vec![1]));
+            assert_eq!((first.sequence, first.reset, first.gone), (FIRST + 1, false, vec![1]));
             assert_eq!(first.nodes[0].1.id, "new");
         }
-        assert_eq!(read(&subscribe(&stream).reset()).sequence, 1, "who comes later goes on from there");
+        let later = read(&subscribe(&stream).opening.next().unwrap());
+        assert_eq!(later.sequence, FIRST + 1, "who comes later goes on from there");
+    }
+
+    #[test]
+    fn a_large_view_is_told_in_parts_that_are_numbered_one_after_the_other_and_lack_nothing() {
+        let counts = [(0, 0), (1, 0), (100, 0), (100, 1), (101, 999), (250, 5_432), (3, 2_970), (3, 2_971)];
+        for (nodes, edges) in counts {
+            let opening = opening(nodes, edges);
+            let parts: Vec<StreamDelta> = opening.map(|text| read(&text)).collect();
+            let numbers: Vec<u64> = parts.iter().map(|part| part.sequence).collect();
+            let expected: Vec<u64> = (FIRST + 1 - parts.len() as u64..=FIRST).collect();
+            assert_eq!(numbers, expected, "{nodes} {edges}");
+            for (n, part) in parts.iter().enumerate() {
+                assert_eq!((part.reset, part.more), (n == 0, n + 1 < parts.len()), "{nodes} {edges}");
+                assert_eq!((part.stats.is_some(), part.status.is_some()), (n == 0, n == 0));
+                assert!(part.nodes.len() * NODE_WEIGHT + part.edges.len() <= PART_EDGES);
+            }
+            let told: Vec<u32> = parts.iter().flat_map(|part| part.nodes.iter().map(|(slot, _)| *slot)).collect();
+            assert_eq!(told, (0..nodes).collect::<Vec<_>>(), "{nodes} {edges}");
+            let told: Vec<u32> = parts.iter().flat_map(|part| part.edges.iter().map(|(slot, _)| *slot)).collect();
+            assert_eq!(told, (0..edges).collect::<Vec<_>>(), "{nodes} {edges}");
+        }
     }
 
     #[test]

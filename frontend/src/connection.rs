@@ -9,6 +9,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{CloseEvent, MessageEvent, Response, WebSocket};
 
+use crate::arriving::{Arrived, Arriving};
+
 /// How sure the page is that what it shows is so.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Link {
@@ -203,6 +205,7 @@ fn connect(shared: &Rc<RefCell<State>>) {
     };
     let on_message = {
         let shared = Rc::downgrade(shared);
+        let mut arriving = Arriving::default();
         Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             let Some(shared) = shared.upgrade() else { return };
             let event = event.unchecked_into::<MessageEvent>();
@@ -221,8 +224,13 @@ fn connect(shared: &Rc<RefCell<State>>) {
                 return lost(&shared, Why::Garbled);
             };
             let take = shared.borrow().take.clone();
+            let is_taken = match arriving.take(delta) {
+                Arrived::Part => return,
+                Arrived::Whole(delta) => take(*delta),
+                Arrived::Gap => false,
+            };
             // What does not follow what is known is asked for anew.
-            if !take(delta) {
+            if !is_taken {
                 return connect(&shared);
             }
             let mut state = shared.borrow_mut();

@@ -162,14 +162,10 @@ impl Folding {
         near
     }
 
-    /// The open groups and the ids of who is in them.
-    pub fn boxes(&self, model: &Model) -> BTreeMap<String, String> {
+    /// Of who is in an open group, the group's key.
+    pub fn boxes(&self) -> BTreeMap<u32, &str> {
         let open = self.groups.iter().filter(|(_, group)| !group.is_folded);
-        open.flat_map(|(key, group)| {
-            let members = group.members.iter().filter_map(|member| model.nodes.get(member));
-            members.map(|node| (node.id.clone(), key.clone()))
-        })
-        .collect()
+        open.flat_map(|(key, group)| group.members.iter().map(|member| (*member, key.as_str()))).collect()
     }
 
     pub fn folded(&self) -> usize {
@@ -397,7 +393,7 @@ mod tests {
         assert_eq!(folded("hosts", &folds, true).folded(), 2);
         assert_eq!(folded("hosts", &folds, false).folded(), 1);
         let open = folded("hosts", &folds, true);
-        assert_eq!(open.boxes(&model()), [("a".into(), "h1;<hosts>".into()), ("b".into(), "h1;<hosts>".into())].into());
+        assert_eq!(open.boxes(), [(1, "h1;<hosts>"), (2, "h1;<hosts>")].into());
         assert_eq!((open.end(1), open.end(2)), (1, 2), "who is in an open group stands for itself");
         folds.turn("h1;<hosts>");
         assert_eq!(folds, Folds::default());

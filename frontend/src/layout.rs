@@ -10,6 +10,7 @@ mod layers;
 mod pack;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 
 use crate::room::Frame;
 
@@ -57,38 +58,91 @@ impl Manner {
     }
 }
 
-/// What is laid out: nodes by their ids, and who calls whom.
+/// What is laid out, in numbers: a node's is its place in the order of the ids.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
-    pub nodes: BTreeSet<String>,
-    pub edges: BTreeSet<(String, String)>,
-    /// In which box a node stands, by the box's key; others stand outside.
-    pub boxes: BTreeMap<String, String>,
+    ids: Vec<String>,
+    /// Who calls whom, in order, each pair once; nobody calls themselves.
+    edges: Vec<(u32, u32)>,
+    /// Of each node, the number of its box; 0 for none.
+    parts: Vec<u32>,
+    /// The boxes' keys, that of box 1 first.
+    keys: Vec<String>,
 }
 
 impl Graph {
-    fn talking(&self) -> BTreeSet<&String> {
-        self.edges.iter().filter(|(a, b)| a != b).flat_map(|(a, b)| [a, b]).collect()
+    /// Of nodes as their makers know them, each with its id and the key of the box that it stands in, and of who calls whom
+    /// among them.
+    pub fn of<K: Copy + Eq + Hash, N: Into<String>>(
+        nodes: impl IntoIterator<Item = (K, N, Option<String>)>,
+        edges: impl IntoIterator<Item = (K, K)>,
+    ) -> Self {
+        let mut nodes: Vec<(K, String, Option<String>)> =
+            nodes.into_iter().map(|(maker, id, key)| (maker, id.into(), key)).collect();
+        nodes.sort_unstable_by(|(_, a, _), (_, b, _)| a.cmp(b));
+        nodes.dedup_by(|(_, a, _), (_, b, _)| a == b);
+        let number: HashMap<K, u32> = nodes.iter().map(|(maker, ..)| *maker).zip(0..).collect();
+        let keys: BTreeSet<&String> = nodes.iter().filter_map(|(_, _, key)| key.as_ref()).collect();
+        let keys: Vec<String> = keys.into_iter().cloned().collect();
+        let part = |key: &Option<String>| {
+            key.as_ref().and_then(|key| keys.binary_search(key).ok()).map_or(0, |place| place as u32 + 1)
+        };
+        let parts = nodes.iter().map(|(_, _, key)| part(key)).collect();
+        let ends = |(a, b): (K, K)| Some((*number.get(&a)?, *number.get(&b)?));
+        let mut edges: Vec<(u32, u32)> = edges.into_iter().filter_map(ends).filter(|(a, b)| a != b).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        Self { ids: nodes.into_iter().map(|(_, id, _)| id).collect(), edges, parts, keys }
     }
 
-    /// In the numbers that `arrange` takes.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        self.ids.binary_search_by(|one| one.as_str().cmp(id)).is_ok()
+    }
+
+    /// Of each node, whether it talks to another.
+    fn talking(&self) -> Vec<bool> {
+        talking(self.len(), &self.edges)
+    }
+
+    /// The key of the box that a node stands in.
+    fn key(&self, node: usize) -> Option<&String> {
+        self.keys.get((self.parts[node] as usize).checked_sub(1)?)
+    }
+
+    /// Of the nodes that stand in one, the key of the box.
+    fn boxes(&self) -> BTreeMap<String, String> {
+        let boxed = self.ids.iter().enumerate().filter_map(|(node, id)| Some((id.clone(), self.key(node)?.clone())));
+        boxed.collect()
+    }
+
     pub fn plan(&self, manner: Manner, screen: f64) -> Plan {
-        let index: HashMap<&String, u32> = self.nodes.iter().zip(0..).collect();
-        let numbered = |(a, b): &(String, String)| Some((*index.get(a)?, *index.get(b)?));
-        let keys: BTreeSet<&String> = self.boxes.values().collect();
-        let part: HashMap<&String, u32> = keys.into_iter().zip(1..).collect();
-        let parts = self.nodes.iter().map(|id| self.boxes.get(id).map_or(0, |key| part[key])).collect();
-        let edges = self.edges.iter().filter_map(numbered).filter(|(a, b)| a != b).collect();
-        Plan { edges, parts, manner, screen }
+        Plan { edges: self.edges.clone(), parts: self.parts.clone(), manner, screen }
     }
 
     /// Nodes with the places that `arrange` found for them.
     pub fn placed(&self, places: Vec<Point>) -> Positions {
-        self.nodes.iter().cloned().zip(places).collect()
+        self.ids.iter().cloned().zip(places).collect()
     }
 }
 
-/// A graph in numbers: of its nodes, in the order of their ids.
+/// Of so many nodes, whether each talks to another.
+fn talking(count: usize, edges: &[(u32, u32)]) -> Vec<bool> {
+    let mut talking = vec![false; count];
+    for (a, b) in edges {
+        (talking[*a as usize], talking[*b as usize]) = (true, true);
+    }
+    talking
+}
+
+/// What `arrange` takes: a graph without its names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub edges: Vec<(u32, u32)>,
@@ -141,28 +195,45 @@ impl Layout {
     #[must_use]
     pub fn follow(&mut self, graph: &Graph) -> bool {
         let talking = graph.talking();
-        let stays = |id: &String| {
-            let wanders = self.alone.contains(id) && talking.contains(id);
-            graph.nodes.contains(id) && self.boxes.get(id) == graph.boxes.get(id) && !wanders
+        let stood = |(node, id): (usize, &String)| {
+            let wanders = talking[node] && self.alone.contains(id);
+            self.positions.get(id).filter(|_| !wanders && self.boxes.get(id) == graph.key(node)).copied()
         };
-        let mut kept = self.positions.clone();
-        kept.retain(|id, _| stays(id));
-        let new = graph.nodes.len() - kept.len();
-        if new * 2 > graph.nodes.len() {
+        let mut places: Vec<Option<Point>> = graph.ids.iter().enumerate().map(stood).collect();
+        let new = places.iter().filter(|place| place.is_none()).count();
+        if new * 2 > graph.len() {
             return false;
         }
-        let silent = |id: &&String| !talking.contains(*id);
-        let remains = |id: &&String| self.alone.contains(*id) || !kept.contains_key(*id);
-        self.alone = graph.nodes.iter().filter(silent).filter(remains).cloned().collect();
-        let went = self.positions.iter().filter(|(id, _)| !graph.nodes.contains(*id));
-        self.left.extend(went.map(|(id, at)| (id.clone(), *at)));
-        self.positions = match graph.boxes.is_empty() {
-            true => beside::insert(graph, kept, 4),
-            false => boxes::follow(graph, kept, self.manner, self.screen),
-        };
-        self.boxes.clone_from(&graph.boxes);
+        let remains =
+            |(node, id): &(usize, &String)| !talking[*node] && (places[*node].is_none() || self.alone.contains(*id));
+        self.alone = graph.ids.iter().enumerate().filter(remains).map(|(_, id)| id.clone()).collect();
+        match graph.keys.is_empty() {
+            true => beside::insert(&graph.edges, &mut places, 4),
+            false => boxes::follow(graph, &mut places, self.manner, self.screen),
+        }
+        self.stand(graph, places);
+        self.boxes = graph.boxes();
         self.keep_pinned();
         true
+    }
+
+    /// Has everybody stand there, and keeps where those stood that went.
+    fn stand(&mut self, graph: &Graph, places: Vec<Option<Point>>) {
+        let left = &mut self.left;
+        self.positions.retain(|id, at| {
+            let stays = graph.contains(id);
+            if !stays {
+                left.insert(id.clone(), *at);
+            }
+            stays
+        });
+        for (id, place) in graph.ids.iter().zip(places) {
+            let Some(place) = place else { continue };
+            match self.positions.get_mut(id) {
+                Some(at) => *at = place,
+                None => _ = self.positions.insert(id.clone(), place),
+            }
+        }
     }
 
     /// Other than before where somebody stands elsewhere.
@@ -188,9 +259,9 @@ impl Layout {
     pub fn take(&mut self, graph: &Graph, places: Vec<Point>) {
         self.left.clear();
         let talking = graph.talking();
-        self.alone = graph.nodes.iter().filter(|id| !talking.contains(id)).cloned().collect();
+        self.alone = graph.ids.iter().zip(talking).filter(|(_, talks)| !talks).map(|(id, _)| id.clone()).collect();
         self.positions = graph.placed(places);
-        self.boxes.clone_from(&graph.boxes);
+        self.boxes = graph.boxes();
         self.keep_pinned();
     }
 
@@ -298,21 +369,47 @@ fn whole(count: usize, edges: &[(usize, usize)], manner: Manner, screen: f64) ->
 mod tests {
     use super::*;
 
-    fn graph(nodes: &[&str], edges: &[(&str, &str)]) -> Graph {
-        Graph {
-            nodes: nodes.iter().map(|n| (*n).to_owned()).collect(),
-            edges: edges.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
-            ..Graph::default()
+    /// A graph that changes, by the ids of its nodes.
+    #[derive(Clone, Default)]
+    struct Named {
+        nodes: BTreeSet<String>,
+        edges: BTreeSet<(String, String)>,
+        boxes: BTreeMap<String, String>,
+    }
+
+    impl Named {
+        fn graph(&self) -> Graph {
+            let node = |id: &'_ String| (id.clone(), self.boxes.get(id).cloned());
+            let nodes: Vec<(String, Option<String>)> = self.nodes.iter().map(node).collect();
+            let nodes = nodes.iter().map(|(id, key)| (id.as_str(), id.as_str(), key.clone()));
+            Graph::of(nodes, self.edges.iter().map(|(a, b)| (a.as_str(), b.as_str())))
+        }
+
+        fn placed(&self, manner: Manner, screen: f64) -> Positions {
+            let graph = self.graph();
+            graph.placed(arrange(&graph.plan(manner, screen)))
         }
     }
 
-    fn from_scratch(graph: &Graph) -> Positions {
-        graph.placed(arrange(&graph.plan(Manner::Layers, pack::SCREEN)))
+    fn graph(nodes: &[&str], edges: &[(&str, &str)]) -> Named {
+        Named {
+            nodes: nodes.iter().map(|n| (*n).to_owned()).collect(),
+            edges: edges.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+            ..Named::default()
+        }
     }
 
-    fn follow(layout: &mut Layout, graph: &Graph) {
-        if !layout.follow(graph) {
-            layout.afresh(graph);
+    fn from_scratch(graph: &Named) -> Positions {
+        graph.placed(Manner::Layers, pack::SCREEN)
+    }
+
+    fn afresh(layout: &mut Layout, graph: &Named) {
+        layout.afresh(&graph.graph());
+    }
+
+    fn follow(layout: &mut Layout, graph: &Named) {
+        if !layout.follow(&graph.graph()) {
+            afresh(layout, graph);
         }
     }
 
@@ -341,7 +438,7 @@ mod tests {
         let nodes: Vec<&str> = edges.iter().flat_map(|(a, b)| [*a, *b]).collect();
         let graph = graph(&nodes, &edges);
         let ratio = |screen: f64| {
-            let at = graph.placed(arrange(&graph.plan(Manner::Layers, screen)));
+            let at = graph.placed(Manner::Layers, screen);
             let span = |of: fn(&Point) -> f64| {
                 at.values().map(of).fold(f64::MIN, f64::max) - at.values().map(of).fold(f64::MAX, f64::min)
             };
@@ -361,7 +458,7 @@ mod tests {
     fn what_is_there_stays_when_something_comes_or_goes() {
         let before = graph(&["a", "b", "c", "d"], &[("a", "b"), ("a", "c"), ("b", "d")]);
         let mut layout = Layout::default();
-        layout.afresh(&before);
+        afresh(&mut layout, &before);
         let at = layout.positions.clone();
         let after = graph(&["a", "b", "d", "e", "f"], &[("a", "b"), ("b", "d"), ("a", "e")]);
         follow(&mut layout, &after);
@@ -372,16 +469,16 @@ mod tests {
         assert!(moved["e"].y > moved["a"].y);
         no_two_overlap(&moved);
         let mut layout = Layout::default();
-        layout.afresh(&before);
+        afresh(&mut layout, &before);
         follow(&mut layout, &after);
         assert_eq!((layout.left("c"), layout.left("a")), (Some(at["c"]), None), "where it was is known");
-        layout.afresh(&after);
+        afresh(&mut layout, &after);
         assert_eq!(layout.left("c"), None);
     }
 
     #[test]
     fn those_that_come_one_by_one_and_talk_to_nobody_fill_a_block_and_not_a_line() {
-        let (mut graph, mut layout) = (Graph::default(), Layout::default());
+        let (mut graph, mut layout) = (Named::default(), Layout::default());
         for n in 0..40 {
             graph.nodes.insert(format!("n{n:02}"));
             let before = layout.positions.clone();
@@ -446,7 +543,7 @@ mod tests {
     #[test]
     fn a_wide_rank_takes_several_rows() {
         let names: Vec<String> = (0..200).map(|n| format!("n{n}")).collect();
-        let mut big = Graph::default();
+        let mut big = Named::default();
         big.nodes.extend(names.iter().cloned());
         big.nodes.insert("hub".into());
         big.edges.extend(names.iter().map(|n| ("hub".to_owned(), n.clone())));
@@ -466,7 +563,7 @@ mod tests {
             let edges =
                 (0..count).flat_map(|n| [1, 7, 31].map(|step| (name(n), name((n * 5 + step) % count)))).collect();
             let mut layout = Layout::default();
-            follow(&mut layout, &Graph { nodes, edges, ..Graph::default() });
+            follow(&mut layout, &Named { nodes, edges, ..Named::default() });
             let all: Vec<Point> = layout.positions.values().copied().collect();
             let (low, high) = pack::bounds(&all, &(0..count).collect::<Vec<_>>());
             let ratio = (high.x - low.x + COLUMN) / (high.y - low.y + ROW);
@@ -480,18 +577,13 @@ mod tests {
         let nodes = (0..40).map(name).collect();
         let edges = (0..39).map(|n| (name(n), name(n + 1))).collect();
         let mut layout = Layout::default();
-        follow(&mut layout, &Graph { nodes, edges, ..Graph::default() });
+        follow(&mut layout, &Named { nodes, edges, ..Named::default() });
         let ys: Vec<f64> = layout.positions.values().map(|p| p.y).collect();
         assert!(ys.is_sorted_by(|a, b| a < b), "{ys:?}");
     }
 
     #[test]
     fn what_somebody_put_somewhere_stays_there() {
-        let graph = |nodes: &[&str], edges: &[(&str, &str)]| Graph {
-            nodes: nodes.iter().map(|id| (*id).to_owned()).collect(),
-            edges: edges.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
-            ..Graph::default()
-        };
         let (few, more) = (graph(&["a", "b"], &[]), graph(&["a", "b", "c", "d"], &[("c", "a"), ("a", "d")]));
         let mut layout = Layout::default();
         follow(&mut layout, &few);
@@ -500,7 +592,7 @@ mod tests {
         for step in 0..3 {
             match step {
                 0 => follow(&mut layout, &more),
-                1 => layout.afresh(&more),
+                1 => afresh(&mut layout, &more),
                 _ => follow(&mut layout, &few),
             }
             assert_eq!(layout.positions["a"], there, "step {step}");
@@ -511,12 +603,12 @@ mod tests {
         follow(&mut layout, &few);
         assert_eq!(layout.positions["a"], there, "and is back where it was");
         layout.pin_all(Positions::new());
-        layout.afresh(&few);
+        afresh(&mut layout, &few);
         assert_ne!(layout.positions["a"], there);
     }
 
     /// Two boxes of four and three who call one another, and one outside.
-    fn boxed() -> Graph {
+    fn boxed() -> Named {
         let mut graph = graph(
             &["a1", "a2", "a3", "a4", "b1", "b2", "b3", "out"],
             &[("a1", "a2"), ("a1", "b1"), ("b1", "b2"), ("a3", "out")],
@@ -526,7 +618,7 @@ mod tests {
         graph
     }
 
-    fn each_in_its_own_box(layout: &Layout, graph: &Graph) {
+    fn each_in_its_own_box(layout: &Layout, graph: &Named) {
         let frames = layout.frames();
         for (id, at) in &layout.positions {
             for (key, frame) in &frames {
@@ -543,7 +635,7 @@ mod tests {
     fn boxes_hold_their_own_nodes_and_no_others() {
         for manner in Manner::ALL {
             let mut layout = Layout { manner, ..Layout::default() };
-            layout.afresh(&boxed());
+            afresh(&mut layout, &boxed());
             assert_eq!(layout.frames().len(), 2);
             each_in_its_own_box(&layout, &boxed());
             no_two_overlap(&layout.positions);
@@ -555,11 +647,11 @@ mod tests {
     fn who_comes_into_a_box_moves_nobody_as_long_as_there_is_room() {
         let mut graph = boxed();
         let mut layout = Layout::default();
-        layout.afresh(&graph);
+        afresh(&mut layout, &graph);
         let before = layout.positions.clone();
         graph.nodes.insert("b4".into());
         graph.boxes.insert("b4".into(), "box b".into());
-        assert!(layout.follow(&graph));
+        assert!(layout.follow(&graph.graph()));
         assert!(before.iter().all(|(id, at)| layout.positions[id] == *at), "nobody else moved");
         each_in_its_own_box(&layout, &graph);
         // A box that is new, and one that grows until all have to make room.
@@ -581,14 +673,14 @@ mod tests {
 
     #[test]
     fn forces_bring_together_who_talks_and_leave_room_for_names() {
-        let mut clusters = Graph::default();
+        let mut clusters = Named::default();
         for key in ["a", "b"] {
             let name = |n: usize| format!("{key}{n:02}");
             clusters.nodes.extend((0..12).map(name));
             clusters.edges.extend((0..12).flat_map(|n| [1, 2, 3].map(|step| (name(n), name((n + step) % 12)))));
         }
         clusters.edges.insert(("a00".into(), "b00".into()));
-        let at = |manner| clusters.placed(arrange(&clusters.plan(manner, pack::SCREEN)));
+        let at = |manner| clusters.placed(manner, pack::SCREEN);
         let positions = at(Manner::Force);
         assert_eq!(positions, at(Manner::Force), "the same each time");
         no_two_overlap(&positions);

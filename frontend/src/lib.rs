@@ -3,6 +3,7 @@
 //! and `components` are the panels around it.
 
 pub mod appearance;
+pub mod arriving;
 pub mod causes;
 pub mod changes;
 pub mod commands;

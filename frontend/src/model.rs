@@ -83,8 +83,21 @@ impl Model {
     }
 
     pub fn take(&mut self, delta: StreamDelta, now_ms: u64) -> Taken {
-        let StreamDelta { sequence, reset, at, mut nodes, gone, values, edges, edge_values, edges_gone, stats, status } =
-            delta;
+        // What comes in parts is taken once they are together.
+        let StreamDelta {
+            sequence,
+            reset,
+            more: _,
+            at,
+            mut nodes,
+            gone,
+            values,
+            edges,
+            edge_values,
+            edges_gone,
+            stats,
+            status,
+        } = delta;
         if !reset && sequence != self.sequence + 1 {
             return Taken::Gap;
         }

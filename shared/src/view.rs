@@ -427,12 +427,16 @@ pub const SUBPROTOCOL: &str = "scope.v2";
 pub const HEARD: &str = "{}";
 
 /// One message of `scope.v2`. Nodes and edges are numbered within the stream; a `reset` forgets all before it.
+/// A large view is told in several messages at first, so that a reader can do other things in between.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StreamDelta {
     pub sequence: u64,
     #[serde(skip_serializing_if = "is_false")]
     pub reset: bool,
+    /// What is told goes on with the next message: what there is is whole only then.
+    #[serde(skip_serializing_if = "is_false")]
+    pub more: bool,
     /// The app's clock, milliseconds since the epoch.
     pub at: u64,
     /// New and changed nodes, whole but for metrics' values and adjacency.

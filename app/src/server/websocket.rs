@@ -16,7 +16,7 @@ use super::body::Censor;
 use super::error::Error;
 use super::{Shared, check_origin, legacy};
 use crate::engine::Engine;
-use crate::stream::{Subscription, Text};
+use crate::stream::{Opening, Subscription, Text};
 use crate::view::Variant;
 
 const PING_INTERVAL: Duration = Duration::from_secs(15);
@@ -50,24 +50,18 @@ pub async fn topology(
 
 async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant) {
     let mut ping = interval(PING_INTERVAL);
-    let Some((mut subscription, whole)) = subscribe(&engine, &variant).await else { return };
-    let mut next = Some(whole);
+    let Some(Subscription { opening, mut deltas }) = subscribe(&engine, &variant).await else { return };
+    let mut opening = Some(opening);
     loop {
-        let message = match next.take() {
+        let message = match next_part(&mut opening).await {
             Some(text) => Message::Text(text),
             None => tokio::select! {
-                delta = subscription.deltas.recv() => match delta {
+                delta = deltas.recv() => match delta {
                     Ok(text) => Message::Text(text),
-                    Err(RecvError::Lagged(_)) => {
-                        // It fell behind: what it missed is replaced by the whole view.
-                        let Some((anew, whole)) = subscribe(&engine, &variant).await else { return };
-                        (subscription, next) = (anew, Some(whole));
-                        continue;
-                    }
-                    Err(RecvError::Closed) => {
-                        // The view was given up for lack of room; it is made anew.
-                        let Some((anew, whole)) = subscribe(&engine, &variant).await else { return };
-                        (subscription, next) = (anew, Some(whole));
+                    // It fell behind, or the view was given up for lack of room: what it missed is replaced by the whole.
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => {
+                        let Some(anew) = subscribe(&engine, &variant).await else { return };
+                        (opening, deltas) = (Some(anew.opening), anew.deltas);
                         continue;
                     }
                 },
@@ -87,14 +81,16 @@ async fn follow(mut socket: WebSocket, engine: Engine, variant: Variant) {
 }
 
 /// None once the app is stopping.
-async fn subscribe(engine: &Engine, variant: &Variant) -> Option<(Subscription, Text)> {
+async fn subscribe(engine: &Engine, variant: &Variant) -> Option<Subscription> {
     let asked = variant.clone();
-    let subscription = engine.ask(move |core| core.subscribe(&asked)).await.ok()?;
-    // Millions of bytes: not on a thread that others wait for.
-    spawn_blocking(move || {
-        let whole = subscription.reset();
-        (subscription, whole)
-    })
-    .await
-    .ok()
+    engine.ask(move |core| core.subscribe(&asked)).await.ok()
+}
+
+/// The next message of an opening; none once all were written.
+async fn next_part(opening: &mut Option<Opening>) -> Option<Text> {
+    let mut opened = opening.take()?;
+    // A hundred thousand bytes: not on a thread that others wait for.
+    let (text, rest) = spawn_blocking(move || (opened.next(), opened)).await.ok()?;
+    *opening = text.is_some().then_some(rest);
+    text
 }

@@ -30,6 +30,11 @@ impl NodeSnapshot {
         text.push(b'}');
     }
 
+    /// About how long its JSON will be without neighbours, bytes.
+    pub fn size_hint(&self) -> usize {
+        self.fragment.size() + self.measured.len() * 200 + 100
+    }
+
     fn write_metrics(&self, text: &mut Vec<u8>) {
         for (n, measured) in self.measured.iter().enumerate() {
             text.extend_from_slice(if n == 0 { b",\"metrics\":[" } else { b"," });
@@ -120,8 +125,7 @@ impl Snapshot {
 
     /// About how long the JSON of the whole will be, bytes.
     pub fn size_hint(&self) -> usize {
-        let of = |n: &ShownNode| n.fragment.size() + n.measured.len() * 200 + n.outgoing.size_hint() + 100;
-        self.nodes.iter().map(of).sum::<usize>() + 64
+        self.nodes.iter().map(|node| node.size_hint() + node.outgoing.size_hint()).sum::<usize>() + 64
     }
 }
 

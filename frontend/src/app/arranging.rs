@@ -56,15 +56,15 @@ impl Page {
         let shown = self.shown.get_untracked();
         let is_shown = |slot: &u32| shown.as_ref().is_none_or(|shown| shown.contains(slot));
         self.drawn(|model, folding| {
-            let id = |slot: u32| folding.node(model, slot).map(|node| node.id.clone());
+            let boxes = folding.boxes();
+            let node = |slot: u32| {
+                let key = boxes.get(&slot).map(|key| (*key).to_owned());
+                Some((slot, folding.node(model, slot)?.id.as_str(), key))
+            };
+            let nodes = model.nodes.keys().filter(|slot| is_shown(slot)).map(|slot| folding.end(*slot));
+            let nodes: BTreeSet<u32> = nodes.collect();
             let edges = model.edges.values().filter(|e| is_shown(&e.source) && is_shown(&e.target));
-            let ends: BTreeSet<(u32, u32)> = edges.filter_map(|edge| folding.ends(edge)).collect();
-            let nodes = model.nodes.iter().filter(|(slot, _)| is_shown(slot)).map(|(slot, _)| folding.end(*slot));
-            layout::Graph {
-                nodes: nodes.collect::<BTreeSet<u32>>().into_iter().filter_map(id).collect(),
-                edges: ends.into_iter().filter_map(|(source, target)| Some((id(source)?, id(target)?))).collect(),
-                boxes: folding.boxes(model),
-            }
+            layout::Graph::of(nodes.into_iter().filter_map(node), edges.filter_map(|edge| folding.ends(edge)))
         })
     }
 
@@ -98,7 +98,7 @@ impl Page {
             return;
         }
         stage::mark("layout-asked");
-        if graph.nodes.len() <= AT_ONCE_MAX {
+        if graph.len() <= AT_ONCE_MAX {
             self.laying_out.set(false);
             self.layout.update_value(|layout| layout.afresh(&graph));
             return;

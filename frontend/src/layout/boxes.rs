@@ -1,6 +1,6 @@
 //! Nodes of one group in a box, boxes side by side, and after them those that are in none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{GRID_ROW, Graph, Manner, Point, Positions, beside, pack, whole};
 use crate::room::Frame;
@@ -14,30 +14,44 @@ const GAP: f64 = 36.0;
 /// Below a box is room for another row, so that it can grow a little without moving others.
 const SPARE: f64 = GRID_ROW;
 
+/// Nodes by boxes, those in none last, and what goes on within each.
+struct Boxed {
+    members: Vec<Vec<usize>>,
+    /// In the places of nodes among the members.
+    edges: Vec<Vec<(usize, usize)>>,
+}
+
+impl Boxed {
+    fn of(edges: impl Iterator<Item = (usize, usize)>, parts: &[u32]) -> Self {
+        let mut order: BTreeMap<(bool, u32), Vec<usize>> = BTreeMap::new();
+        let mut within = vec![0; parts.len()];
+        for (node, part) in parts.iter().enumerate() {
+            let members = order.entry((*part == 0, *part)).or_default();
+            within[node] = members.len();
+            members.push(node);
+        }
+        let place: BTreeMap<u32, usize> = order.keys().map(|(_, part)| *part).zip(0..).collect();
+        let mut inside = vec![Vec::new(); order.len()];
+        for (a, b) in edges.filter(|(a, b)| parts[*a] == parts[*b]) {
+            inside[place[&parts[a]]].push((within[a], within[b]));
+        }
+        Self { members: order.into_values().collect(), edges: inside }
+    }
+}
+
 /// Places for all nodes.
 pub fn arrange(edges: &[(usize, usize)], parts: &[u32], manner: Manner, screen: f64) -> Vec<Point> {
-    // Who is in no box comes last.
-    let mut members: BTreeMap<(bool, u32), Vec<usize>> = BTreeMap::new();
-    let mut within = vec![0; parts.len()];
-    for (node, part) in parts.iter().enumerate() {
-        let members = members.entry((*part == 0, *part)).or_default();
-        within[node] = members.len();
-        members.push(node);
-    }
-    let mut inside: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
-    for (a, b) in edges.iter().filter(|(a, b)| parts[*a] == parts[*b]) {
-        inside.entry(parts[*a]).or_default().push((within[*a], within[*b]));
-    }
+    let boxed = Boxed::of(edges.iter().copied(), parts);
     let mut places = vec![Point { x: 0.0, y: 0.0 }; parts.len()];
-    let mut frames = Vec::with_capacity(members.len());
-    for ((_, part), nodes) in &members {
-        let own = whole(nodes.len(), inside.get(part).map_or(&[][..], Vec::as_slice), manner, pack::SCREEN);
+    let mut frames = Vec::with_capacity(boxed.members.len());
+    for (nodes, edges) in boxed.members.iter().zip(&boxed.edges) {
+        let own = whole(nodes.len(), edges, manner, pack::SCREEN);
         frames.extend(frame(own.iter()));
         for (node, at) in nodes.iter().zip(own) {
             places[*node] = at;
         }
     }
-    for ((nodes, frame), corner) in members.values().zip(&frames).zip(corners(&frames, screen)) {
+    for ((nodes, frame), corner) in boxed.members.iter().zip(&frames).zip(corners(&frames, screen)) {
         for node in nodes {
             let at = &mut places[*node];
             *at = Point { x: at.x - frame.left + corner.x, y: at.y - frame.top + corner.y };
@@ -46,49 +60,41 @@ pub fn arrange(edges: &[(usize, usize)], parts: &[u32], manner: Manner, screen: 
     places
 }
 
-/// Places what is new in the box that it belongs to. Boxes stay where they are unless one grew into another.
-pub fn follow(graph: &Graph, kept: Positions, manner: Manner, screen: f64) -> Positions {
-    let mut parts: BTreeMap<(bool, Option<&String>), BTreeSet<&String>> = BTreeMap::new();
-    for id in &graph.nodes {
-        let key = graph.boxes.get(id);
-        parts.entry((key.is_none(), key)).or_default().insert(id);
-    }
-    let mut positions = kept;
-    let mut placed = Vec::with_capacity(parts.len());
-    for nodes in parts.values() {
-        if nodes.iter().any(|id| !positions.contains_key(*id)) {
-            let is_in = |(a, b): &&(String, String)| nodes.contains(a) && nodes.contains(b);
-            let own = Graph {
-                nodes: nodes.iter().map(|id| (*id).clone()).collect(),
-                edges: graph.edges.iter().filter(is_in).cloned().collect(),
-                boxes: BTreeMap::new(),
-            };
-            let stood: Positions = nodes.iter().filter_map(|id| Some(((*id).clone(), *positions.get(*id)?))).collect();
-            let stands = match stood.is_empty() {
-                true => below(&positions, own.placed(super::arrange(&own.plan(manner, pack::SCREEN)))),
-                false => beside::insert(&own, stood, 1),
-            };
-            positions.extend(stands);
+/// Places who has no place yet in the box that it belongs to. Boxes stay where they are unless one grew into another.
+pub fn follow(graph: &Graph, places: &mut [Option<Point>], manner: Manner, screen: f64) {
+    let boxed = Boxed::of(graph.edges.iter().map(|(a, b)| (*a as usize, *b as usize)), &graph.parts);
+    let mut placed = Vec::with_capacity(boxed.members.len());
+    for (nodes, edges) in boxed.members.iter().zip(&boxed.edges) {
+        let mut own: Vec<Option<Point>> = nodes.iter().map(|node| places[*node]).collect();
+        if own.iter().any(Option::is_none) {
+            if own.iter().all(Option::is_none) {
+                let stand = below(places, whole(nodes.len(), edges, manner, pack::SCREEN));
+                own = stand.into_iter().map(Some).collect();
+            } else {
+                let edges: Vec<(u32, u32)> = edges.iter().map(|(a, b)| (*a as u32, *b as u32)).collect();
+                beside::insert(&edges, &mut own, 1);
+            }
+            for (node, at) in nodes.iter().zip(&own) {
+                places[*node] = *at;
+            }
         }
-        placed.extend(frame(nodes.iter().filter_map(|id| positions.get(*id))));
+        placed.extend(frame(own.iter().flatten()));
     }
     let collide = placed.iter().enumerate().any(|(n, one)| placed[n + 1..].iter().any(|other| one.overlaps(other)));
     if collide {
-        for ((nodes, frame), corner) in parts.values().zip(&placed).zip(corners(&placed, screen)) {
-            for id in nodes {
-                if let Some(at) = positions.get_mut(*id) {
-                    *at = Point { x: at.x - frame.left + corner.x, y: at.y - frame.top + corner.y };
-                }
+        for ((nodes, frame), corner) in boxed.members.iter().zip(&placed).zip(corners(&placed, screen)) {
+            for node in nodes {
+                let moved = |at: Point| Point { x: at.x - frame.left + corner.x, y: at.y - frame.top + corner.y };
+                places[*node] = places[*node].map(moved);
             }
         }
     }
-    positions
 }
 
 /// A box that is new, under all that is there.
-fn below(positions: &Positions, mut own: Positions) -> Positions {
-    let (Some(there), Some(here)) = (frame(positions.values()), frame(own.values())) else { return own };
-    for at in own.values_mut() {
+fn below(there: &[Option<Point>], mut own: Vec<Point>) -> Vec<Point> {
+    let (Some(there), Some(here)) = (frame(there.iter().flatten()), frame(own.iter())) else { return own };
+    for at in &mut own {
         *at = Point { x: at.x - here.left + there.left, y: at.y - here.top + there.bottom + GAP };
     }
     own

@@ -1,0 +1,90 @@
+//! A view that is told in several messages at first: what has come of it so far.
+
+use shared::view::StreamDelta;
+
+/// What came and is not whole yet.
+#[derive(Default)]
+pub struct Arriving(Option<StreamDelta>);
+
+#[derive(Debug, PartialEq)]
+pub enum Arrived {
+    /// By itself, or all parts together.
+    Whole(Box<StreamDelta>),
+    /// More comes.
+    Part,
+    /// One of the parts is missing.
+    Gap,
+}
+
+impl Arriving {
+    pub fn take(&mut self, delta: StreamDelta) -> Arrived {
+        let whole = match self.0.take() {
+            // Only what begins anew needs nothing before it.
+            Some(before) if !delta.reset => {
+                if delta.sequence != before.sequence + 1 {
+                    return Arrived::Gap;
+                }
+                joined(before, delta)
+            }
+            _ => delta,
+        };
+        if whole.more {
+            self.0 = Some(whole);
+            Arrived::Part
+        } else {
+            Arrived::Whole(Box::new(whole))
+        }
+    }
+
+    /// How many nodes have come of what is not whole yet.
+    pub fn count(&self) -> Option<usize> {
+        self.0.as_ref().map(|delta| delta.nodes.len())
+    }
+}
+
+/// What two messages say that follow each other, both of what there is and not of what changed.
+fn joined(mut before: StreamDelta, after: StreamDelta) -> StreamDelta {
+    let StreamDelta { sequence, more, at, nodes, edges, stats, status, .. } = after;
+    before.nodes.extend(nodes);
+    before.edges.extend(edges);
+    let (stats, status) = (stats.or(before.stats), status.or(before.status));
+    StreamDelta { sequence, more, at, stats, status, ..before }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::view::{Stats, StreamEdge, Summary};
+
+    fn part(sequence: u64, reset: bool, more: bool, node: u32) -> StreamDelta {
+        StreamDelta { sequence, reset, more, nodes: vec![(node, Summary::default())], ..StreamDelta::default() }
+    }
+
+    #[test]
+    fn a_message_by_itself_is_whole_and_parts_are_so_together() {
+        let mut arriving = Arriving::default();
+        let one = part(5, false, false, 1);
+        assert_eq!(arriving.take(one.clone()), Arrived::Whole(Box::new(one)));
+        let stats = Some(Stats { node_count: 3, ..Stats::default() });
+        assert_eq!(arriving.take(StreamDelta { stats, ..part(6, true, true, 1) }), Arrived::Part);
+        assert_eq!(arriving.take(part(7, false, true, 2)), Arrived::Part);
+        assert_eq!(arriving.count(), Some(2));
+        let edges = vec![(9, StreamEdge::default())];
+        let last = StreamDelta { edges: edges.clone(), at: 77, ..part(8, false, false, 3) };
+        let Arrived::Whole(whole) = arriving.take(last) else { panic!("all of it came") };
+        assert_eq!(whole.nodes.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!((whole.sequence, whole.reset, whole.more, whole.at), (8, true, false, 77));
+        assert_eq!((whole.stats, whole.edges), (stats, edges));
+        assert_eq!(arriving.count(), None);
+    }
+
+    #[test]
+    fn a_part_that_is_missing_is_noticed_and_a_new_beginning_needs_none() {
+        let mut arriving = Arriving::default();
+        assert_eq!(arriving.take(part(6, true, true, 1)), Arrived::Part);
+        assert_eq!(arriving.take(part(8, false, false, 2)), Arrived::Gap);
+        assert_eq!(arriving.take(part(6, true, true, 1)), Arrived::Part);
+        let anew = part(20, true, false, 2);
+        assert_eq!(arriving.take(anew.clone()), Arrived::Whole(Box::new(anew)));
+    }
+}
