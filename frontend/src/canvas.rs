@@ -162,6 +162,10 @@ pub fn Graph() -> impl IntoView {
             ask(Stale::Told);
         } else {
             searched.searched_ms.set(performance_now());
+            if !is_any {
+                // What waited for a picture of what is found waits no more.
+                searched.stale.set(Stale::Done);
+            }
             ask(if is_any { Stale::Searched } else { Stale::Done });
         }
         now

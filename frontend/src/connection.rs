@@ -10,6 +10,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{CloseEvent, MessageEvent, Response, WebSocket};
 
 use crate::arriving::{Arrived, Arriving};
+use crate::disarm;
 
 /// How sure the page is that what it shows is so.
 #[derive(Clone, Debug, PartialEq)]
@@ -218,11 +219,12 @@ fn connect(shared: &Rc<RefCell<State>>) {
             if text == HEARD {
                 return;
             }
-            let Ok(delta) = serde_json::from_str::<StreamDelta>(&text) else {
+            let Ok(mut delta) = serde_json::from_str::<StreamDelta>(&text) else {
                 // Another version, or something in between: not at once again, it may come the same way.
                 detach(&mut shared.borrow_mut());
                 return lost(&shared, Why::Garbled);
             };
+            delta.nodes.iter_mut().for_each(|(_, node)| disarm::summary(node));
             let take = shared.borrow().take.clone();
             let is_taken = match arriving.take(delta) {
                 Arrived::Part => return,

@@ -142,6 +142,12 @@ impl Folding {
         strand::strands(model.edges.iter(), |edge| self.ends(edge), |edge| model.failing.rate(edge, now_ms))
     }
 
+    /// Has these lines say what they carry now; nodes, edges and groups are as they were.
+    pub fn measure_anew(&self, strands: &mut BTreeMap<(u32, u32), Strand>, model: &Model, now_ms: u64) {
+        let failing = |edge| model.failing.rate(edge, now_ms);
+        strand::measure_anew(strands, model.edges.iter(), |edge| self.ends(edge), failing);
+    }
+
     /// The node and who can be reached from it in so many steps, against the direction of lines too.
     pub fn neighbourhood(&self, model: &Model, slot: u32, depth: u8) -> BTreeSet<u32> {
         let mut near = BTreeSet::from([slot]);

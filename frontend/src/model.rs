@@ -6,7 +6,6 @@ use shared::report::Failures;
 use shared::view::{Stats, Status, StreamDelta, StreamEdge, Summary};
 
 use crate::changes::Changes;
-use crate::disarm;
 use crate::failing::Failing;
 use crate::strand::{self, Strand};
 
@@ -89,7 +88,7 @@ impl Model {
             reset,
             more: _,
             at,
-            mut nodes,
+            nodes,
             gone,
             values,
             edges,
@@ -104,9 +103,6 @@ impl Model {
         self.sequence = sequence;
         self.clock_ms = at.cast_signed() - now_ms.cast_signed();
         let structural = reset || !(nodes.is_empty() && gone.is_empty() && edges.is_empty() && edges_gone.is_empty());
-        for (_, node) in &mut nodes {
-            disarm::summary(node);
-        }
         self.changes.forget(now_ms);
         if reset {
             // Who was told of first was there before.

@@ -32,8 +32,10 @@ impl Prepared {
         if before.is_none_or(|before| (before.0, before.2) != (now.0, now.2)) {
             self.place(page, model, folding);
         }
-        if before.is_none_or(|before| (before.0, before.1) != (now.0, now.1)) {
+        if before.is_none_or(|before| before.0 != now.0) {
             self.strands = folding.strands(model, now_ms() as u64);
+        } else if before.is_some_and(|before| before.1 != now.1) {
+            folding.measure_anew(&mut self.strands, model, now_ms() as u64);
         }
     }
 

@@ -45,6 +45,11 @@ impl Strand {
         self.protocols.insert(edge.protocol.clone());
         self.networks.extend(edge.network.clone());
         self.is_guess |= edge.direction == "guess";
+        self.carry(edge, failing);
+    }
+
+    /// Adds what is measured of an edge.
+    fn carry(&mut self, edge: &StreamEdge, failing: f64) {
         self.failing += failing;
         let figure = |n: usize| edge.metrics.get(n).copied().flatten();
         let sum = |so_far: &mut Option<f64>, more: Option<f64>| {
@@ -57,6 +62,12 @@ impl Strand {
         sum(&mut self.again, figure(3));
         let longest = figure(4).into_iter().chain(self.round_trip_ms);
         self.round_trip_ms = longest.reduce(f64::max);
+    }
+
+    /// As if nothing had been measured.
+    fn empty(&mut self) {
+        (self.sent, self.received, self.opened, self.again, self.round_trip_ms) = (None, None, None, None, None);
+        self.failing = 0.0;
     }
 
     /// Takes in what goes over another line.
@@ -150,6 +161,21 @@ pub fn strands<'a>(
     all
 }
 
+/// Has lines say what their edges carry now. The edges are those that the lines were made of, and differ in that alone.
+pub fn measure_anew<'a>(
+    strands: &mut BTreeMap<(u32, u32), Strand>,
+    edges: impl Iterator<Item = (&'a u32, &'a StreamEdge)>,
+    ends: impl Fn(&StreamEdge) -> Option<(u32, u32)>,
+    failing: impl Fn(u32) -> f64,
+) {
+    strands.values_mut().for_each(Strand::empty);
+    for (slot, edge) in edges {
+        if let Some(strand) = ends(edge).and_then(|ends| strands.get_mut(&ends)) {
+            strand.carry(edge, failing(*slot));
+        }
+    }
+}
+
 /// An edge is drawn between those that it is between.
 pub fn own_ends(edge: &StreamEdge) -> Option<(u32, u32)> {
     Some((edge.source, edge.target))
@@ -161,6 +187,23 @@ mod tests {
 
     fn edge(port: u16, metrics: &[Option<f64>]) -> StreamEdge {
         StreamEdge { source: 1, target: 2, port, open: 3, metrics: metrics.to_vec(), ..StreamEdge::default() }
+    }
+
+    #[test]
+    fn lines_that_are_measured_anew_are_as_if_they_were_made_anew() {
+        let edges = |sent: [f64; 3]| {
+            let figures = sent.map(|sent| [Some(sent), None, None, None, Some(sent * 2.0)]);
+            let mut edges: BTreeMap<u32, StreamEdge> =
+                (0..3).map(|n| (n, edge(80 + n as u16, &figures[n as usize]))).collect();
+            edges.insert(3, StreamEdge { target: 7, ..edge(80, &[]) });
+            edges
+        };
+        let (before, after) = (edges([1.0, 2.0, 3.0]), edges([9.0, 0.0, 1.0]));
+        let failing = |slot: u32| f64::from(slot);
+        let mut lines = strands(before.iter(), own_ends, failing);
+        measure_anew(&mut lines, after.iter(), own_ends, |slot| f64::from(slot) * 0.5);
+        assert_eq!(lines, strands(after.iter(), own_ends, |slot| f64::from(slot) * 0.5));
+        assert_ne!(lines, strands(before.iter(), own_ends, failing));
     }
 
     #[test]

@@ -26,7 +26,7 @@ const USAGE: &str =
     "usage: bench [BINARY [PART]...]        PART: app, fleet, overlays, audit, links, probe, networks, page; all of them unless said
        bench soak BINARY [MINUTES]    churn for so long (60), and whether memory stayed flat
        bench record ADDRESS:PORT FILE [FRAMES]    what the first probe that connects says, as a fixture
-       bench load ADDRESS:PORT [HOSTS]    only the load, against an app that runs, until it is ended";
+       bench load ADDRESS:PORT [HOSTS [BESIDE]]    only the load, against an app that runs, until it is ended, beside the first BESIDE hosts of another";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,12 +36,13 @@ fn main() -> ExitCode {
             talk::hold(number(processes), number(conversations), number(short))
         }
         ["call", count, short] => talk::call(number(count), number(short)),
-        ["load", address, ref hosts @ ..] => {
-            let (Ok(address), Ok(hosts)) = (address.parse(), hosts.first().unwrap_or(&"100").parse()) else {
+        ["load", address, ref counts @ ..] => {
+            let count = |n: usize, default| counts.get(n).unwrap_or(&default).parse();
+            let (Ok(address), Ok(hosts), Ok(beside)) = (address.parse(), count(0, "100"), count(1, "0")) else {
                 return usage();
             };
             runtime().block_on(async {
-                let _load = Load::start(address, hosts);
+                let _load = if beside == 0 { Load::start(address, hosts) } else { Load::more(address, beside, hosts) };
                 std::future::pending::<()>().await;
             });
         }

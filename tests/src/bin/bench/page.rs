@@ -92,6 +92,7 @@ async fn large(binary: &Path, size: Graph, figures: &mut Figures) {
     let clear =
         "const input = document.querySelector('#search'); input.value = ''; input.dispatchEvent(new Event('input'))";
     browser.client.execute(clear, Vec::new()).await.expect("a cleared search");
+    browser.until("the graph as it was", &all).await;
     // Two hosts more, of 50 containers each; the app may tell of both at once or of one after the other.
     let more = Load::more(address, size.hosts, 2);
     let all = format!("return document.querySelector('canvas.graph').dataset.drawn >= {}", count + 100);
