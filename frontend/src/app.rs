@@ -115,6 +115,8 @@ pub struct Page {
     /// A worker lays out the graph at the moment.
     pub laying_out: RwSignal<bool>,
     laying: StoredValue<Rc<RefCell<Laying>>, LocalStorage>,
+    /// Rises whenever places are looked for.
+    arranged: StoredValue<u64>,
     /// Who is drawn for whom.
     folding: StoredValue<Folding, LocalStorage>,
     /// By what nodes of the view can be put together.
@@ -204,6 +206,7 @@ impl Page {
             screen: StoredValue::new(1.8),
             laying_out: RwSignal::new(false),
             laying: StoredValue::new_local(Rc::default()),
+            arranged: StoredValue::new(0),
             folding: StoredValue::new_local(Folding::default()),
             groupings: Memo::new(move |_| {
                 membership.track();
@@ -368,27 +371,23 @@ impl Page {
                 stage::mark_nodes("nodes-came", came, connection::received_ms());
             }
             match taken {
-                Some(Taken::Structure) => {
-                    let is_first = first.replace(false);
-                    if is_first {
-                        page.opened_with.set(page.model.with_value(|model| model.nodes.len()));
-                    }
-                    // Others are put together only once it is known what can be.
-                    let members = page.model.with_value(|model| model.membership);
-                    if page.membership.get_untracked() != members {
-                        page.membership.set(members);
-                        page.lay_out_again(false);
-                    } else if page.layout.with_value(|layout| page.wakes(layout)) {
-                        page.lay_out_again(false);
+                Some(Taken::Structure) if first.replace(false) => {
+                    let of = page.view();
+                    let begin = move || {
+                        if page.view() == of {
+                            page.opened_with.set(page.model.with_value(|model| model.nodes.len()));
+                            page.show_structure();
+                            page.fit.update(|n| *n += 1);
+                        }
+                    };
+                    // Where much came, who does something meanwhile goes first.
+                    if came > AT_ONCE_MAX {
+                        set_timeout(begin, std::time::Duration::ZERO);
                     } else {
-                        page.refresh_groups();
+                        begin();
                     }
-                    if is_first {
-                        page.fit.update(|n| *n += 1);
-                    }
-                    page.structure.update(|n| *n += 1);
-                    page.values.update(|n| *n += 1);
                 }
+                Some(Taken::Structure) => page.show_structure(),
                 Some(Taken::Values) => {
                     page.refresh_groups();
                     page.values.update(|n| *n += 1);
@@ -407,6 +406,22 @@ impl Page {
                 *held.borrow_mut() = Some(Connection::open(path, page.link, take));
             }
         });
+    }
+
+    /// Has everybody see that nodes or edges changed.
+    fn show_structure(&self) {
+        // Others are put together only once it is known what can be.
+        let members = self.model.with_value(|model| model.membership);
+        if self.membership.get_untracked() != members {
+            self.membership.set(members);
+            self.lay_out_again(false);
+        } else if self.layout.with_value(|layout| self.wakes(layout)) {
+            self.lay_out_again(false);
+        } else {
+            self.refresh_groups();
+        }
+        self.structure.update(|n| *n += 1);
+        self.values.update(|n| *n += 1);
     }
 
     /// What is shown stands still from now on; what comes is kept.

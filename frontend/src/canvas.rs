@@ -102,7 +102,7 @@ pub fn Graph() -> impl IntoView {
             // For whoever takes a picture of the page: all is where it belongs, and painted.
             let settled = stage.moving.get().is_none() && stage.stale.get() == Stale::No && !stage.later_due.get();
             let _ = canvas.set_attribute("data-settled", if settled { "true" } else { "false" });
-            if nodes > 0 && !stage.drawn.replace(true) {
+            if stage.painted_nodes.get() > 0 && !stage.drawn.replace(true) {
                 mark("first-graph");
             }
             if stage.moving.get().is_some() || stage.greets.get() {
@@ -185,6 +185,7 @@ pub fn Graph() -> impl IntoView {
         page.structure.track();
         if page.model.with_value(|model| model.nodes.is_empty()) {
             kept.drawn.set(false);
+            kept.painted_nodes.set(0);
             kept.held.set(false);
             return;
         }

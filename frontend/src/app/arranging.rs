@@ -82,6 +82,8 @@ impl Page {
     }
 
     pub(super) fn lay_out_again(&self, afresh: bool) {
+        self.arranged.update_value(|turn| *turn += 1);
+        let turn = self.arranged.get_value();
         self.regroup();
         let graph = self.graph();
         let manner = self.route.with_untracked(|route| route.manner);
@@ -118,7 +120,9 @@ impl Page {
             page.structure.update(|n| *n += 1);
             page.fit.update(|n| *n += 1);
             // What came meanwhile has no place yet.
-            page.lay_out_again(false);
+            if page.arranged.get_value() != turn {
+                page.lay_out_again(false);
+            }
         });
     }
 

@@ -132,18 +132,6 @@ pub fn Table() -> impl IntoView {
         let below = ordered.with(Vec::len).saturating_sub(last);
         format!("padding: {}px 0 {}px", first as f64 * ROW_PX, below as f64 * ROW_PX)
     };
-    let step = move |event: web_sys::KeyboardEvent| {
-        let row = event.current_target().and_then(|row| row.dyn_into::<web_sys::Element>().ok());
-        let other = row.and_then(|row| match event.key().as_str() {
-            "ArrowDown" => row.next_element_sibling(),
-            "ArrowUp" => row.previous_element_sibling(),
-            _ => None,
-        });
-        if let Some(other) = other.and_then(|other| other.dyn_into::<web_sys::HtmlElement>().ok()) {
-            let _ = other.focus();
-            event.prevent_default();
-        }
-    };
     view! {
         <div class="table-wrap">
             <div class="table-scroll" node_ref=scroller on:scroll=move |_| look()>
@@ -185,33 +173,16 @@ pub fn Table() -> impl IntoView {
                         </tr>
                     </thead>
                     <tbody>
-                        {move || {
-                            let columns = columns.get();
-                            let selected = page.route.with(|route| route.selected.clone());
-                            let marks = page.marks.get();
-                            let (first, last) = shown.get();
-                            let rows = ordered.with(|rows| rows[first.min(rows.len())..last.min(rows.len())].to_vec());
-                            rows.into_iter().enumerate().map(|(n, row)| {
-                                let on = selected.as_ref() == Some(&row.node.id);
-                                let (id, by_key) = (row.node.id.clone(), row.node.id.clone());
-                                let came = marks.as_ref().and_then(|marks| marks.new.get(&id).copied());
-                                let cells = columns.iter().map(|c| cell(&row, c)).collect_view();
-                                view! {
-                                    <tr
-                                        class:on=on
-                                        class:new=came.is_some()
-                                        title=came.map(|at_ms| format!("Came {}", times::both(at_ms as f64)))
-                                        tabindex="0"
-                                        aria-rowindex=(first + n + 1).to_string()
-                                        on:click=move |_| page.select(Some(id.clone()))
-                                        on:keydown=move |event| match event.key().as_str() {
-                                            "Enter" => page.select(Some(by_key.clone())),
-                                            _ => step(event),
-                                        }
-                                    >{cells}</tr>
-                                }
-                            }).collect_view()
-                        }}
+                        <For
+                            each=move || {
+                                let (first, last) = shown.get();
+                                first..last.min(ordered.with(Vec::len))
+                            }
+                            key=|place| *place
+                            let:place
+                        >
+                            <Row place ordered columns/>
+                        </For>
                     </tbody>
                 </table>
                 </div>
@@ -249,6 +220,47 @@ pub fn Table() -> impl IntoView {
                 </section>
             </Show>
         </div>
+    }
+}
+
+/// Whoever is at that place. The row stays while others come to stand there, and with it the keyboard's focus.
+#[component]
+fn Row(place: usize, ordered: Memo<Vec<RowData>>, columns: Memo<Vec<Column>>) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let row = Memo::new(move |_| ordered.with(|rows| rows.get(place).cloned()));
+    let id = Memo::new(move |_| row.with(|row| row.as_ref().map(|row| row.node.id.clone())));
+    let is_selected = move || id.with(|id| id.is_some() && page.route.with(|route| route.selected == *id));
+    let came = Memo::new(move |_| {
+        let marks = page.marks.get()?;
+        id.with(|id| marks.new.get(id.as_ref()?).copied())
+    });
+    let select = move || page.select(id.get_untracked());
+    view! {
+        <tr
+            class:on=is_selected
+            class:new=move || came.get().is_some()
+            title=move || came.get().map(|at_ms| format!("Came {}", times::both(at_ms as f64)))
+            tabindex="0"
+            aria-rowindex=(place + 1).to_string()
+            on:click=move |_| select()
+            on:keydown=move |event| if event.key() == "Enter" { select() } else { step(&event) }
+        >
+            {move || row.get().map(|row| columns.with(|columns| columns.iter().map(|c| cell(&row, c)).collect_view()))}
+        </tr>
+    }
+}
+
+/// To the row above or below.
+fn step(event: &web_sys::KeyboardEvent) {
+    let row = event.current_target().and_then(|row| row.dyn_into::<web_sys::Element>().ok());
+    let other = row.and_then(|row| match event.key().as_str() {
+        "ArrowDown" => row.next_element_sibling(),
+        "ArrowUp" => row.previous_element_sibling(),
+        _ => None,
+    });
+    if let Some(other) = other.and_then(|other| other.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = other.focus();
+        event.prevent_default();
     }
 }
 

@@ -10,6 +10,9 @@ type Near = (Vec<usize>, Vec<usize>);
 /// Puts who has no place yet beside its neighbours, or among those that have none, where nobody stands.
 /// A row of those that talk to nobody has `columns` places at least.
 pub fn insert(edges: &[(u32, u32)], places: &mut [Option<Point>], columns: usize) {
+    if places.iter().all(Option::is_some) {
+        return;
+    }
     let mut taken: BTreeSet<(i64, i64)> = places.iter().flatten().map(|p| cell(*p)).collect();
     let mut near: BTreeMap<usize, Near> = BTreeMap::new();
     for (a, b) in edges.iter().map(|(a, b)| (*a as usize, *b as usize)) {
