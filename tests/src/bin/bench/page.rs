@@ -75,7 +75,12 @@ async fn large(binary: &Path, size: Graph, figures: &mut Figures) {
     let took = browser.client.execute(layout, Vec::new()).await.expect("marks").as_f64().unwrap_or(f64::NAN);
     figures.add(format!("{of}: layout, beside the page"), took, "ms", size.layout_ms);
     let longest = browser.client.execute_async(LONGEST, Vec::new()).await.expect("the browser's long tasks");
-    figures.add(format!("{of}: longest task of the page until it is drawn"), longest.as_f64().unwrap_or(f64::NAN), "ms", 50.0);
+    figures.add(
+        format!("{of}: longest task of the page until it is drawn"),
+        longest.as_f64().unwrap_or(f64::NAN),
+        "ms",
+        50.0,
+    );
     // The first seconds belong to the browser's own start.
     sleep(Duration::from_secs(3)).await;
     for (name, action) in [("panned", PAN), ("zoomed", ZOOM)] {
