@@ -19,7 +19,7 @@ use crate::appearance::Appearance;
 use crate::changes::Marks;
 use crate::components::{
     arrangement, board::Board, card::Card, changes, chrome, edge, findings::Findings, help::Help, map::Map,
-    palette::Palette, rail, rail::Rail, resources::Resources, search, table::Table, tools,
+    palette::Palette, rail, rail::Rail, resources::Resources, search, table::Table, tabs::Tabs, tools,
 };
 use crate::connection::{self, Connection, Link, now_ms};
 use crate::folding::{self, Folding, Labels};
@@ -372,10 +372,11 @@ impl Page {
             }
             match taken {
                 Some(Taken::Structure) if first.replace(false) => {
+                    // Known before anything else comes, which would be put together by it.
+                    page.opened_with.set(page.model.with_value(|model| model.nodes.len()));
                     let of = page.view();
                     let begin = move || {
                         if page.view() == of {
-                            page.opened_with.set(page.model.with_value(|model| model.nodes.len()));
                             page.show_structure();
                             page.fit.update(|n| *n += 1);
                         }
@@ -778,6 +779,7 @@ fn App() -> impl IntoView {
                 </div>
             </main>
             <chrome::StatusLine/>
+            <Tabs/>
             <Help/>
             <Palette/>
         </div>

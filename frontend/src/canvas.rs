@@ -353,6 +353,10 @@ pub fn Graph() -> impl IntoView {
         StoredValue::new_local(go)
     };
     let overview = minimap::View { seen, go };
+    let is_mapped = Memo::new(move |_| {
+        page.structure.track();
+        page.minimap.get() && page.model.with_value(|model| !model.nodes.is_empty())
+    });
     let slide = {
         let stage = slid;
         move |event: web_sys::Event| {
@@ -386,8 +390,8 @@ pub fn Graph() -> impl IntoView {
             }
             on:dblclick=move |_| page.fit.update(|n| *n += 1)
         ></canvas>
-        <div class="zoom" role="group" aria-label="Zoom" class:folded=move || !page.minimap.get()>
-            {move || page.minimap.get().then(|| view! { <Minimap view=overview/> })}
+        <div class="zoom" role="group" aria-label="Zoom" class:folded=move || !is_mapped.get()>
+            {move || is_mapped.get().then(|| view! { <Minimap view=overview/> })}
             <input
                 class="zoom-slider"
                 type="range"

@@ -21,6 +21,7 @@ pub mod save;
 pub mod search;
 pub mod spark;
 pub mod table;
+pub mod tabs;
 pub mod tip;
 pub mod tools;
 pub mod way;

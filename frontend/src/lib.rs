@@ -27,6 +27,7 @@ pub mod sheet;
 pub mod side_by_side;
 pub mod strand;
 pub mod svg_text;
+pub mod tab;
 pub mod text;
 
 #[cfg(target_arch = "wasm32")]

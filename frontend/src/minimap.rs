@@ -114,7 +114,7 @@ fn paint_nodes(g: &Context, page: Page, map: Miniature) {
                     }
                     g.fill();
                 };
-                dots("", &theme.edge, DOT);
+                dots("", &theme.text_3, DOT);
                 dots("warning", &theme.warn, DOT_OF_FINDING);
                 dots("failing", &theme.bad, DOT_OF_FINDING);
             });

@@ -97,6 +97,28 @@ fn the_page_shows_what_runs_and_follows_it() {
     });
 }
 
+/// By its tabs a narrow screen leads everywhere.
+async fn tabs(browser: &Browser, fits: &str) {
+    let press = async |word: &str| {
+        let button = format!("//nav[@class='tabs']/button[span='{word}']");
+        browser.client.find(fantoccini::Locator::XPath(&button)).await.unwrap().click().await.unwrap();
+    };
+    let places =
+        [("Table", "table.nodes"), ("Findings", ".findings"), ("Networks", ".map-wrap"), ("Graph", "canvas.graph")];
+    for (word, place) in places {
+        press(word).await;
+        browser.until(word, &format!("return !!document.querySelector('{place}')")).await;
+        let chosen = format!("return document.querySelector('.tabs [aria-current=page]')?.textContent === '{word}'");
+        browser.until("the tab is chosen", &chosen).await;
+        browser.until("nothing to scroll aside", fits).await;
+    }
+    browser.until("what runs", "return +document.querySelector('canvas.graph').dataset.drawn === 26").await;
+    browser.screenshot("tabs-narrow-dark").await;
+    press("More").await;
+    browser.until("all commands", "return document.querySelectorAll('.commands .suggestion').length > 5").await;
+    browser.screenshot("tabs-more-narrow-dark").await;
+}
+
 #[test]
 fn the_page_holds_in_every_size_and_light_and_says_what_is_not_there() {
     let testbed = Testbed::up(1, false);
@@ -157,6 +179,9 @@ fn the_page_holds_in_every_size_and_light_and_says_what_is_not_there() {
             browser.client.goto(&format!("{base}/#/networks")).await.unwrap();
             browser.until("networks", "return +document.querySelector('canvas')?.dataset.nodes >= 2").await;
             browser.screenshot(&format!("networks-{name}")).await;
+            if !light {
+                tabs(&browser, fits).await;
+            }
             browser.close().await;
             testbed.scope(1, &["stop"]);
             testbed.launch(1, &["--app-only"]);

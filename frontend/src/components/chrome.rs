@@ -60,6 +60,10 @@ pub fn ViewBar() -> impl IntoView {
         None => String::new(),
     };
     let mode = move |mode: Mode| move || page.route.with(|route| route.mode == mode);
+    // The list of topologies is asked for again and again, and is mostly the same: a choice that is open stays so.
+    let options = Memo::new(move |_| {
+        current(page).filter(|_| !is_findings() && !is_resources()).map(|info| info.options).unwrap_or_default()
+    });
     view! {
         <div class="viewbar">
             <h1>{title}</h1>
@@ -74,10 +78,10 @@ pub fn ViewBar() -> impl IntoView {
                         <Icon name="network"/>"Map"
                     </button>
                 </Show>
-                <button class:on=mode(Mode::Graph) title="Graph (g)" on:click=move |_| page.go(|r| r.mode = Mode::Graph)>
+                <button class="tabbed" class:on=mode(Mode::Graph) title="Graph (g)" on:click=move |_| page.go(|r| r.mode = Mode::Graph)>
                     <Icon name="graph"/>"Graph"
                 </button>
-                <button class:on=mode(Mode::Table) title="Table (t)" on:click=move |_| page.go(|r| r.mode = Mode::Table)>
+                <button class="tabbed" class:on=mode(Mode::Table) title="Table (t)" on:click=move |_| page.go(|r| r.mode = Mode::Table)>
                     <Icon name="table"/>"Table"
                 </button>
                 <Show when=move || page.route.with(|route| Mode::Resources.is_of(&route.topology))>
@@ -114,10 +118,7 @@ pub fn ViewBar() -> impl IntoView {
                     })}
                 </div>
             </Show>
-            {move || current(page).filter(|_| !is_findings() && !is_resources()).map(|info| info.options).unwrap_or_default().into_iter().map(|group| {
-                view! { <Choice group/> }
-            }).collect_view()}
-
+            {move || options.get().into_iter().map(|group| view! { <Choice group/> }).collect_view()}
         </div>
     }
 }
@@ -140,13 +141,17 @@ fn Choice(group: OptionGroup) -> impl IntoView {
             }
         });
     };
+    // Of what, the title says.
+    let topology = page.route.with_untracked(|route| route.topology.clone());
+    let what = format!(" {}", topology.split("-by-").next().unwrap_or_default());
     view! {
         <label class="choice">
             <select prop:value=chosen.clone() aria-label=group.id.clone() on:change=set>
                 {group.options.into_iter().map(|option| {
                     let value = option.value.clone();
                     let chosen = chosen.clone();
-                    view! { <option value=option.value selected=move || chosen() == value>{option.label}</option> }
+                    let word = option.label.strip_suffix(&what).unwrap_or(&option.label).to_owned();
+                    view! { <option value=option.value selected=move || chosen() == value>{word}</option> }
                 }).collect_view()}
             </select>
             <Icon name="down"/>
@@ -231,7 +236,7 @@ pub fn StatusLine() -> impl IntoView {
                     Link::Lost { .. } => "Reconnecting",
                 }}
             </span>
-            <span>{hosts}</span>
+            <span class="hosts-count">{hosts}</span>
             <span>{nodes}</span>
             <span class="hidden-count">{hidden}</span>
             <span class="hidden-count">{filtered}</span>

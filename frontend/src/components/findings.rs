@@ -1,7 +1,7 @@
 //! What is wrong: how much of it in the header, and each with what the sides say of it.
 
 use leptos::prelude::*;
-use shared::view::Finding;
+use shared::view::{Finding, FindingCount};
 
 use super::icon::{Glyph, Icon};
 use crate::app::Page;
@@ -11,13 +11,18 @@ use crate::route::Mode;
 use crate::{text, times};
 
 /// How many are open, in the header; leads to the list and back.
+/// How many are open.
+pub fn counted(page: Page) -> Memo<FindingCount> {
+    Memo::new(move |_| {
+        page.status.track();
+        page.model.with_value(|model| model.status.findings)
+    })
+}
+
 #[component]
 pub fn Button() -> impl IntoView {
     let page = expect_context::<Page>();
-    let count = Memo::new(move |_| {
-        page.status.track();
-        page.model.with_value(|model| model.status.findings)
-    });
+    let count = counted(page);
     let is_open = move || page.route.with(|route| route.mode == Mode::Findings);
     let toggle = move |_| {
         page.go(|route| {

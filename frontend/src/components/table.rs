@@ -9,6 +9,7 @@ use super::icon::{self, Icon};
 use crate::app::{Page, counted};
 use crate::connection;
 use crate::export;
+use crate::lines::slot_of;
 use crate::model::Model;
 use crate::searching::Found;
 use crate::{text, times};
@@ -20,6 +21,8 @@ const STEP: usize = 24;
 
 /// So many metrics are columns by themselves.
 const METRICS: usize = 4;
+/// So many networks of a row are named in it.
+const NETWORKS: usize = 2;
 /// Of so many rows it is looked what else is known of them.
 const LOOKED_AT: usize = 200;
 
@@ -38,8 +41,8 @@ enum Column {
     Parent(&'static str, &'static str),
     /// Names of the networks that a node is on.
     Networks,
-    /// A row of what else is known of it: id, label.
-    Row(String, String),
+    /// A row of what else is known of it: id, label, type.
+    Row(String, String, String),
     /// Metric id, label, format.
     Metric(String, String, String),
     Connections,
@@ -51,14 +54,18 @@ impl Column {
             Self::Name => "Name".into(),
             Self::Minor(what) => (*what).into(),
             Self::Parent(_, label) => (*label).into(),
-            Self::Row(_, label) | Self::Metric(_, label, _) => label.clone(),
+            Self::Row(_, label, _) | Self::Metric(_, label, _) => label.clone(),
             Self::Networks => "Networks".into(),
             Self::Connections => "Connections".into(),
         }
     }
 
     fn is_number(&self) -> bool {
-        matches!(self, Self::Metric(..) | Self::Connections)
+        match self {
+            Self::Metric(..) | Self::Connections => true,
+            Self::Row(_, _, kind) => matches!(kind.as_str(), "number" | "duration"),
+            Self::Name | Self::Minor(_) | Self::Parent(..) | Self::Networks => false,
+        }
     }
 }
 
@@ -114,6 +121,7 @@ pub fn Table() -> impl IntoView {
         let (name, _) = sorted.get().unwrap_or_else(|| columns.with(|c| default_sort(c)));
         format!("{}, sorted by {name}", counted(&topology, ordered.with(Vec::len)))
     };
+    let minute = Memo::new(move |_| (page.clock.get() / 60_000.0) as u64);
     let scroller = NodeRef::<html::Div>::new();
     // Before it is there, as high as the window at most.
     let window_px = web_sys::window().and_then(|w| w.inner_height().ok()?.as_f64()).unwrap_or(1_000.0);
@@ -181,7 +189,7 @@ pub fn Table() -> impl IntoView {
                             key=|place| *place
                             let:place
                         >
-                            <Row place ordered columns/>
+                            <Row place ordered columns minute/>
                         </For>
                     </tbody>
                 </table>
@@ -225,7 +233,13 @@ pub fn Table() -> impl IntoView {
 
 /// Whoever is at that place. The row stays while others come to stand there, and with it the keyboard's focus.
 #[component]
-fn Row(place: usize, ordered: Memo<Vec<RowData>>, columns: Memo<Vec<Column>>) -> impl IntoView {
+fn Row(
+    place: usize,
+    ordered: Memo<Vec<RowData>>,
+    columns: Memo<Vec<Column>>,
+    /// How long something has been up is told anew then.
+    minute: Memo<u64>,
+) -> impl IntoView {
     let page = expect_context::<Page>();
     let row = Memo::new(move |_| ordered.with(|rows| rows.get(place).cloned()));
     let id = Memo::new(move |_| row.with(|row| row.as_ref().map(|row| row.node.id.clone())));
@@ -245,7 +259,10 @@ fn Row(place: usize, ordered: Memo<Vec<RowData>>, columns: Memo<Vec<Column>>) ->
             on:click=move |_| select()
             on:keydown=move |event| if event.key() == "Enter" { select() } else { step(&event) }
         >
-            {move || row.get().map(|row| columns.with(|columns| columns.iter().map(|c| cell(&row, c)).collect_view()))}
+            {move || {
+                minute.track();
+                row.get().map(|row| columns.with(|columns| columns.iter().map(|c| cell(&row, c)).collect_view()))
+            }}
         </tr>
     }
 }
@@ -336,12 +353,13 @@ fn offered(rows: &[RowData]) -> Vec<(Column, bool)> {
     }
     columns.push((Column::Connections, true));
     if rows.iter().any(|row| !row.node.networks.is_empty()) {
-        columns.push((Column::Networks, false));
+        columns.push((Column::Networks, true));
     }
     for row in rows.iter().take(LOOKED_AT).flat_map(|row| &row.node.metadata) {
         let is_known = columns.iter().any(|(column, _)| column.label() == row.label);
         if !is_known {
-            columns.push((Column::Row(row.id.clone(), row.label.clone()), false));
+            let column = Column::Row(row.id.clone(), row.label.clone(), row.data_type.clone());
+            columns.push((column, row.id.ends_with("uptime")));
         }
     }
     columns
@@ -369,20 +387,11 @@ fn words(row: &RowData, column: &Column) -> String {
             let parent = row.node.parents.iter().find(|p| p.topology_id == *topology);
             parent.map(|p| p.label.clone()).unwrap_or_default()
         }
-        Column::Networks => {
-            let mut names: Vec<&str> = row.node.networks.iter().map(|network| network.label.as_str()).collect();
-            names.sort_unstable();
-            names.dedup();
-            names.join(", ")
-        }
-        Column::Row(id, _) => {
+        Column::Networks => networks(row).join(", "),
+        Column::Row(id, ..) => {
             let now_ms = connection::now_ms() as u64;
-            row.node
-                .metadata
-                .iter()
-                .find(|row| row.id == *id)
-                .map(|row| row.value_at(now_ms).into_owned())
-                .unwrap_or_default()
+            let found = row.node.metadata.iter().find(|row| row.id == *id);
+            found.map(|row| row.value_at(now_ms).into_owned()).unwrap_or_default()
         }
         Column::Metric(..) | Column::Connections => String::new(),
     }
@@ -392,7 +401,25 @@ fn number(row: &RowData, column: &Column) -> f64 {
     match column {
         Column::Metric(id, ..) => row.node.metrics.iter().find(|m| m.id == *id).map_or(-1.0, |m| m.value),
         Column::Connections => f64::from(row.connections),
-        _ => 0.0,
+        Column::Row(..) => words(row, column).parse().unwrap_or(-1.0),
+        Column::Name | Column::Minor(_) | Column::Parent(..) | Column::Networks => 0.0,
+    }
+}
+
+/// Names of the networks that a node is on, each once.
+fn networks(row: &RowData) -> Vec<&str> {
+    let mut names: Vec<&str> = row.node.networks.iter().map(|network| network.label.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// As it is read, where it is told otherwise.
+fn readable(words: String, kind: &str) -> String {
+    match kind {
+        "duration" => words.parse().map_or(words, text::duration),
+        "datetime" => times::parse(&words).map_or(words, times::local),
+        _ => words,
     }
 }
 
@@ -410,9 +437,31 @@ fn cell(row: &RowData, column: &Column) -> AnyView {
             }
             .into_any()
         }
-        Column::Minor(_) | Column::Parent(..) | Column::Networks | Column::Row(..) => {
-            let words = words(row, column);
+        Column::Row(_, _, kind) if column.is_number() => {
+            view! { <td class="number">{readable(words(row, column), kind)}</td> }.into_any()
+        }
+        Column::Minor(_) | Column::Parent(..) | Column::Row(..) => {
+            let words = match column {
+                Column::Row(_, _, kind) => readable(words(row, column), kind),
+                _ => words(row, column),
+            };
             view! { <td class="minor" title=words.clone()>{text::shortened(&words, 34)}</td> }.into_any()
+        }
+        Column::Networks => {
+            let names = networks(row);
+            let line = |name: &&str| {
+                let slot = slot_of(name) + 1;
+                let style = format!("--line: var(--n-{slot})");
+                view! { <span class=format!("line line-{slot}") style=style></span>{text::shortened(name, 16)} }
+            };
+            let more = names.len().saturating_sub(NETWORKS);
+            view! {
+                <td class="minor on-networks" title=names.join(", ")>
+                    {names.iter().take(NETWORKS).map(line).collect_view()}
+                    {(more > 0).then(|| format!("+{more}"))}
+                </td>
+            }
+            .into_any()
         }
         Column::Metric(id, label, format) => match row.node.metrics.iter().find(|m| m.id == *id) {
             Some(metric) => {
