@@ -157,13 +157,11 @@ fn encode<'a>(rest: &StreamDelta, nodes: impl IntoIterator<Item = &'a NodeSnapsh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::Medium;
     use crate::topology::carried::Carried;
     use crate::view::fragment::Fragment;
-    use crate::view::outgoing::{EdgeSnapshot, Id, Outgoing};
+    use crate::view::outgoing::tests::edge;
+    use crate::view::outgoing::{Id, Outgoing};
     use crate::view::snapshot::ShownNode;
-    use shared::addr::Protocol;
-    use shared::report::Evidence;
     use shared::view::{Stats, Summary};
     use tokio::sync::broadcast::error::TryRecvError;
 
@@ -191,29 +189,14 @@ mod tests {
         let shown = |slot: u32| {
             let share = if slot + 1 == nodes { edges } else { edges / nodes };
             let share = if slot == 0 && nodes > 1 { 0 } else { share };
-            let edge = |n: u32| (Id::new("n"), edge(n));
+            // Numbered as its port is, by which edges between the same ends are in order.
+            let edge = |n: u32| (Id::new("n"), edge(0, n as u16));
             let outgoing = Outgoing::new(Id::new("n"), number.by_ref().take(share as usize).map(edge).collect());
             let carried = vec![Carried::default(); outgoing.edges().count()].into();
             ShownNode { node: node(slot, &format!("n{slot:04}")), outgoing: Arc::new(outgoing), carried }
         };
         let snapshot = Snapshot::new((0..nodes).map(shown).collect(), Stats::default());
         Stream::default().subscribe(Arc::new(snapshot), Status::default(), 5).opening
-    }
-
-    fn edge(slot: u32) -> EdgeSnapshot {
-        EdgeSnapshot {
-            slot,
-            source: 0,
-            target: 0,
-            medium: Medium::Transport(Protocol::Tcp),
-            // By which edges between the same ends are in order.
-            port: slot as u16,
-            network: None,
-            count: 1,
-            open: 1,
-            evidence: Evidence::Listener,
-            failures: Default::default(),
-        }
     }
 
     fn read(text: &str) -> StreamDelta {

@@ -35,11 +35,6 @@ impl Arriving {
             Arrived::Whole(Box::new(whole))
         }
     }
-
-    /// How many nodes have come of what is not whole yet.
-    pub fn count(&self) -> Option<usize> {
-        self.0.as_ref().map(|delta| delta.nodes.len())
-    }
 }
 
 /// What two messages say that follow each other, both of what there is and not of what changed.
@@ -68,14 +63,12 @@ mod tests {
         let stats = Some(Stats { node_count: 3, ..Stats::default() });
         assert_eq!(arriving.take(StreamDelta { stats, ..part(6, true, true, 1) }), Arrived::Part);
         assert_eq!(arriving.take(part(7, false, true, 2)), Arrived::Part);
-        assert_eq!(arriving.count(), Some(2));
         let edges = vec![(9, StreamEdge::default())];
         let last = StreamDelta { edges: edges.clone(), at: 77, ..part(8, false, false, 3) };
         let Arrived::Whole(whole) = arriving.take(last) else { panic!("all of it came") };
         assert_eq!(whole.nodes.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!((whole.sequence, whole.reset, whole.more, whole.at), (8, true, false, 77));
         assert_eq!((whole.stats, whole.edges), (stats, edges));
-        assert_eq!(arriving.count(), None);
     }
 
     #[test]

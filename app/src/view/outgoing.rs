@@ -272,13 +272,13 @@ fn write_head(text: &mut Vec<u8>, source: &str, target: &str, edge: &EdgeSnapsho
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::topology::carried::Now;
     use shared::addr::Protocol;
     use shared::report::FlowTotals;
 
-    fn edge(target: u32, port: u16) -> EdgeSnapshot {
+    pub fn edge(target: u32, port: u16) -> EdgeSnapshot {
         EdgeSnapshot {
             slot: u32::from(port),
             source: 7,
