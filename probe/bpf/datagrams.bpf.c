@@ -5,10 +5,13 @@
 
 #include "kernel.h"
 
-enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd, MSG_PEEK = 2 };
+static long (*output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
+
+enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd, MSG_PEEK = 2, DNS = 53 };
 
 struct sk_buff {
 	struct sock *sk;
+	u32 data_len;
 	unsigned char *head;
 	u16 network_header;
 	u16 protocol;
@@ -66,6 +69,58 @@ struct {
 	__type(key, u32);
 	__type(value, struct passing);
 } passing SEC(".maps");
+
+// Messages of more bytes are not heard; what clients ask for by themselves is less.
+enum { ANSWER_MAX = 1232, ANSWER_MIN = 12 };
+struct answer {
+	u32 namespace;
+	u8 message[ANSWER_MAX];
+};
+
+// Whether anybody wants to know what is answered by name; filled in when the program is loaded.
+const volatile u32 hears_answers = 0;
+
+// What servers of names answer that run here: no host's device receives what one container answers another.
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 17);
+} answers SEC(".maps");
+
+// One on its way there.
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct answer);
+} heard SEC(".maps");
+
+// Answers that found no room.
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} unheard SEC(".maps");
+
+static void hear(struct sk_buff *skb, u32 namespace, void *message, u32 length)
+{
+	struct answer *answer;
+	u64 *count;
+	u32 zero = 0;
+
+	// All of it is where its headers are.
+	if (skb->data_len || length < ANSWER_MIN || length > ANSWER_MAX)
+		return;
+	answer = map_lookup(&heard, &zero);
+	if (!answer || read_kernel(answer->message, length, message))
+		return;
+	answer->namespace = namespace;
+	if (output(&answers, answer, sizeof(namespace) + length, 0)) {
+		count = map_lookup(&unheard, &zero);
+		if (count)
+			*count += 1;
+	}
+}
 
 static int is_ephemeral(u16 port)
 {
@@ -132,6 +187,8 @@ int leaves(u64 *context)
 	now->skb = (u64)skb;
 	now->sk = (u64)sk;
 	talk.namespace = sk->__sk_common.skc_net.net->ns.inum;
+	if (hears_answers && local == DNS)
+		hear(skb, talk.namespace, header + 8, __builtin_bswap16(udp[2]) - 8);
 	talk.local_port = is_ephemeral(local) && !is_ephemeral(remote) ? 0 : local;
 	talk.remote_port = is_ephemeral(remote) && !is_ephemeral(local) ? 0 : remote;
 	sum = map_lookup(&sums, &talk);

@@ -35,20 +35,20 @@ impl Opened {
 }
 
 /// Loads them in a thread of its own, so that what needs none of them can be read meanwhile. `ephemeral` is the host's range
-/// of ports for those who call.
-pub fn opening(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> JoinHandle<Opened> {
+/// of ports for those who call; answers of DNS are heard where `hears_answers`.
+pub fn opening(proc_root: &Path, ephemeral: Option<(u16, u16)>, hears_answers: bool) -> JoinHandle<Opened> {
     let proc_root = proc_root.to_owned();
-    std::thread::spawn(move || open(&proc_root, ephemeral))
+    std::thread::spawn(move || open(&proc_root, ephemeral, hears_answers))
 }
 
-pub fn open(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Opened {
-    let opened = load(proc_root, ephemeral).unwrap_or_else(|why| Opened::nothing(&why));
+pub fn open(proc_root: &Path, ephemeral: Option<(u16, u16)>, hears_answers: bool) -> Opened {
+    let opened = load(proc_root, ephemeral, hears_answers).unwrap_or_else(|why| Opened::nothing(&why));
     // The kernel's types, read for a moment, are more than all that the probe keeps.
     crate::memory::give_back();
     opened
 }
 
-fn load(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Result<Opened, String> {
+fn load(proc_root: &Path, ephemeral: Option<(u16, u16)>, hears_answers: bool) -> Result<Opened, String> {
     let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
     let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number")?;
     let (low, high) = ephemeral.unwrap_or(EPHEMERAL);
@@ -61,6 +61,8 @@ fn load(proc_root: &Path, ephemeral: Option<(u16, u16)>) -> Result<Opened, Strin
     });
     let btf = btf.map_err(|_| BROKEN)?.map_err(|error| format!("the kernel has no BTF: {error}"))?;
     loader.override_global("own_pid_namespace", &own, true);
+    let hears_answers = u32::from(hears_answers);
+    loader.override_global("hears_answers", &hears_answers, false);
     loader.override_global("ephemeral_low", &low, false).override_global("ephemeral_high", &high, false);
     let mut object = |bytes| loader.load(bytes).map_err(|error| refused(&error));
     let (sockets, datagrams, tasks) = (object(bpf::OBJECT), object(datagram::OBJECT), object(tasks::OBJECT));

@@ -84,7 +84,8 @@ struct Kernel {
 impl Kernel {
     fn new(config: Config, watched: Watched, readings: mpsc::Sender<Reading>) -> Self {
         let ephemeral = socket::ephemeral_ports(&config.proc_root);
-        let programs = (config.sockets == With::Ebpf).then(|| ebpf::opening(&config.proc_root, ephemeral));
+        let programs =
+            (config.sockets == With::Ebpf).then(|| ebpf::opening(&config.proc_root, ephemeral, config.read_names));
         Self {
             outlet: Outlet::new(readings),
             watched,

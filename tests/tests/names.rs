@@ -6,7 +6,7 @@ use std::time::Duration;
 use scope_tests::api::{container_edges, escaped, get, node, until_well, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
-use scope_tests::testbed::Testbed;
+use scope_tests::testbed::{MACHINE, Testbed, python};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const OUTSIDE: &str = "203.0.113.9";
@@ -31,6 +31,19 @@ fn answer_questions(socket: &UdpSocket) {
         let _ = socket.send_to(&answer, from);
     }
 }
+
+/// The same in a container.
+const ANSWER_QUESTIONS: &str = "import socket
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.bind((\"0.0.0.0\", 53))
+while True:
+    question, client = own.recvfrom(512)
+    end = question.index(0, 12) + 5
+    is_v4 = question[end - 3] == 1
+    answer = question[:2] + bytes([0x81, 0x80, 0, 1, 0, is_v4, 0, 0, 0, 0]) + question[12:end]
+    if is_v4:
+        answer += bytes([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 203, 0, 113, 9])
+    own.sendto(answer, client)";
 
 #[test]
 fn an_address_outside_has_the_name_that_was_asked_for_on_the_host_that_asked() {
@@ -76,4 +89,14 @@ fn an_address_outside_has_the_name_that_was_asked_for_on_the_host_that_asked() {
     assert!(rows.contains("api.example.com") && rows.contains(OUTSIDE), "{rows}");
     let calls = of("service-api.example.com")["connections"].to_string();
     assert!(calls.contains("\"asks\"") && calls.contains(OUTSIDE), "{calls}");
+    // What one container answers another passes no device that receives it for the host.
+    testbed.container(2, "resolver", &MACHINE, &python(ANSWER_QUESTIONS));
+    let resolver = testbed.container_address(2, "resolver");
+    testbed.container(2, "asks-here", &["--dns", &resolver], &call("Inner.Example"));
+    eventually("the name that a container told another", PATIENCE, || {
+        let found = container_edges(&base)?;
+        let is_named =
+            ["asks-here -> inner.example:443", "knows -> inner.example:443"].map(|edge| found.contains(edge));
+        if is_named == [true; 2] { Ok(()) } else { Err(format!("{found:?}")) }
+    });
 }

@@ -254,7 +254,7 @@ mod tests {
 
     /// Of the kernel that the tests run on; it needs root, as the end-to-end tests do.
     fn watch() -> Watch {
-        crate::ebpf::open(Path::new("/proc"), None).watch.expect("a kernel with BTF, and root")
+        crate::ebpf::open(Path::new("/proc"), None, false).watch.expect("a kernel with BTF, and root")
     }
 
     fn held(watch: &mut Watch) -> Vec<Held> {

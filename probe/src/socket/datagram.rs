@@ -1,11 +1,11 @@
 //! UDP of all namespaces, summed by the kernel by who talks to whom (`probe/bpf/datagrams.bpf.c`). It needs BTF; what came
-//! back to who asked is told by 6.3 and later.
+//! back to who asked is told by 6.3 and later. And what servers of names answer that run here, word for word.
 
 use std::collections::HashMap as Sums;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use aya::maps::{HashMap, MapData, MapError};
+use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, Pod};
 use shared::addr::canonical;
 
@@ -18,6 +18,8 @@ const TALKS_MAX: usize = 8_192;
 /// What was silent for so many readings is forgotten.
 const SILENT_READINGS: u64 = 20;
 const MISSED_READINGS: u64 = 3;
+/// So many answers are taken at a time: as many as the ring has room for.
+const ANSWERS_MAX: usize = 4_000;
 const AF_INET: u16 = 2;
 
 /// `struct talk` of the program.
@@ -76,6 +78,9 @@ pub struct Sent {
 pub struct Datagrams {
     _programs: Ebpf,
     sums: HashMap<MapData, Talk, Sum>,
+    answers: RingBuf<MapData>,
+    unheard: PerCpuArray<MapData, u64>,
+    unheard_before: u64,
     /// As they were when they changed last.
     before: Sums<Talk, Seen>,
     readings: u64,
@@ -101,7 +106,28 @@ impl Datagrams {
             }
         }
         let sums = map(&mut programs, "sums")?.try_into().map_err(|error| refused(&error))?;
-        Ok(Self { _programs: programs, sums, before: Sums::new(), readings: 0 })
+        let answers = map(&mut programs, "answers")?.try_into().map_err(|error| refused(&error))?;
+        let unheard = map(&mut programs, "unheard")?.try_into().map_err(|error| refused(&error))?;
+        Ok(Self { _programs: programs, sums, answers, unheard, unheard_before: 0, before: Sums::new(), readings: 0 })
+    }
+
+    /// Gives the messages that servers of names sent since the last call, each with the inode of the network namespace that
+    /// it is from, and how many of that time are lost. There are none unless the programs were loaded to hear them.
+    pub fn answers(&mut self, mut take: impl FnMut(u64, &[u8])) -> u64 {
+        let mut taken = 0;
+        while taken < ANSWERS_MAX
+            && let Some(message) = self.answers.next()
+        {
+            taken += 1;
+            if let Some((namespace, message)) = message.split_first_chunk() {
+                take(u32::from_ne_bytes(*namespace).into(), message);
+            }
+        }
+        if taken == 0 {
+            return 0;
+        }
+        let unheard: u64 = self.unheard.get(&0, 0).map(|counts| counts.iter().sum()).unwrap_or(self.unheard_before);
+        unheard - std::mem::replace(&mut self.unheard_before, unheard).min(unheard)
     }
 
     /// # Errors
@@ -182,7 +208,7 @@ mod tests {
 
     #[test]
     fn datagrams_are_summed_by_who_sends_them_to_whom() {
-        let mut datagrams = open(Path::new("/proc"), None).datagrams.expect("a kernel with BTF, and root");
+        let mut datagrams = open(Path::new("/proc"), None, true).datagrams.expect("a kernel with BTF, and root");
         let server = UdpSocket::bind("127.0.0.1:7").or_else(|_| UdpSocket::bind("127.0.0.1:1007")).unwrap();
         let there = server.local_addr().unwrap();
         let clients = [0, 1].map(|_| UdpSocket::bind("0.0.0.0:0").unwrap());
@@ -206,5 +232,26 @@ mod tests {
         let answered = of(&|sent| sent.local == there);
         assert_eq!((answered.packets, answered.bytes, answered.received_packets), (6, 3_000, 0));
         assert!(datagrams.news().unwrap().iter().all(|sent| sent.remote != there), "nothing since");
+    }
+
+    #[test]
+    fn what_comes_from_the_port_of_dns_is_heard_word_for_word_and_once_where_somebody_wants_that() {
+        let server = UdpSocket::bind("127.0.0.54:53").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for is_wanted in [true, false] {
+            let mut datagrams =
+                open(Path::new("/proc"), None, is_wanted).datagrams.expect("a kernel with BTF, and root");
+            for message in [&[1; 11][..], &[2; 12], &[3; 1232], &[4; 1233]] {
+                server.send_to(message, client.local_addr().unwrap()).unwrap();
+            }
+            let mut heard = Vec::new();
+            let is_ours = |message: &[u8]| message.iter().all(|byte| *byte == message[0]);
+            let here = crate::procfs::bracketed(&std::fs::read_link("/proc/self/ns/net").unwrap()).unwrap();
+            let take = |namespace, message: &[u8]| {
+                heard.extend((namespace == here && is_ours(message)).then(|| message.to_vec()));
+            };
+            assert_eq!(datagrams.answers(take), 0);
+            assert_eq!(heard, if is_wanted { vec![vec![2; 12], vec![3; 1232]] } else { Vec::new() });
+        }
     }
 }

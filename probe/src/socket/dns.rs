@@ -1,7 +1,8 @@
 //! The names under which addresses are asked for: answers of DNS that reach the host, seen as they pass.
 //!
 //! What is seen is what the host's own namespace receives over UDP from port 53: answers to its processes, and those that
-//! it passes on to containers. Whoever answers may say anything, so a name is a word beside an address and no more. Where
+//! it passes on to containers; and, where the kernel tells, what servers of names answer that run here, also those in
+//! containers to others. Whoever answers may say anything, so a name is a word beside an address and no more. Where
 //! somebody wants that, addresses that nobody asked for by name are asked for themselves.
 
 mod reverse;
@@ -119,6 +120,19 @@ impl Names {
                 self.learn(address, &name, now);
             }
         }
+    }
+
+    /// Takes in what a server of names that runs here answered: a message of DNS.
+    pub fn hear(&mut self, message: &[u8], now: Instant) {
+        let Some((name, addresses)) = answered(message) else { return };
+        for address in addresses {
+            self.learn(address, &name, now);
+        }
+    }
+
+    /// So many answers were not heard.
+    pub fn miss(&mut self, lost: u64) {
+        self.lost += lost;
     }
 
     fn learn(&mut self, address: IpAddr, name: &str, now: Instant) {
@@ -316,7 +330,12 @@ fn answer(packet: &[u8]) -> Option<(String, Vec<IpAddr>)> {
         4 => usize::from(packet[0] & 0xf) * 4,
         _ => 40,
     };
-    let message = Packet::parse(packet.get(header + 8..)?).ok()?;
+    answered(packet.get(header + 8..)?)
+}
+
+/// The same of a message by itself.
+fn answered(message: &[u8]) -> Option<(String, Vec<IpAddr>)> {
+    let message = Packet::parse(message).ok()?;
     if !message.has_flags(PacketFlag::RESPONSE) || message.rcode() != RCODE::NoError {
         return None;
     }
@@ -368,6 +387,7 @@ mod tests {
         let (name, addresses) = answer(&packet).unwrap();
         assert_eq!(name, "www.example.com");
         assert_eq!(addresses, ["203.0.113.9", "203.0.113.10"].map(|a| a.parse::<IpAddr>().unwrap()));
+        assert_eq!(answered(&packet[28..]), answer(&packet));
         for length in 0..packet.len() {
             let _ = answer(&packet[..length]);
         }

@@ -164,6 +164,15 @@ impl Reader {
         self.follow(namespaces, scanner);
         let now = Instant::now();
         self.names.follow(now);
+        if let Ok(datagrams) = &mut self.datagrams {
+            // On one machine there may be several hosts of a test.
+            let lost = datagrams.answers(|namespace, message| {
+                if namespaces.id(namespace).is_some() {
+                    self.names.hear(message, now);
+                }
+            });
+            self.names.miss(lost);
+        }
         if now >= self.next_datagrams {
             self.follow_datagrams(namespaces, scanner);
         }
