@@ -5,6 +5,7 @@ mod emphasis;
 mod following;
 mod keys;
 mod reading;
+mod seen;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use shared::view::{self, Details, EdgePath, EdgePaths, Finding, StreamDelta, Sum
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
+use self::seen::Seen;
 use crate::appearance::Appearance;
 use crate::changes::Marks;
 use crate::components::{
@@ -30,6 +32,7 @@ use crate::layout::{self, Layout};
 use crate::model::{History, Model, Taken};
 use crate::route::{DEPTH_MAX, Mode, Route};
 use crate::saved::{self, Saved};
+use crate::scene::Camera;
 use crate::searching::{Found, Searching};
 use crate::theme::{self, Theme};
 use crate::{canvas, disarm, gauge, label, paths, stage, storage, text};
@@ -131,8 +134,13 @@ pub struct Page {
     pub shown: Memo<Option<Arc<BTreeSet<u32>>>>,
     /// The group whose title is under the pointer.
     pub hovered_box: RwSignal<Option<String>>,
-    /// Rises when the camera should show everything.
+    /// Rises when the camera is to look anew.
     pub fit: RwSignal<u64>,
+    /// Where somebody has it look in this view; none where it shows everything.
+    pub camera: StoredValue<Option<Camera>>,
+    /// Of which stream that is, and the views before it.
+    viewed: StoredValue<Option<(String, String)>>,
+    seen: StoredValue<Vec<Seen>, LocalStorage>,
     /// Once a second.
     pub clock: RwSignal<f64>,
     pub aim: RwSignal<Option<Aim>>,
@@ -222,6 +230,9 @@ impl Page {
             }),
             hovered_box: RwSignal::new(None),
             fit: RwSignal::new(0),
+            camera: StoredValue::new(None),
+            viewed: StoredValue::new(None),
+            seen: StoredValue::new_local(Vec::new()),
             clock,
             aim: RwSignal::new(None),
             as_svg: StoredValue::new_local(None),
@@ -338,7 +349,7 @@ impl Page {
     }
 
     /// Which stream is shown.
-    fn view(&self) -> (String, String) {
+    pub fn view(&self) -> (String, String) {
         self.route.with_untracked(|route| (route.topology.clone(), route.query()))
     }
 }
@@ -414,7 +425,7 @@ fn App() -> impl IntoView {
         if before.is_some_and(|before| before != shown) {
             page.lay_out_again(false);
             page.structure.update(|n| *n += 1);
-            page.fit.update(|n| *n += 1);
+            page.show_all();
         }
         shown
     });

@@ -1,4 +1,6 @@
-//! The graph on its canvas: what asks for a picture, and what the pointer's moves do to camera and selection.
+//! The graph on its canvas: what asks for a picture, and what moves the camera.
+
+mod pointer;
 
 use std::rc::Rc;
 
@@ -6,10 +8,10 @@ use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use web_sys::{PointerEvent, WheelEvent};
+use web_sys::WheelEvent;
 
-use crate::app::{Aim, Page, Pointed, ZOOM_STEP};
-use crate::boxes;
+use self::pointer::{Pointers, places};
+use crate::app::{Aim, Page, ZOOM_STEP};
 use crate::components::icon::Icon;
 use crate::components::metrics::Metrics;
 use crate::components::networks::Networks;
@@ -19,16 +21,12 @@ use crate::layout::Point;
 use crate::lines::slot_of;
 use crate::minimap::{self, Minimap};
 use crate::paint::Drawing;
-use crate::prepared::Prepared;
 use crate::scene::{self, Camera, Insets, Size};
 use crate::sheet::Stale;
 use crate::stage::{
-    Stage, as_svg, draw, fit, fit_to, mark, move_camera, performance_now, prepared, request_frame, resize, run, strips,
+    Stage, as_svg, draw, fit, fit_to, mark, move_camera, performance_now, prepared, request_frame, resize, strips,
     travel,
 };
-
-/// A press that moves less is a click.
-const CLICK_PX: f64 = 4.0;
 
 #[component]
 pub fn Graph() -> impl IntoView {
@@ -89,6 +87,9 @@ pub fn Graph() -> impl IntoView {
             let now_seen = (stage.camera.get(), stage.size.get());
             if seen.with_untracked(|before| *before != now_seen) {
                 seen.set(now_seen);
+                if stage.held.get() {
+                    page.camera.set_value(Some(now_seen.0));
+                }
             }
             let _ = canvas.set_attribute("data-frame-ms", &format!("{:.1}", performance_now() - started));
             let (nodes, edges) = page.model.with_value(|m| (m.nodes.len(), m.edges.len()));
@@ -100,7 +101,8 @@ pub fn Graph() -> impl IntoView {
             }
             let _ = canvas.set_attribute("data-searched", &stage.painted_search.borrow());
             // For whoever takes a picture of the page: all is where it belongs, and painted.
-            let settled = stage.moving.get().is_none() && stage.stale.get() == Stale::No && !stage.later_due.get();
+            let is_idle = !stage.later_due.get() && stage.painting.borrow().is_none();
+            let settled = stage.moving.get().is_none() && stage.stale.get() == Stale::No && is_idle;
             let _ = canvas.set_attribute("data-settled", if settled { "true" } else { "false" });
             if stage.painted_nodes.get() > 0 && !stage.drawn.replace(true) {
                 mark("first-graph");
@@ -175,8 +177,9 @@ pub fn Graph() -> impl IntoView {
         page.fit.track();
         if element.get().is_some() {
             resize(&fitted, page, element);
-            fitted.held.set(false);
-            travel(&fitted, fit(&fitted, page));
+            let camera = page.camera.get_value();
+            fitted.held.set(camera.is_some());
+            travel(&fitted, camera.unwrap_or_else(|| fit(&fitted, page)));
         }
     });
     // What comes stays in sight, until somebody takes the camera into their own hands.
@@ -239,90 +242,7 @@ pub fn Graph() -> impl IntoView {
             request_frame(&stage);
         }
     };
-    let down = {
-        let stage = stage.clone();
-        move |event: PointerEvent| {
-            if event.button() != 0 {
-                return;
-            }
-            stage.pressed.set(Some((f64::from(event.client_x()), f64::from(event.client_y()), false)));
-            let under = under_pointer(&stage, page, &event);
-            let id =
-                under.and_then(|slot| page.drawn(|model, folding| folding.node(model, slot).map(|n| n.id.clone())));
-            *stage.grabbed.borrow_mut() = id;
-            if let Some(canvas) = element.get_untracked() {
-                let _ = canvas.set_pointer_capture(event.pointer_id());
-            }
-        }
-    };
-    let moved = {
-        let stage = stage.clone();
-        move |event: PointerEvent| {
-            let (x, y) = (f64::from(event.client_x()), f64::from(event.client_y()));
-            if let Some((from_x, from_y, dragged)) = stage.pressed.get() {
-                if !dragged && (x - from_x).hypot(y - from_y) < CLICK_PX {
-                    return;
-                }
-                stage.moving.set(None);
-                stage.held.set(true);
-                stage.pressed.set(Some((x, y, true)));
-                if let Some(id) = &*stage.grabbed.borrow() {
-                    let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
-                    let world = stage.camera.get().to_world(at, stage.size.get());
-                    page.layout.update_value(|layout| layout.pin(id, world));
-                    stage.outdate(Stale::Pointed);
-                } else {
-                    stage.camera.set(stage.camera.get().panned(x - from_x, y - from_y));
-                }
-                page.hovered_line.set(None);
-                request_frame(&stage);
-                return;
-            }
-            let under = under_pointer(&stage, page, &event);
-            let line = if under.is_some() { None } else { line_under_pointer(&stage, page, &event) };
-            if under != page.hovered.get_untracked() {
-                page.hovered.set(under);
-            }
-            let title = if under.is_some() { None } else { title_under_pointer(&stage, page, &event) };
-            if title != page.hovered_box.get_untracked() {
-                page.hovered_box.set(title);
-            }
-            if line.is_some() || page.hovered_line.with_untracked(Option::is_some) {
-                let at = (f64::from(event.offset_x()), f64::from(event.offset_y()));
-                page.hovered_line.set(line.map(|line| Pointed { line, at }));
-            }
-        }
-    };
-    let up = {
-        let stage = stage.clone();
-        move |event: PointerEvent| {
-            let pressed = stage.pressed.take();
-            let clicked = pressed.is_some_and(|(_, _, dragged)| !dragged);
-            let grabbed = stage.grabbed.take();
-            if grabbed.is_some() && pressed.is_some_and(|(_, _, dragged)| dragged) {
-                page.keep_pins();
-            }
-            if clicked {
-                let under = under_pointer(&stage, page, &event);
-                let group = match under {
-                    Some(slot) => page.drawn(|_, folding| folding.group_at(slot).map(str::to_owned)),
-                    None => title_under_pointer(&stage, page, &event),
-                };
-                if let Some(key) = group {
-                    page.hovered.set(None);
-                    page.hovered_box.set(None);
-                    return page.turn_group(&key);
-                }
-                // What is between groups is not one thing that could be selected.
-                let id = |slot: u32| page.model.with_value(|model| model.nodes.get(&slot).map(|node| node.id.clone()));
-                let line = if under.is_some() { None } else { line_under_pointer(&stage, page, &event) };
-                let (node, line) = (under.and_then(id), line.and_then(|(source, target)| id(source).zip(id(target))));
-                let same = page.route.with_untracked(|route| (&route.selected, &route.edge) == (&node, &line));
-                page.hovered_line.set(None);
-                page.go(|route| (route.selected, route.edge) = if same { (None, None) } else { (node, line) });
-            }
-        }
-    };
+    let pointers = StoredValue::new_local(Pointers::new(stage.clone(), page, element));
     let (aimed, slid) = (stage.clone(), stage.clone());
     let zoom = {
         let stage = stage.clone();
@@ -380,15 +300,12 @@ pub fn Graph() -> impl IntoView {
                 page.hovered.get().is_some() || hovered_line.get().is_some() || page.hovered_box.get().is_some()
             }
             on:wheel=wheel
-            on:pointerdown=down
-            on:pointermove=moved
-            on:pointerup=up
-            on:pointerleave=move |_| {
-                page.hovered.set(None);
-                page.hovered_box.set(None);
-                page.hovered_line.set(None);
-            }
-            on:dblclick=move |_| page.fit.update(|n| *n += 1)
+            on:pointerdown=move |event| pointers.with_value(|pointers| pointers.down(&event))
+            on:pointermove=move |event| pointers.with_value(|pointers| pointers.moved(&event))
+            on:pointerup=move |event| pointers.with_value(|pointers| pointers.up(&event))
+            on:pointercancel=move |event| pointers.with_value(|pointers| pointers.cancelled(&event))
+            on:pointerleave=move |_| pointers.with_value(Pointers::left)
+            on:dblclick=move |_| page.show_all()
         ></canvas>
         <div class="zoom" role="group" aria-label="Zoom" class:folded=move || !is_mapped.get()>
             {move || is_mapped.get().then(|| view! { <Minimap view=overview/> })}
@@ -407,7 +324,7 @@ pub fn Graph() -> impl IntoView {
             <div class="zoom-buttons">
             <button title="Zoom in (+)" aria-label="Zoom in" on:click=move |_| page.aim.set(Some(Aim::Zoom(ZOOM_STEP)))><Icon name="plus"/></button>
             <button title="Zoom out (-)" aria-label="Zoom out" on:click=move |_| page.aim.set(Some(Aim::Zoom(1.0 / ZOOM_STEP)))><Icon name="minus"/></button>
-            <button title="Show all (0)" aria-label="Show all" on:click=move |_| page.fit.update(|n| *n += 1)>
+            <button title="Show all (0)" aria-label="Show all" on:click=move |_| page.show_all()>
                 <Icon name="fit"/>
             </button>
             <button title="Lay out again" aria-label="Lay out again" on:click=move |_| page.rearrange()>
@@ -426,7 +343,7 @@ pub fn Graph() -> impl IntoView {
 /// To what is selected and those around it; to all where nothing is.
 fn to_selection(stage: &Rc<Stage>, page: Page) {
     let lit = untrack(|| page.lit().filter(|_| page.selected_slot().is_some() || page.shown_line().is_some()));
-    let Some(lit) = lit else { return page.fit.update(|n| *n += 1) };
+    let Some(lit) = lit else { return page.show_all() };
     let points: Vec<Point> = prepared(stage, page, |known| {
         known.at.iter().filter(|(slot, _)| lit.contains(slot)).map(|(_, at)| *at).collect()
     });
@@ -454,38 +371,4 @@ fn select_next(stage: &Rc<Stage>, page: Page, towards: (f64, f64)) {
         stage.held.set(true);
         travel(stage, Camera { centre, ..camera });
     }
-}
-
-/// Where in the graph the pointer is.
-fn pointed_at(stage: &Stage, event: &PointerEvent) -> Point {
-    let at = Point { x: f64::from(event.offset_x()), y: f64::from(event.offset_y()) };
-    stage.camera.get().to_world(at, stage.size.get())
-}
-
-/// Where nodes stand, by their numbers.
-fn places(stage: &Stage, page: Page) -> Vec<(u32, Point)> {
-    prepared(stage, page, |known| known.at.iter().map(|(slot, at)| (*slot, *at)).collect())
-}
-
-fn under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<u32> {
-    let nodes = places(stage, page);
-    scene::node_at(&nodes, pointed_at(stage, event), stage.camera.get().zoom)
-}
-
-/// The key of the group whose title is there.
-fn title_under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<String> {
-    let (at, zoom) = (pointed_at(stage, event), stage.camera.get().zoom);
-    prepared(stage, page, |known| {
-        known.boxes.iter().find(|(_, frame)| boxes::title_of(frame, zoom).has(at)).map(|(key, _)| key.clone())
-    })
-}
-
-/// Half of what a hand can hit, in pixels of the screen.
-const REACH_PX: f64 = 5.0;
-
-fn line_under_pointer(stage: &Stage, page: Page, event: &PointerEvent) -> Option<(u32, u32)> {
-    prepared(stage, page, |Prepared { at, strands, .. }| {
-        let lines = strands.keys().filter_map(|ends| Some((*ends, *at.get(&ends.0)?, *at.get(&ends.1)?)));
-        scene::line_at(lines, run(page), pointed_at(stage, event), REACH_PX / stage.camera.get().zoom)
-    })
 }

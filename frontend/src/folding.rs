@@ -181,18 +181,21 @@ impl Folding {
 
 /// By what nodes can be put together: topologies of parents that several have, then networks.
 pub fn offered<'a>(nodes: impl Iterator<Item = &'a Summary>) -> Vec<String> {
-    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    // Topologies are few: how many nodes have a parent in each, and which of them was the last.
+    let mut count: Vec<(&str, usize, usize)> = Vec::new();
     let mut networks = 0;
-    for node in nodes {
-        let own: BTreeSet<&str> = node.parents.iter().map(|parent| parent.topology_id.as_str()).collect();
-        own.into_iter().for_each(|topology| *count.entry(topology).or_default() += 1);
+    for (n, node) in nodes.enumerate() {
+        for Parent { topology_id, .. } in &node.parents {
+            match count.iter_mut().find(|(topology, ..)| topology == topology_id) {
+                Some((_, _, last)) if *last == n => {}
+                Some((_, nodes, last)) => (*nodes, *last) = (*nodes + 1, n),
+                None => count.push((topology_id, 1, n)),
+            }
+        }
         networks += usize::from(!node.networks.is_empty());
     }
-    let mut offered: Vec<(usize, String)> = count
-        .into_iter()
-        .filter(|(_, nodes)| *nodes > 1)
-        .map(|(topology, _)| (rank(topology), topology.into()))
-        .collect();
+    let several = count.into_iter().filter(|(_, nodes, _)| *nodes > 1);
+    let mut offered: Vec<(usize, String)> = several.map(|(topology, ..)| (rank(topology), topology.into())).collect();
     offered.extend((networks > 1).then(|| (rank(NETWORKS), NETWORKS.to_owned())));
     offered.sort();
     offered.dedup();

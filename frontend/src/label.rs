@@ -131,12 +131,7 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
     let ghosts = shown.ghosts.iter().filter(|(_, p, _)| camera.may_show(*p, size));
     let all_named = height >= NAMED || (height >= SPECK && seen.len() <= NAMED_FROM_FAR_MAX);
     let mut order: Vec<(u8, u32, &Summary, Point)> = Vec::new();
-    let mut room = Room::default();
-    for frame in shown.boxes.values() {
-        room.take(boxes::title_of(frame, camera.zoom));
-    }
-    for (slot, node, p) in seen {
-        room.take(Frame::around(p, RADIUS));
+    for (slot, node, p) in seen.iter().copied() {
         let rank = match () {
             () if drawing.selected == Some(slot) => 0,
             () if drawing.found.as_ref().is_some_and(|found| found.contains_key(&slot)) => 2,
@@ -158,7 +153,13 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
             order.push((WENT, slot, node, *p));
         }
     }
+    if order.is_empty() {
+        return;
+    }
     order.sort_by_key(|(rank, slot, ..)| (*rank, *slot));
+    let mut room = Room::default();
+    shown.boxes.values().for_each(|frame| room.take(boxes::title_of(frame, camera.zoom)));
+    seen.iter().for_each(|(.., p)| room.take(Frame::around(*p, RADIUS)));
     let pen = Pen { g, theme, scale: (NAME_PX_MIN / (NAME_PX * camera.zoom)).max(1.0) };
     // The picture is larger than what is seen of it.
     let edge = MARGIN / (1.0 + 2.0 * MARGIN);

@@ -1,5 +1,5 @@
 //! The page. `connection` owns the socket, `model` what it says, `folding` who stands for whom; `layout` and `scene` turn
-//! that into positions and shapes without touching the browser, `canvas`, `stage`, `paint`, `boxes`, `far` and `label` draw them,
+//! that into positions and shapes without touching the browser, `canvas`, `stage`, `painting`, `paint`, `boxes`, `far` and `label` draw them,
 //! and `components` are the panels around it.
 
 pub mod appearance;
@@ -50,6 +50,8 @@ pub mod laying;
 pub mod minimap;
 #[cfg(target_arch = "wasm32")]
 pub mod paint;
+#[cfg(target_arch = "wasm32")]
+pub mod painting;
 #[cfg(target_arch = "wasm32")]
 pub mod prepared;
 #[cfg(target_arch = "wasm32")]

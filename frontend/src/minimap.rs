@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 use leptos::html;
 use leptos::prelude::*;
@@ -14,6 +15,8 @@ use crate::stage;
 
 const SIZE: Size = Size { width: 160.0, height: 100.0 };
 const MARGIN: f64 = 8.0;
+/// What changes is drawn so much later, together with what else changes meanwhile.
+const AFTER: Duration = Duration::from_millis(150);
 /// A node is a dot of so many pixels, and one that something is wrong with a larger one.
 const DOT: f64 = 3.0;
 const DOT_OF_FINDING: f64 = 5.0;
@@ -35,16 +38,29 @@ pub fn Minimap(view: View) -> impl IntoView {
     // The nodes as they were drawn last: the camera moves much more often than they do.
     let nodes = StoredValue::new_local(None::<HtmlCanvasElement>);
     let drawn = RwSignal::new(0u64);
+    let paint = move || {
+        let known = nodes.try_with_value(Clone::clone).flatten();
+        let (Some(canvas), Some(map)) = (known.or_else(stage::new_canvas), map()) else { return };
+        if let Some(g) = sized(&canvas) {
+            paint_nodes(&g, page, map);
+        }
+        nodes.try_set_value(Some(canvas));
+        let _ = drawn.try_update(|n| *n += 1);
+    };
+    let due = StoredValue::new(false);
     Effect::new(move |_| {
         page.structure.track();
         page.route.with(|route| route.appearance);
         page.shown.track();
-        let (Some(canvas), Some(map)) = (nodes.get_value().or_else(stage::new_canvas), map()) else { return };
-        if let Some(g) = sized(&canvas) {
-            paint_nodes(&g, page, map);
+        // It need not be drawn as often as something changes, and never before the graph itself.
+        if due.try_update_value(|due| std::mem::replace(due, true)) == Some(false) {
+            let later = move || {
+                if due.try_set_value(false).is_none() {
+                    paint();
+                }
+            };
+            set_timeout(later, AFTER);
         }
-        nodes.set_value(Some(canvas));
-        drawn.update(|n| *n += 1);
     });
     Effect::new(move |_| {
         drawn.track();

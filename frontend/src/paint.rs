@@ -1,5 +1,7 @@
 //! What a frame shows, painted on a canvas: edges, shapes, names.
 
+mod edges;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -8,7 +10,9 @@ use shared::view::Summary;
 use wasm_bindgen::prelude::*;
 use web_sys::CanvasRenderingContext2d as Context;
 
-use crate::boxes::{self, Bundles};
+pub use self::edges::Flat;
+use self::edges::Lines;
+use crate::boxes;
 use crate::changes::Marks;
 use crate::far::{self, Crowd, FAR};
 use crate::folding::Folding;
@@ -20,15 +24,10 @@ use crate::room::Frame;
 use crate::scene::{self, Camera, RADIUS, Run, Size};
 use crate::searching::Found;
 use crate::strand::{By, Strand};
-use crate::text;
 use crate::theme::Theme;
 
-/// Edges fade towards their source up to so many; beyond, they are flat and drawn in one stroke.
-const TAPERED_MAX: usize = 400;
-/// More edges than so many are the fainter the more there are.
-const CROWDED: f64 = 1_200.0;
-
 /// What is emphasised.
+#[derive(Clone)]
 pub struct Drawing {
     pub lit: Option<BTreeSet<u32>>,
     pub found: Option<Arc<Found>>,
@@ -94,14 +93,60 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The graph without its ground. The context is in pixels of the screen; `size` is that of what is painted on.
+/// The graph without its ground, all at once. The context is in pixels of the screen; `size` is that of what is painted on.
 pub fn graph(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
+    let lines = below(g, theme, shown, drawing, camera, size);
+    (0..lines.count()).for_each(|part| some_lines(g, theme, &lines, part, camera, size));
+    ABOVE.iter().for_each(|part| part(g, theme, shown, drawing, camera, size));
+}
+
+/// Paints a part of what is shown.
+pub type Part = fn(&Context, &Theme, &Shown, &Drawing, Camera, Size);
+
+/// What is above the lines, one after the other.
+pub const ABOVE: [Part; 3] = [single_lines, nodes, names];
+
+/// What is below all lines; gives those that are painted next, part by part.
+pub fn below(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) -> Flat {
+    seen_by(g, camera, size, || {
+        boxes::frames(g, theme, shown, drawing, camera.zoom);
+        let lines = Lines::of(shown, drawing, camera.zoom);
+        lines.paint_bundles(g, theme);
+        lines.flat()
+    })
+}
+
+pub fn some_lines(g: &Context, theme: &Theme, lines: &Flat, part: usize, camera: Camera, size: Size) {
+    seen_by(g, camera, size, || lines.paint(g, theme, part));
+}
+
+fn single_lines(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
+    seen_by(g, camera, size, || Lines::of(shown, drawing, camera.zoom).paint_single(g, theme));
+}
+
+fn nodes(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
+    seen_by(g, camera, size, || nodes_seen(g, theme, shown, drawing, camera, size));
+}
+
+fn names(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
+    seen_by(g, camera, size, || {
+        boxes::titles(g, theme, shown, drawing, camera.zoom);
+        label::paint(g, theme, shown, drawing, camera, size);
+    });
+}
+
+/// Paints in units of the graph, as the camera sees them.
+fn seen_by<T>(g: &Context, camera: Camera, size: Size, paint: impl FnOnce() -> T) -> T {
     g.save();
     let _ = g.translate(size.width / 2.0, size.height / 2.0);
     let _ = g.scale(camera.zoom, camera.zoom);
     let _ = g.translate(-camera.centre.x, -camera.centre.y);
-    boxes::frames(g, theme, shown, drawing, camera.zoom);
-    edges(g, theme, shown, drawing, camera.zoom);
+    let painted = paint();
+    g.restore();
+    painted
+}
+
+fn nodes_seen(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
     let height = RADIUS * 2.0 * camera.zoom;
     let mut crowd = Crowd::default();
     // From furthest, who is in an open group is part of one cell.
@@ -146,20 +191,54 @@ pub fn graph(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
         }
     }
     g.set_global_alpha(1.0);
-    boxes::titles(g, theme, shown, drawing, camera.zoom);
-    label::paint(g, theme, shown, drawing, camera, size);
-    g.restore();
 }
 
 /// What is found, over a picture that does not show it yet: as if from far, which takes little.
 pub fn found(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
-    g.save();
-    let _ = g.translate(size.width / 2.0, size.height / 2.0);
-    let _ = g.scale(camera.zoom, camera.zoom);
-    let _ = g.translate(-camera.centre.x, -camera.centre.y);
-    let seen = shown.nodes().filter(|(slot, _, p)| !drawing.is_faded(*slot) && camera.may_show(*p, size));
-    far::squares(g, theme, seen.map(|(_, node, p)| (node, p)));
-    g.restore();
+    // Those that are found are mostly few of all.
+    let found = drawing.found.iter().flat_map(|found| found.keys().copied());
+    let seen = found.filter(|slot| !drawing.is_faded(*slot)).filter_map(|slot| {
+        let at = shown.at.get(&slot).copied().filter(|at| camera.may_show(*at, size))?;
+        Some((shown.folding.node(shown.model, slot)?, at))
+    });
+    seen_by(g, camera, size, || far::squares(g, theme, seen));
+}
+
+/// Those nodes and what joins them to others, over a picture that does not show them yet.
+pub fn newcomers(
+    g: &Context,
+    theme: &Theme,
+    shown: &Shown,
+    drawing: &Drawing,
+    new: &BTreeSet<u32>,
+    camera: Camera,
+    size: Size,
+) {
+    let height = RADIUS * 2.0 * camera.zoom;
+    let place = |slot: &u32| shown.at.get(slot).copied();
+    seen_by(g, camera, size, || {
+        // Between open groups lines are put together, in the next picture.
+        if shown.boxes.is_empty() {
+            g.set_stroke_style_str(&theme.edge);
+            g.set_line_width(1.0 / camera.zoom);
+            g.begin_path();
+            let own = shown.strands.keys().filter(|(source, target)| new.contains(source) || new.contains(target));
+            for (a, b) in own.filter_map(|(source, target)| place(source).zip(place(target))) {
+                path(g, scene::edge_curve(a, b, shown.run));
+            }
+            g.stroke();
+        }
+        let mut crowd = Crowd::default();
+        for slot in new {
+            let Some((node, at)) = shown.folding.node(shown.model, *slot).zip(place(slot)) else { continue };
+            if height < FAR {
+                crowd.add(node, at, drawing.is_faded(*slot));
+            } else {
+                shape(g, theme, node, drawing.gauge.as_ref(), at, height);
+            }
+        }
+        crowd.paint(g, theme, drawing.gauge.as_ref(), height);
+    });
 }
 
 /// Dots that move with the camera, so that panning is seen where there is nothing.
@@ -181,150 +260,6 @@ pub fn grid(g: &Context, theme: &Theme, camera: Camera, size: Size) {
         y += step;
     }
     g.fill();
-}
-
-fn edges(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, zoom: f64) {
-    let (strands, at) = (shown.strands, shown.at);
-    let bundles = Bundles::of(shown, strands);
-    // Where nobody measures what lines carry, they say how many conversations are open.
-    let by = if strands.values().any(Strand::is_measured) { drawing.lines } else { By::Open };
-    bundles.paint(g, theme, drawing, zoom);
-    let tapered = strands.len() <= TAPERED_MAX && RADIUS * 2.0 * zoom >= 26.0;
-    // Where there are more than anybody could follow, what they join is what is seen.
-    let rest = (CROWDED / strands.len().max(1) as f64).clamp(0.15, 1.0);
-    // And they are thin, which is also much less to paint.
-    let widest = if strands.len() as f64 > CROWDED { 1.0 / zoom } else { f64::MAX };
-    let is_hull = !drawing.is_exact && far::is_hull(zoom);
-    let tints = tints(theme);
-    let mut ports: BTreeMap<(u32, BTreeSet<u16>), (Point, bool)> = BTreeMap::new();
-    let mut failing: Vec<([Point; 4], f64, bool)> = Vec::new();
-    for lit_pass in [false, true] {
-        let mut batched: BTreeMap<Stroke, Vec<[Point; 4]>> = BTreeMap::new();
-        for ((source, target), strand) in strands {
-            let (Some(a), Some(b)) = (at.get(source), at.get(target)) else { continue };
-            let focus = drawing.hovered;
-            let touches = |slot: u32| *source == slot || *target == slot;
-            let ends = Some((*source, *target));
-            let is_chosen = drawing.chosen_line == ends;
-            let is_lit = match focus {
-                Some(slot) => touches(slot),
-                None if is_chosen || drawing.line == ends => true,
-                None => {
-                    drawing.lit.is_some()
-                        && drawing.selected.is_some()
-                        && !drawing.is_faded(*source)
-                        && !drawing.is_faded(*target)
-                }
-            };
-            let faded = !is_lit && (drawing.is_faded(*source) || drawing.is_faded(*target) || focus.is_some());
-            if is_lit != lit_pass {
-                continue;
-            }
-            let fails = strand.failing > 0.0;
-            let is_hidden = bundles.takes(*source, *target) || (is_hull && bundles.is_inside_one(*source, *target));
-            if !is_lit && !fails && is_hidden {
-                continue;
-            }
-            let line = drawing.line_of(strand).filter(|_| !fails);
-            let width = strand.width(by).min(widest) * if is_lit { 1.15 } else { 1.0 };
-            let tint = drawing.tint.map(|by| (strand.share(by) * TINTS).round() as u32);
-            let colour: &str = match (line, tint) {
-                _ if fails => &theme.bad,
-                (Some(line), _) => &theme.networks[line],
-                (None, Some(tint)) => &tints[tint as usize],
-                (None, None) if is_lit => &theme.edge_lit,
-                (None, None) => &theme.edge,
-            };
-            g.set_global_alpha(if faded { 0.2 } else { 1.0 });
-            if source == target {
-                self_loop(g, *a, colour, width);
-                continue;
-            }
-            let curve = scene::edge_curve(*a, *b, shown.run);
-            if fails {
-                failing.push((curve, strand.failing, faded));
-            }
-            if is_chosen {
-                halo(g, theme, curve);
-            }
-            if !tapered && !is_lit && !fails && line.is_none() {
-                let key = Stroke { tint, quarters: (width * 4.0) as u32, faded };
-                batched.entry(key).or_default().push(curve);
-                continue;
-            }
-            let gradient = g.create_linear_gradient(curve[0].x, curve[0].y, curve[3].x, curve[3].y);
-            let _ = gradient.add_color_stop(0.0, &mixed(colour, &theme.canvas, 0.6));
-            let _ = gradient.add_color_stop(0.75, colour);
-            g.set_stroke_style_canvas_gradient(&gradient);
-            g.set_line_width(width);
-            // A direction that is only guessed is dotted.
-            dash(
-                g,
-                match line {
-                    Some(line) => pattern(line),
-                    None if strand.is_guess && !fails => &[2.0, 4.0],
-                    None => &[],
-                },
-            );
-            g.begin_path();
-            path(g, scene::shortened(curve, head_length(width) * 0.7));
-            g.stroke();
-            dash(g, &[]);
-            head(g, curve, colour, width);
-            if !faded {
-                ports.entry((*target, strand.ports.clone())).or_insert((curve[3], a.x <= b.x));
-            }
-        }
-        for (Stroke { tint, quarters, faded }, curves) in batched {
-            g.set_global_alpha(if faded { 0.2 } else { rest });
-            g.set_stroke_style_str(tint.map_or(&theme.edge, |tint| &tints[tint as usize]));
-            g.set_line_width(f64::from(quarters) / 4.0);
-            g.begin_path();
-            for curve in curves {
-                path(g, curve);
-            }
-            g.stroke();
-        }
-    }
-    g.set_global_alpha(1.0);
-    for (curve, rate, faded) in failing {
-        g.set_global_alpha(if faded { 0.2 } else { 1.0 });
-        failure(g, theme, curve, rate, zoom);
-    }
-    g.set_global_alpha(1.0);
-    if RADIUS * 2.0 * zoom >= 40.0 {
-        g.set_font(&format!("400 11px {}", theme.font));
-        g.set_fill_style_str(&theme.text_3);
-        g.set_text_baseline("alphabetic");
-        for ((_, on), (p, from_left)) in ports.into_iter().filter(|((_, on), _)| !on.is_empty()) {
-            let listed: Vec<String> = on.iter().take(3).map(u16::to_string).collect();
-            let more = if on.len() > 3 { " …" } else { "" };
-            g.set_text_align(if from_left { "left" } else { "right" });
-            let _ = g.fill_text(
-                &format!("{}{more}", listed.join(" ")),
-                p.x + if from_left { 8.0 } else { -8.0 },
-                p.y - 7.0,
-            );
-        }
-    }
-}
-
-/// How flat lines are drawn that are drawn in one stroke; those that carry most come last, above the others.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Stroke {
-    tint: Option<u32>,
-    /// Of a pixel.
-    quarters: u32,
-    faded: bool,
-}
-
-/// So many steps of colour there are, beside none.
-const TINTS: f64 = 6.0;
-
-/// From hardly seen to the metric's own colour.
-fn tints(theme: &Theme) -> Vec<String> {
-    let least = mixed(&theme.edge, &theme.canvas, 0.55);
-    (0..=TINTS as u32).map(|step| mixed(&least, &theme.metric_line, f64::from(step) / TINTS)).collect()
 }
 
 pub fn path(g: &Context, [a, b, c, d]: [Point; 4]) {
@@ -353,38 +288,6 @@ pub fn head(g: &Context, curve: [Point; 4], colour: &str, width: f64) {
     }
     g.close_path();
     g.fill();
-}
-
-/// Around a line that is selected.
-fn halo(g: &Context, theme: &Theme, curve: [Point; 4]) {
-    g.save();
-    g.set_global_alpha(0.16);
-    g.set_stroke_style_str(&theme.edge_lit);
-    g.set_line_width(11.0);
-    g.set_line_cap("round");
-    g.begin_path();
-    path(g, curve);
-    g.stroke();
-    g.restore();
-}
-
-/// On a line that fails: the octagon of what is wrong, with how many a second.
-fn failure(g: &Context, theme: &Theme, curve: [Point; 4], rate: f64, zoom: f64) {
-    let at = scene::on_curve(curve, 0.46);
-    let r = octagon(g, theme, at, zoom);
-    if RADIUS * 2.0 * zoom < 26.0 {
-        return;
-    }
-    g.set_font(&format!("600 11px {}", theme.font));
-    g.set_text_align("left");
-    g.set_text_baseline("middle");
-    g.set_line_join("round");
-    g.set_stroke_style_str(&theme.canvas);
-    g.set_line_width(4.0);
-    let words = text::edge_metric("per_s", rate);
-    let _ = g.stroke_text(&words, at.x + r + 5.0, at.y - r);
-    g.set_fill_style_str(&theme.bad_text);
-    let _ = g.fill_text(&words, at.x + r + 5.0, at.y - r);
 }
 
 /// An octagon with a cross, never smaller than 12 pixels; gives its radius.
@@ -419,14 +322,6 @@ fn badge(g: &Context, corners: &[Point], r: f64, canvas: &str, fill: &str) {
     g.stroke();
     g.set_fill_style_str(fill);
     g.fill();
-}
-
-fn self_loop(g: &Context, p: Point, colour: &str, width: f64) {
-    g.set_stroke_style_str(colour);
-    g.set_line_width(width);
-    g.begin_path();
-    let _ = g.arc(p.x - RADIUS * 0.95, p.y - RADIUS * 0.95, RADIUS * 0.55, 0.25 * TAU, 1.02 * TAU);
-    g.stroke();
 }
 
 fn outline(g: &Context, kind: &str, p: Point, grow: f64) {

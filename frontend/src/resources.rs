@@ -52,6 +52,14 @@ impl Resource {
         }
     }
 
+    /// The same of a mark of the scale, which is round.
+    pub fn mark(self, amount: f64) -> String {
+        match self {
+            Self::Cpu => format!("{amount:.3}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+            Self::Memory => text::metric("filesize", "", amount),
+        }
+    }
+
     /// What a node uses, in cores or bytes.
     fn used(self, node: &Summary) -> f64 {
         let metric = node.metrics.iter().find(|metric| metric.label == self.label());
@@ -165,16 +173,17 @@ fn row(resource: Resource, nodes: &[&Summary], smallest: f64, from: f64) -> Vec<
     bars
 }
 
-/// Marks of a scale up to `most`: four to eight, at numbers that are round in cores or bytes.
-pub fn marks(resource: Resource, most: f64) -> Vec<f64> {
+/// Marks of a scale up to `most`: four to eight in what is seen at once, at numbers that are round in cores or bytes.
+pub fn marks(resource: Resource, most: f64, zoom: f64) -> Vec<f64> {
     let base = match resource {
         Resource::Cpu => 10f64,
         Resource::Memory => 2.0,
     };
     let steps: &[f64] = if resource == Resource::Cpu { &[1.0, 2.0, 5.0] } else { &[1.0] };
-    let mut scale = base.powf((most / 8.0).max(1e-9).log(base).floor());
+    let seen = most / zoom;
+    let mut scale = base.powf((seen / 8.0).max(1e-9).log(base).floor());
     let step = loop {
-        match steps.iter().map(|step| step * scale).find(|step| most / step <= 8.0) {
+        match steps.iter().map(|step| step * scale).find(|step| seen / step <= 8.0) {
             Some(step) => break step,
             None => scale *= base,
         }
@@ -244,13 +253,22 @@ mod tests {
 
     #[test]
     fn a_scale_has_few_marks_at_round_numbers() {
-        assert_eq!(marks(Resource::Cpu, 8.0), (0..=8).map(f64::from).collect::<Vec<_>>());
-        assert_eq!(marks(Resource::Cpu, 12.0), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0]);
-        assert_eq!(marks(Resource::Cpu, 128.0).len(), 7);
+        assert_eq!(marks(Resource::Cpu, 8.0, 1.0), (0..=8).map(f64::from).collect::<Vec<_>>());
+        assert_eq!(marks(Resource::Cpu, 12.0, 1.0), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0]);
+        assert_eq!(marks(Resource::Cpu, 128.0, 1.0).len(), 7);
         let gib = 1024f64.powi(3);
-        assert_eq!(marks(Resource::Memory, 32.0 * gib), (0..=8).map(|n| f64::from(n) * 4.0 * gib).collect::<Vec<_>>());
+        assert_eq!(
+            marks(Resource::Memory, 32.0 * gib, 1.0),
+            (0..=8).map(|n| f64::from(n) * 4.0 * gib).collect::<Vec<_>>()
+        );
         for most in [0.5, 1.0, 3.0, 96.0, 1000.0] {
-            assert!((2..=9).contains(&marks(Resource::Cpu, most).len()), "{most}");
+            assert!((2..=9).contains(&marks(Resource::Cpu, most, 1.0).len()), "{most}");
+            // As many where only a part is seen.
+            assert!((8..=65).contains(&marks(Resource::Cpu, most, 8.0).len()), "{most}");
         }
+        let words: Vec<String> =
+            marks(Resource::Cpu, 1.0, 4.0).into_iter().map(|mark| Resource::Cpu.mark(mark)).collect();
+        assert_eq!(words[..4], ["0", "0.05", "0.1", "0.15"]);
+        assert_eq!(Resource::Cpu.mark(10.0), "10");
     }
 }

@@ -73,6 +73,14 @@ impl Camera {
         Self { centre, ..self }
     }
 
+    /// What was under two fingers stays under them as they move, apart from that it is not turned.
+    pub fn pinched(self, before: [Point; 2], after: [Point; 2], size: Size) -> Self {
+        let apart = |[a, b]: [Point; 2]| (a.x - b.x).hypot(a.y - b.y).max(1.0);
+        let middle = |[a, b]: [Point; 2]| Point { x: (a.x + b.x) / 2.0, y: (a.y + b.y) / 2.0 };
+        let (from, to) = (middle(before), middle(after));
+        self.zoomed(apart(after) / apart(before), from, size).panned(to.x - from.x, to.y - from.y)
+    }
+
     /// All points in view with room for their labels.
     pub fn fit(points: impl Iterator<Item = Point>, size: Size, insets: Insets) -> Self {
         let mut low = Point { x: f64::MAX, y: f64::MAX };
@@ -334,6 +342,22 @@ mod tests {
         let before = camera.to_world(pointer, SIZE);
         let after = camera.zoomed(1.7, pointer, SIZE).to_world(pointer, SIZE);
         assert!((before.x - after.x).abs() < 1e-9 && (before.y - after.y).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_under_two_fingers_stays_under_them() {
+        let size = Size { width: 800.0, height: 600.0 };
+        let camera = Camera { centre: Point { x: 40.0, y: -10.0 }, zoom: 0.5 };
+        let (before, after) = ([(100.0, 100.0), (200.0, 200.0)], [(300.0, 50.0), (500.0, 250.0)]);
+        let [before, after] = [before, after].map(|fingers| fingers.map(|(x, y)| Point { x, y }));
+        let pinched = camera.pinched(before, after, size);
+        assert_eq!(pinched.zoom, 1.0);
+        for n in 0..2 {
+            let (was, is) = (camera.to_world(before[n], size), pinched.to_world(after[n], size));
+            assert!((was.x - is.x).abs() < 1e-9 && (was.y - is.y).abs() < 1e-9, "{was:?} {is:?}");
+        }
+        let same = camera.pinched([before[0]; 2], [after[0]; 2], size);
+        assert_eq!(same.zoom, camera.zoom, "fingers in one place are no distance to divide by");
     }
 
     #[test]

@@ -14,6 +14,31 @@ const VALUES_MAX: usize = 6;
 /// Fields that every node has.
 const FIELDS: [&str; 6] = ["name", "host", "network", "kind", "state", "health"];
 
+/// So many nodes are looked at for what may be typed.
+const LOOKED_AT: usize = 60;
+/// Longer words say little in a box.
+const WORD_MAX: usize = 16;
+
+/// Examples of searches that find some of these nodes, for a box that is empty.
+pub fn examples(nodes: &BTreeMap<u32, Summary>) -> Vec<String> {
+    let some = || nodes.values().filter(|node| !node.pseudo && node.state.is_empty()).take(LOOKED_AT);
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_word = |word: &&str| (2..=WORD_MAX).contains(&word.len()) && word.chars().all(is_plain);
+    let shortest = |words: &mut dyn Iterator<Item = &str>| {
+        words.filter(is_word).min_by_key(|word| (word.len(), *word)).map(str::to_owned)
+    };
+    let name = shortest(&mut some().map(|node| text::base_name(&node.label)));
+    let parents = |of: &'static str| {
+        some().flat_map(move |node| node.parents.iter().filter(move |p| p.topology_id == of)).map(|p| p.label.as_str())
+    };
+    let host = shortest(&mut parents("hosts")).map(|host| format!("host:{host}"));
+    let network = shortest(&mut some().flat_map(|node| &node.networks).map(|network| network.label.as_str()))
+        .map(|network| format!("-network:{network}"));
+    let percent = some().flat_map(|node| &node.metrics).find(|metric| metric.format == "percent");
+    let metric = percent.map(|metric| format!("{} > 50%", slug(&metric.label)));
+    [name, host, metric, network].into_iter().flatten().collect()
+}
+
 /// What is kept as filters and what is being typed, as one search.
 pub fn together(filters: &[String], typed: &str) -> String {
     let mut parts: Vec<String> = filters.iter().map(|filter| format!("({filter})")).collect();
@@ -235,6 +260,20 @@ fn values(nodes: &BTreeMap<u32, Summary>, field: &str, has: &str) -> Vec<(String
 mod tests {
     use super::*;
     use shared::view::{Metric, Parent, TableRow};
+
+    #[test]
+    fn examples_are_of_what_there_is_and_can_be_searched_for() {
+        assert_eq!(examples(&BTreeMap::new()), Vec::<String>::new());
+        let pseudo = Summary { pseudo: true, ..node("in", "", 0.0) };
+        let all =
+            [pseudo, node("odd (one)", "nginx", 3.0), node("much-too-long-for-a-box", "", 1.0), node("web", "", 80.0)];
+        let nodes: BTreeMap<u32, Summary> = (0..).zip(all).collect();
+        let found = examples(&nodes);
+        assert_eq!(found, ["web", "host:h1", "cpu > 50%", "-network:mesh"]);
+        let finds =
+            |example: &String| find(&Query::parse(example).expect(example), nodes.iter(), &Tables::new(), 0).len();
+        assert_eq!(found.iter().map(finds).collect::<Vec<_>>(), [1, 4, 1, 0]);
+    }
 
     fn node(label: &str, image: &str, cpu: f64) -> Summary {
         let row = Row { label: "Image name".into(), value: image.into(), ..Row::default() };

@@ -1,7 +1,7 @@
 //! The stage that the graph is drawn on: its camera, its picture, and when that is painted anew.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,10 +11,11 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement};
 
-use crate::app::{MANY, Page};
+use crate::app::Page;
 use crate::connection::now_ms;
 use crate::layout::{self, Manner, Point};
 use crate::paint::{self, Drawing, Shown};
+use crate::painting::{self, Painting};
 use crate::prepared::Prepared;
 use crate::route::Route;
 use crate::scene::{Camera, Insets, Run, Size};
@@ -35,13 +36,11 @@ pub struct Stage {
     pub size: Cell<Size>,
     /// From where the camera moves to where, and since when.
     pub moving: Cell<Option<(Camera, Camera, f64)>>,
-    pub pressed: Cell<Option<(f64, f64, bool)>>,
-    /// The node that the pointer holds.
-    pub grabbed: RefCell<Option<String>>,
     pub frame_due: Cell<bool>,
     /// Whether nodes have been drawn yet.
     pub drawn: Cell<bool>,
-    /// How many the picture has.
+    /// The nodes that the picture has, by their numbers, and how many are shown with those that came since.
+    pub painted: RefCell<BTreeSet<u32>>,
     pub painted_nodes: Cell<usize>,
     /// Which of them are marked as found.
     pub marks: RefCell<Option<Arc<Found>>>,
@@ -53,6 +52,12 @@ pub struct Stage {
     pub prepared: RefCell<Prepared>,
     /// What the graph looked like when it was painted last.
     pub sheet: RefCell<Option<(HtmlCanvasElement, Painted)>>,
+    /// The picture that is being painted, whether its next step is asked for, and what the next one is painted on.
+    pub painting: RefCell<Option<Painting>>,
+    pub step_due: Cell<bool>,
+    pub spare: RefCell<Option<HtmlCanvasElement>>,
+    /// What a picture that is being painted is looked at with.
+    pub look: Option<HtmlCanvasElement>,
     /// Whether something changed that the picture shows.
     pub stale: Cell<Stale>,
     /// The camera of the last frame, and when it moved last.
@@ -78,10 +83,9 @@ impl Default for Stage {
             camera: Cell::new(Camera::default()),
             size: Cell::new(Size { width: 1.0, height: 1.0 }),
             moving: Cell::new(None),
-            pressed: Cell::new(None),
-            grabbed: RefCell::new(None),
             frame_due: Cell::new(false),
             drawn: Cell::new(false),
+            painted: RefCell::default(),
             painted_nodes: Cell::new(0),
             marks: RefCell::default(),
             painted_search: RefCell::default(),
@@ -89,6 +93,10 @@ impl Default for Stage {
             draw: RefCell::new(None),
             prepared: RefCell::default(),
             sheet: RefCell::new(None),
+            painting: RefCell::new(None),
+            step_due: Cell::new(false),
+            spare: RefCell::new(None),
+            look: new_canvas(),
             stale: Cell::new(Stale::Done),
             seen: Cell::new(Camera::default()),
             held: Cell::new(false),
@@ -113,6 +121,9 @@ impl Stage {
     /// Of several reasons the one counts that waits least.
     pub fn outdate(&self, stale: Stale) {
         self.stale.set(self.stale.get().max(stale));
+        if let Some(painting) = &mut *self.painting.borrow_mut() {
+            painting.outdate(stale);
+        }
     }
 }
 
@@ -237,17 +248,16 @@ pub fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: 
         .borrow()
         .as_ref()
         .map_or(Due::Now, |(_, painted)| painted.due(camera, size, stage.stale.get(), still, searched, now));
-    match due {
-        Due::Now => paint_sheet(stage, page, drawing, ratio),
-        Due::InMs(wait) => ask_later(stage, wait),
-        Due::Never => {}
+    let is_painted = due == Due::Now && painting::paint(stage, page, drawing, ratio);
+    if let Due::InMs(wait) = due {
+        ask_later(stage, wait);
     }
     page.theme.with_value(|theme| {
         let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
         g.set_fill_style_str(&theme.canvas);
         g.fill_rect(0.0, 0.0, size.width, size.height);
     });
-    // What is found is marked before there is a picture of it.
+    // What is found is marked before there is a picture of it, and who came is shown.
     let is_ahead = stage.stale.get() == Stale::Searched && drawing.found.is_some();
     if let Some((sheet, painted)) = &*stage.sheet.borrow() {
         let (x, y, width, height) = painted.place(camera);
@@ -256,70 +266,45 @@ pub fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: 
         g.set_global_alpha(1.0);
     }
     if is_ahead {
+        prepare(stage, page);
         page.theme.with_value(|theme| {
             with_shown(stage, page, drawing, |shown| paint::found(&g, theme, shown, drawing, camera, size));
         });
         stage.marked(page, drawing);
     }
+    if stage.stale.get() >= Stale::Came && stage.sheet.borrow().is_some() && painting::is_large(page) {
+        painting::show_newcomers(&g, stage, page, drawing);
+    }
     stage.greets.set(greet(&g, page, camera, size, ratio));
-    if due == Due::Now
-        && let Some((_, painted)) = &mut *stage.sheet.borrow_mut()
-    {
+    if is_painted && let Some((_, painted)) = &mut *stage.sheet.borrow_mut() {
         // What is painted may be worked out only once it is looked at, as just now.
         painted.took_ms = performance_now() - now;
     }
 }
 
-/// Paints what the camera sees, and some more around it.
-fn paint_sheet(stage: &Stage, page: Page, drawing: &Drawing, ratio: f64) {
-    let started = performance_now();
-    let (size, camera) = (stage.size.get(), stage.camera.get());
-    let old = stage.sheet.borrow_mut().take().map(|(canvas, _)| canvas);
-    let Some(canvas) = old.or_else(new_canvas) else { return };
-    let whole = Painted::sheet_size(size);
-    let (width, height) = ((whole.width * ratio) as u32, (whole.height * ratio) as u32);
-    if (canvas.width(), canvas.height()) != (width, height) {
-        canvas.set_width(width);
-        canvas.set_height(height);
-    }
-    let Some(g) = context(&canvas) else { return };
-    let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
-    g.clear_rect(0.0, 0.0, whole.width, whole.height);
-    page.theme.with_value(|theme| {
-        with_shown(stage, page, drawing, |shown| {
-            let before = stage.painted_nodes.replace(shown.at.len());
-            if shown.at.len() >= before + MANY {
-                mark("nodes-drawn");
-            }
-            stage.marked(page, drawing);
-            paint::grid(&g, theme, camera, whole);
-            paint::graph(&g, theme, shown, drawing, camera, whole);
-        });
-    });
-    stage.stale.set(Stale::No);
-    let at_ms = performance_now();
-    let painted = Painted { camera, size, at_ms, took_ms: at_ms - started };
-    *stage.sheet.borrow_mut() = Some((canvas, painted));
-}
-
 /// With what is prepared, as it is now.
 pub fn prepared<T>(stage: &Stage, page: Page, with: impl FnOnce(&Prepared) -> T) -> T {
-    let mut prepared = stage.prepared.borrow_mut();
-    page.drawn(|model, folding| prepared.refresh(page, model, folding));
-    with(&prepared)
+    prepare(stage, page);
+    with(&stage.prepared.borrow())
 }
 
-fn with_shown(stage: &Stage, page: Page, drawing: &Drawing, paint: impl FnOnce(&Shown)) {
-    prepared(stage, page, |Prepared { at, boxes, strands, .. }| {
-        page.drawn(|model, folding| {
-            let gone = drawing.marks.iter().flat_map(|marks| &marks.gone);
-            let ghosts = page.layout.with_value(|layout| {
-                gone.filter_map(|gone| Some((&gone.node, layout.left(&gone.node.id)?, gone.at_ms))).collect()
-            });
-            let by = untrack(|| page.grouped_by());
-            paint(&Shown { model, folding, at, boxes, strands, by, run: run(page), ghosts });
+/// Works out places and lines as they are now.
+pub fn prepare(stage: &Stage, page: Page) {
+    let mut prepared = stage.prepared.borrow_mut();
+    page.drawn(|model, folding| prepared.refresh(page, model, folding));
+}
+
+/// With what is shown, at places and along lines as they were prepared last.
+pub fn with_shown<T>(stage: &Stage, page: Page, drawing: &Drawing, paint: impl FnOnce(&Shown) -> T) -> T {
+    let Prepared { at, boxes, strands, .. } = &*stage.prepared.borrow();
+    page.drawn(|model, folding| {
+        let gone = drawing.marks.iter().flat_map(|marks| &marks.gone);
+        let ghosts = page.layout.with_value(|layout| {
+            gone.filter_map(|gone| Some((&gone.node, layout.left(&gone.node.id)?, gone.at_ms))).collect()
         });
-    });
+        let by = untrack(|| page.grouped_by());
+        paint(&Shown { model, folding, at, boxes, strands, by, run: run(page), ghosts })
+    })
 }
 
 /// Around each node that came just now a ring, which goes out. Gives whether there are any.
@@ -364,6 +349,7 @@ pub fn as_svg(stage: &Stage, page: Page, drawing: &Drawing) -> Option<String> {
     let held = JsValue::from(SvgContext::new(context(&new_canvas()?)?));
     // It has all that is used of it, by name.
     let g: &Context = held.unchecked_ref();
+    prepare(stage, page);
     let ground = page.theme.with_value(|theme| {
         with_shown(stage, page, drawing, |shown| paint::graph(g, theme, shown, drawing, camera, size));
         theme.canvas.clone()

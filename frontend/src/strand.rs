@@ -1,6 +1,6 @@
 //! What two nodes say to one another over all ports: one line of the graph.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use shared::view::StreamEdge;
 
@@ -8,10 +8,11 @@ use shared::view::StreamEdge;
 pub struct Strand {
     /// Conversations that are open now.
     pub open: u32,
-    pub ports: BTreeSet<u16>,
-    pub protocols: BTreeSet<String>,
+    /// In order, as are those that follow: most lines have one of each, and there are thousands of lines.
+    pub ports: Vec<u16>,
+    pub protocols: Vec<String>,
     /// Ids in the topology `networks`.
-    pub networks: BTreeSet<String>,
+    pub networks: Vec<String>,
     /// The direction of any of it is only guessed.
     pub is_guess: bool,
     /// Source to target, bytes a second; none where nobody measures.
@@ -41,9 +42,11 @@ impl Strand {
     fn add(&mut self, edge: &StreamEdge, failing: f64) {
         self.open += edge.open;
         // What links interfaces has no port.
-        self.ports.extend(Some(edge.port).filter(|port| *port > 0));
-        self.protocols.insert(edge.protocol.clone());
-        self.networks.extend(edge.network.clone());
+        if edge.port > 0 {
+            insert(&mut self.ports, &edge.port);
+        }
+        insert(&mut self.protocols, &edge.protocol);
+        edge.network.iter().for_each(|network| insert(&mut self.networks, network));
         self.is_guess |= edge.direction == "guess";
         self.carry(edge, failing);
     }
@@ -107,6 +110,16 @@ impl Strand {
         };
         let share = (1.0 + value.max(0.0) / least).ln() / (1.0 + most / least).ln();
         share.min(1.0)
+    }
+}
+
+fn insert<T: Ord + Clone>(known: &mut Vec<T>, one: &T) {
+    if let Err(at) = known.binary_search(one) {
+        // Not for four, as a vector does by itself.
+        if known.is_empty() {
+            known.reserve_exact(1);
+        }
+        known.insert(at, one.clone());
     }
 }
 

@@ -12,6 +12,18 @@ pub fn clock(ms: f64) -> String {
     format!("{:02}:{:02}:{:02}", at.get_hours(), at.get_minutes(), at.get_seconds())
 }
 
+/// `15:04`, in the reader's zone.
+pub fn minute(ms: f64) -> String {
+    let at = date(ms);
+    format!("{:02}:{:02}", at.get_hours(), at.get_minutes())
+}
+
+/// `14:04`, of UTC; none where that is the reader's own time.
+pub fn utc_minute(ms: f64) -> Option<String> {
+    let at = date(ms);
+    (at.get_timezone_offset() != 0.0).then(|| format!("{:02}:{:02}", at.get_utc_hours(), at.get_utc_minutes()))
+}
+
 /// `2026-11-26 15:04:32`, in the reader's zone.
 pub fn local(ms: f64) -> String {
     let at = date(ms);

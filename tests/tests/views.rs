@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use fantoccini::Locator;
+use fantoccini::actions::{Actions, InputSource, PointerAction, TouchActions};
 use fantoccini::key::Key;
 use scope_tests::api::{get, until_edges};
 use scope_tests::browser::Browser;
@@ -225,6 +226,32 @@ fn who_comes_and_goes_is_marked_ways_are_lit_and_lists_are_sorted_and_searched()
         browser.client.execute(slide, Vec::new()).await.unwrap();
         browser.until("as near as can be", "return document.querySelector('.zoom-slider').getAttribute('aria-valuetext') === '300 %'").await;
 
+        // Two fingers make it larger and smaller; who comes back finds it as they left it, unless they left it to itself.
+        let finger = |id: &str, from: f64, to: f64| {
+            let at = |x| PointerAction::MoveTo { duration: Some(Duration::from_millis(100)), x, y: 300.0 };
+            let (down, up) = (PointerAction::Down { button: 0 }, PointerAction::Up { button: 0 });
+            TouchActions::new(id.into()).then(at(from)).then(down).then(at(to)).then(up)
+        };
+        let zoomed = |to: u32| format!("return Math.abs(parseInt(document.querySelector('.zoom-slider').getAttribute('aria-valuetext')) - {to}) < 4");
+        let fingers = Actions::from(finger("left", 300.0, 400.0)).and(finger("right", 700.0, 600.0));
+        browser.client.perform_actions(fingers).await.unwrap();
+        browser.until("half as large", &zoomed(150)).await;
+        assert_eq!(browser.client.execute("return location.hash.includes('node=')", Vec::new()).await.unwrap(), false);
+        press(&browser, "1").await;
+        browser.until("another view", "return location.hash.includes('processes')").await;
+        browser.client.back().await.unwrap();
+        drawn(&browser, 3).await;
+        browser.until("as it was left", &zoomed(150)).await;
+        press(&browser, "0").await;
+        let zoom = "const zoom = document.querySelector('.zoom-slider').value; \
+                    return document.querySelector('canvas.graph').dataset.settled === 'true' && zoom < 0.85 && zoom";
+        let all = browser.until("all of it", zoom).await;
+        press(&browser, "1").await;
+        browser.until("another view", "return location.hash.includes('processes')").await;
+        browser.client.back().await.unwrap();
+        drawn(&browser, 3).await;
+        browser.until("all of it again", &format!("return document.querySelector('.zoom-slider').value === {all}")).await;
+
         // Lists of a card: sorted by a column, searched in the language of the page's search, as they change.
         browser.client.goto(&format!("{base}/#/hosts?mode=table")).await.unwrap();
         browser.until("the host", "return document.querySelectorAll('table.nodes tbody tr').length === 1").await;
@@ -343,6 +370,18 @@ fn the_map_shows_who_is_where_and_which_hosts_a_network_does_not_reach() {
         let process = "return [...document.querySelectorAll('.block.process')].some(b => parseFloat(b.style.width) > 5)";
         browser.until("its process below it", process).await;
         browser.screenshot("resources-dark").await;
+        // Wider, so that what is narrow is seen; who the bars are of stays in sight.
+        let width = "return document.querySelector('.machine .along').getBoundingClientRect().width";
+        let before = browser.client.execute(width, Vec::new()).await.unwrap().as_f64().unwrap();
+        press(&browser, "++").await;
+        let is_wider = format!("{width} > {before} * 1.5 && document.querySelector('.resources').scrollLeft > 0");
+        browser.until("it is wider", &is_wider).await;
+        let in_sight = "const at = document.querySelector('.machine .about').getBoundingClientRect().left; \
+                        return Math.abs(at - document.querySelector('.resources').getBoundingClientRect().left) < 2";
+        browser.until("whose bars they are", in_sight).await;
+        browser.screenshot("resources-wide-dark").await;
+        press(&browser, "0").await;
+        browser.until("as it was", &format!("{width} === {before}")).await;
         browser.client.execute("[...document.querySelectorAll('.segments button')].find(b => b.textContent === 'Memory').click()", Vec::new()).await.unwrap();
         browser.until("a link to it", "return location.hash.includes('width=memory')").await;
         browser.until("bytes", "return document.querySelector('.machine .about span')?.textContent.includes('B of')").await;

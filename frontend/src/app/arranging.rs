@@ -99,6 +99,8 @@ impl Page {
         if has_followed {
             return;
         }
+        // What the camera looked at is elsewhere.
+        self.camera.set_value(None);
         stage::mark("layout-asked");
         if graph.len() <= AT_ONCE_MAX {
             self.laying_out.set(false);
@@ -118,7 +120,7 @@ impl Page {
             page.layout.update_value(|layout| layout.take(&graph, places));
             stage::mark("layout-done");
             page.structure.update(|n| *n += 1);
-            page.fit.update(|n| *n += 1);
+            page.look();
             // What came meanwhile has no place yet.
             if page.arranged.get_value() != turn {
                 page.lay_out_again(false);
@@ -129,6 +131,6 @@ impl Page {
     pub fn rearrange(&self) {
         self.lay_out_again(true);
         self.structure.update(|n| *n += 1);
-        self.fit.update(|n| *n += 1);
+        self.look();
     }
 }

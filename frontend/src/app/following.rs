@@ -8,6 +8,7 @@ impl Page {
         let page = *self;
         page.forget_pause();
         page.model.set_value(Model::default());
+        let layout = page.leave_for((topology.to_owned(), query.to_owned()));
         let pins = storage::get(&format!("{PINS}{topology}")).unwrap_or_default();
         let pins: std::collections::BTreeMap<String, (f64, f64)> = serde_json::from_str(&pins).unwrap_or_default();
         let pins = pins.into_iter().map(|(id, (x, y))| (id, layout::Point { x, y })).collect();
@@ -17,7 +18,7 @@ impl Page {
         page.labels.set(Arc::new(Labels::new()));
         page.opened_with.set(0);
         page.laying_out.set(false);
-        page.layout.set_value(Layout::default());
+        page.layout.set_value(layout);
         page.layout.update_value(|layout| layout.pin_all(pins));
         page.structure.update(|n| *n += 1);
         page.hovered.set(None);
@@ -37,18 +38,11 @@ impl Page {
                 Some(Taken::Structure) if first.replace(false) => {
                     // Known before anything else comes, which would be put together by it.
                     page.opened_with.set(page.model.with_value(|model| model.nodes.len()));
-                    let of = page.view();
-                    let begin = move || {
-                        if page.view() == of {
-                            page.show_structure();
-                            page.fit.update(|n| *n += 1);
-                        }
-                    };
-                    // Where much came, who does something meanwhile goes first.
                     if came > AT_ONCE_MAX {
-                        set_timeout(begin, std::time::Duration::ZERO);
+                        page.in_turn(page.view(), &[Self::know_members, Self::place_members, Self::show_members]);
                     } else {
-                        begin();
+                        page.show_structure();
+                        page.look();
                     }
                 }
                 Some(Taken::Structure) => page.show_structure(),
@@ -70,6 +64,35 @@ impl Page {
                 *held.borrow_mut() = Some(Connection::open(path, page.link, take));
             }
         });
+    }
+
+    /// Does one after the other, each in a task of its own: where much came, who does something meanwhile goes first.
+    fn in_turn(self, of: (String, String), turns: &'static [fn(Self)]) {
+        let Some((first, rest)) = turns.split_first() else { return };
+        let next = move || {
+            // Somebody may look at another view by then.
+            if self.view() == of {
+                first(self);
+                self.in_turn(of, rest);
+            }
+        };
+        set_timeout(next, std::time::Duration::ZERO);
+    }
+
+    fn know_members(self) {
+        self.membership.set(self.model.with_value(|model| model.membership));
+        // What they can be put together by is found out here, and not with their places.
+        untrack(|| self.grouped_by());
+    }
+
+    fn place_members(self) {
+        self.lay_out_again(false);
+    }
+
+    fn show_members(self) {
+        self.structure.update(|n| *n += 1);
+        self.values.update(|n| *n += 1);
+        self.look();
     }
 
     /// Has everybody see that nodes or edges changed.

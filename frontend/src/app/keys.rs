@@ -53,7 +53,7 @@ pub(super) fn key(page: Page, event: &web_sys::KeyboardEvent) {
             rail::go_to(page, digit.parse().unwrap_or(1));
         }
         "?" => page.help.update(|open| *open = !*open),
-        "0" => page.fit.update(|n| *n += 1),
+        "0" => page.show_all(),
         _ => return,
     }
     event.prevent_default();

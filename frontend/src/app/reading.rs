@@ -12,7 +12,9 @@ impl Page {
         spawn_local(async move {
             if let Ok(list) = connection::get::<Vec<TopologyInfo>>(&format!("api/topology{query}")).await {
                 page.adjust(|route| *route = route.offered(&list));
-                page.topologies.set(list);
+                if page.topologies.with_untracked(|known| *known != list) {
+                    page.topologies.set(list);
+                }
             }
         });
     }
@@ -56,7 +58,9 @@ impl Page {
         spawn_local(async move {
             if let Ok(mut answer) = connection::get::<view::Findings>("api/findings").await {
                 answer.findings.iter_mut().for_each(disarm::finding);
-                page.findings.set(answer.findings);
+                if page.findings.with_untracked(|known| *known != answer.findings) {
+                    page.findings.set(answer.findings);
+                }
             }
         });
     }

@@ -15,7 +15,7 @@ use crate::connection::{self, Link, Why};
 use crate::folding;
 use crate::resources::Resource;
 use crate::route::Mode;
-use crate::text;
+use crate::{text, times};
 
 /// The topology that is shown, as the app describes it.
 fn current(page: Page) -> Option<TopologyInfo> {
@@ -226,6 +226,8 @@ pub fn StatusLine() -> impl IntoView {
         Some(names.join(" – "))
     };
     let trouble = Memo::new(move |_| troubles(&probes(), page.clock.get()));
+    // Not of seconds: to draw even these few letters once a second costs as much as all else on a page that stands still.
+    let minute = Memo::new(move |_| (page.clock.get() / 60_000.0).floor() * 60_000.0);
     view! {
         <footer class="status">
             <span class="link" class:lost=move || !page.is_live()>
@@ -254,6 +256,10 @@ pub fn StatusLine() -> impl IntoView {
                     {move || trouble.with(|list| (list.len() > 1).then(|| format!(" and {} more", list.len() - 1)))}
                 </span>
             </Show>
+            <span class="now" title=move || times::both(minute.get())>
+                {move || times::minute(minute.get())}
+                <i>{move || times::utc_minute(minute.get())}" UTC"</i>
+            </span>
         </footer>
     }
 }

@@ -73,7 +73,7 @@ pub fn EdgeCard() -> impl IntoView {
         let protocols: Vec<String> = strand.protocols.iter().map(|protocol| protocol.to_uppercase()).collect();
         let over = page.model.with_value(|model| {
             let mut all = model.nodes.values().flat_map(|node| &node.networks);
-            let one = strand.networks.iter().next()?;
+            let one = strand.networks.first()?;
             all.find(|network| network.id == *one).map(|network| format!(" over {}", network.label))
         });
         let guess = if strand.is_guess { ", which end calls is a guess" } else { "" };
@@ -164,7 +164,7 @@ fn Figures(strand: Strand) -> impl IntoView {
             ..figure("Failing", "failing", Some(text::edge_metric("per_s", strand.failing)))
         },
     ];
-    let is_unmeasured = !strand.is_measured() && strand.protocols.contains("tcp");
+    let is_unmeasured = !strand.is_measured() && strand.protocols.iter().any(|protocol| protocol == "tcp");
     view! {
         <section class="metrics">
             <h3>"Now"<span class="aside">"last 60 s"</span></h3>

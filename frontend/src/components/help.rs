@@ -1,8 +1,12 @@
+//! Keys, the language of searches, and which app this is.
+
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 
 use super::icon::Icon;
+use super::save;
 use crate::app::Page;
-use crate::search;
+use crate::{connection, search};
 
 const KEYS: [(&str, &str); 26] = [
     ("/", "Search"),
@@ -55,9 +59,25 @@ fn fields(page: Page) -> Vec<String> {
         .collect()
 }
 
+/// What the app says of itself.
+#[derive(Clone, serde::Deserialize)]
+struct About {
+    version: String,
+    hostname: String,
+}
+
 #[component]
 pub fn Help() -> impl IntoView {
     let page = expect_context::<Page>();
+    let about = RwSignal::new(None::<About>);
+    Effect::new(move |_| {
+        if page.help.get() {
+            spawn_local(async move {
+                let told = connection::get::<About>("api").await.ok();
+                let _ = about.try_set(told);
+            });
+        }
+    });
     view! {
         <Show when=move || page.help.get()>
             <div class="scrim" on:click=move |_| page.help.set(false)></div>
@@ -78,6 +98,13 @@ pub fn Help() -> impl IntoView {
                     <p class="fields">{move || fields(page).into_iter().map(|field| view! { <code>{field}</code>" " }).collect_view()}</p>
                     </div>
                 </div>
+                <footer>
+                    {move || about.get().map(|About { version, hostname }| view! {
+                        <span>{format!("Scope {version} on {hostname}")}</span>
+                    })}
+                    <button class="text" on:click=|_| save::report()>"Save the app's report"</button>
+                    <a class="text" href="api/openapi.json" target="_blank" rel="noopener">"API"</a>
+                </footer>
             </section>
         </Show>
     }

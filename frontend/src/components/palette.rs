@@ -14,7 +14,7 @@ use crate::commands::fit;
 use crate::folding::{self, Folds};
 use crate::layout::Manner;
 use crate::model::Model;
-use crate::route::Mode;
+use crate::route::{Mode, Route};
 use crate::strand::By;
 use crate::text;
 
@@ -180,7 +180,7 @@ fn commands(page: Page) -> Vec<Command> {
         }),
         command("Show findings", "", "flag", |page| page.go(|route| route.mode = Mode::Findings)),
         command("Search", "/", "search", |_| super::search::focus()),
-        command("Show all of the graph", "0", "fit", |page| page.fit.update(|n| *n += 1)),
+        command("Show all of the graph", "0", "fit", |page| page.show_all()),
         command("Show or hide the map in the corner", "m", "fit", |page| page.minimap.update(|open| *open = !*open)),
         command("Unpin the nodes that were moved by hand", "", "layout", |page| page.unpin_nodes()),
         command("Lay out again", "", "layout", |page| page.rearrange()),
@@ -205,6 +205,13 @@ fn commands(page: Page) -> Vec<Command> {
             false => command("Pause", "Space", "pause", |page| page.pause()),
         },
         command("Copy a link to this view", "", "share", |_| tools::copy_link()),
+        command("Show the view as it is by itself", "", "refresh", |page| {
+            page.go(|route| {
+                let (topology, appearance) = (std::mem::take(&mut route.topology), route.appearance);
+                *route = Route { topology, appearance, ..Route::default() };
+            });
+            page.show_all();
+        }),
         command("Help: keys and search", "?", "help", |page| page.help.set(true)),
     ]);
     for saved in page.saved.get_untracked() {
@@ -253,6 +260,7 @@ fn commands(page: Page) -> Vec<Command> {
         };
         all.push(command(format!("Pin network {name}"), &hint, "network", pin));
     }
+    all.push(command("Save the app's report", "all that it knows, JSON", "download", |_| save::report()));
     all.extend(save::Format::ALL.map(|format| {
         command(format!("Save as {}", format.label()), format.what(), "download", move |page| save::save(page, format))
     }));

@@ -92,6 +92,12 @@ pub fn save(page: Page, format: Format) {
     }
 }
 
+/// All that the app knows, as it streams to the browser's downloads: for whoever is to find out what is wrong.
+pub fn report() {
+    let at: String = js_sys::Date::new_0().to_iso_string().into();
+    download("api/report", &file_name("report", &at, "json"));
+}
+
 fn picture(name: String) {
     let canvas = web_sys::window().and_then(|w| w.document()?.query_selector("canvas.graph").ok()?);
     let Some(canvas) = canvas.and_then(|canvas| canvas.dyn_into::<web_sys::HtmlCanvasElement>().ok()) else { return };
@@ -111,12 +117,16 @@ fn give(name: &str, kind: &str, content: &JsValue) {
     options.set_type(kind);
     let Ok(blob) = web_sys::Blob::new_with_str_sequence_and_options(&parts, &options) else { return };
     let Ok(url) = web_sys::Url::create_object_url_with_blob(&blob) else { return };
+    download(&url, name);
+    // The browser has begun to read it by then.
+    set_timeout(move || drop(web_sys::Url::revoke_object_url(&url)), std::time::Duration::from_secs(60));
+}
+
+fn download(url: &str, name: &str) {
     let link = web_sys::window().and_then(|w| w.document()?.create_element("a").ok());
     if let Some(link) = link.and_then(|link| link.dyn_into::<web_sys::HtmlAnchorElement>().ok()) {
-        link.set_href(&url);
+        link.set_href(url);
         link.set_download(name);
         link.click();
     }
-    // The browser has begun to read it by then.
-    set_timeout(move || drop(web_sys::Url::revoke_object_url(&url)), std::time::Duration::from_secs(60));
 }

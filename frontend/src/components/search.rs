@@ -40,16 +40,20 @@ pub fn Search() -> impl IntoView {
         page.membership.track();
         page.model.with_value(|model| search::known(&model.nodes))
     });
-    let suggestions = Memo::new(move |_| {
-        let typed = rested.get();
-        if !open.get() || typed.trim().is_empty() {
+    let suggestions = Memo::new(move |before: Option<&Vec<Suggestion>>| {
+        let at_rest = rested.get();
+        if !open.get() || at_rest.trim().is_empty() {
             return Vec::new();
         }
         let found = page.found();
         page.structure.track();
-        let (matches, completions) = page
-            .model
-            .with_value(|model| fields.with(|fields| search::suggest(&typed, &model.nodes, fields, found.as_deref())));
+        // Who types on wants to see what that finds first.
+        if untrack(typed) != at_rest {
+            return before.cloned().unwrap_or_default();
+        }
+        let (matches, completions) = page.model.with_value(|model| {
+            fields.with(|fields| search::suggest(&at_rest, &model.nodes, fields, found.as_deref()))
+        });
         matches.into_iter().chain(completions).collect::<Vec<_>>()
     });
     let count = move || {
@@ -114,6 +118,11 @@ pub fn Search() -> impl IntoView {
             _ => open.set(true),
         }
     };
+    let hint = Memo::new(move |_| {
+        page.membership.track();
+        let examples = page.model.with_value(|model| search::examples(&model.nodes));
+        format!("Search or filter: {}", if examples.is_empty() { "redis, host:h3".into() } else { examples.join(", ") })
+    });
     let offer = move |n: usize, suggestion: Suggestion| {
         let taken = suggestion.clone();
         view! {
@@ -147,8 +156,8 @@ pub fn Search() -> impl IntoView {
                     aria-expanded=move || if suggestions.with(Vec::is_empty) { "false" } else { "true" }
                     aria-activedescendant=move || active.get().map(|n| format!("suggestion-{n}"))
                     placeholder=move || match page.route.with(|route| route.filters.is_empty()) {
-                        true => "Search or filter: redis, host:h3, cpu > 50%, -network:mesh",
-                        false => "Add a filter",
+                        true => hint.get(),
+                        false => "Add a filter".into(),
                     }
                     prop:value=typed
                     on:input=move |event| {

@@ -94,10 +94,7 @@ pub fn Paused() -> impl IntoView {
 #[component]
 pub fn WallClock() -> impl IntoView {
     let page = expect_context::<Page>();
-    let now = Memo::new(move |_| {
-        let all = times::clock(page.clock.get());
-        all.rsplit_once(':').map_or(all.clone(), |(minutes, _)| minutes.to_owned())
-    });
+    let now = Memo::new(move |_| times::minute(page.clock.get()));
     view! {
         <Show when=move || page.route.with(|route| route.kiosk)>
             <div class="wall-clock" class:lost=move || !page.is_live()>
