@@ -17,9 +17,12 @@ const SIZE: Size = Size { width: 160.0, height: 100.0 };
 const MARGIN: f64 = 8.0;
 /// What changes is drawn so much later, together with what else changes meanwhile.
 const AFTER: Duration = Duration::from_millis(150);
-/// A node is a dot of so many pixels, and one that something is wrong with a larger one.
+/// A node is a dot of so many pixels, less where there are many, and one that something is wrong with a larger one.
 const DOT: f64 = 3.0;
+const DOT_OF_MANY: f64 = 1.0;
 const DOT_OF_FINDING: f64 = 5.0;
+/// More are many.
+const MANY: usize = 400;
 
 /// What the camera sees, and how it is sent elsewhere.
 #[derive(Clone, Copy)]
@@ -130,7 +133,8 @@ fn paint_nodes(g: &Context, page: Page, map: Miniature) {
                     }
                     g.fill();
                 };
-                dots("", &theme.text_3, DOT);
+                let are_many = of.values().map(BTreeSet::len).sum::<usize>() > MANY;
+                dots("", &theme.text_3, if are_many { DOT_OF_MANY } else { DOT });
                 dots("warning", &theme.warn, DOT_OF_FINDING);
                 dots("failing", &theme.bad, DOT_OF_FINDING);
             });

@@ -93,6 +93,14 @@ pub struct Machine {
     pub processes: Vec<Bar>,
 }
 
+impl Machine {
+    /// Where the last of its bars ends, cores or bytes: what is measured at different moments may be more than there is.
+    pub fn end(&self) -> f64 {
+        let ends = self.containers.iter().chain(&self.processes).map(|bar| bar.from + bar.used);
+        ends.fold(self.whole.max(self.used), f64::max)
+    }
+}
+
 /// Hosts by name, with what runs on each by how much it uses. What is less than `least` of the largest host is put together.
 pub fn machines(
     resource: Resource,
@@ -249,6 +257,9 @@ mod tests {
             told(&[("p1", 0.0, 1.0), ("p2", 1.0, 0.4), ("p3", 1.5, 0.49), ("p4", 2.0, 1.2)])
         );
         assert!(machines[1].containers.is_empty());
+        assert_eq!(h1.end(), 8.0, "of the host");
+        let over = Machine { whole: 2.0, used: 1.0, ..h1.clone() };
+        assert_eq!(over.end(), 3.2, "of the last process");
     }
 
     #[test]

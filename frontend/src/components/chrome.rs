@@ -65,7 +65,7 @@ pub fn ViewBar() -> impl IntoView {
         current(page).filter(|_| !is_findings() && !is_resources()).map(|info| info.options).unwrap_or_default()
     });
     view! {
-        <div class="viewbar">
+        <div class="viewbar" class:of-findings=is_findings>
             <h1>{title}</h1>
             <div class="segments" role="group" aria-label="View">
                 <Show when=move || page.route.with(|route| route.topology == "daemons")>

@@ -23,7 +23,7 @@ pub fn Opener(
             on:click=move |_| open.update(|open| *open = !*open)
         >
             <Icon name=icon/>
-            {said}
+            <span class="words">{said}</span>
             <Icon name="down"/>
         </button>
     }

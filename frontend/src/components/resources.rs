@@ -160,7 +160,7 @@ fn drawn(page: Page, resource: Resource, told: &Told, zoom: f64) -> impl IntoVie
     if machines.is_empty() {
         return view! { <p class="nothing">"No host reports."</p> }.into_any();
     }
-    let most = machines.iter().map(|machine| machine.whole.max(machine.used)).fold(f64::MIN_POSITIVE, f64::max);
+    let most = machines.iter().map(Machine::end).fold(f64::MIN_POSITIVE, f64::max);
     let scale = Scale { resource, most, zoom };
     let marks = resources::marks(resource, most, zoom);
     let last = marks.len().saturating_sub(1);
@@ -215,8 +215,10 @@ fn block(page: Page, scale: Scale, topology: &'static str, kind: &'static str, b
     let inside = (share > NAMED).then(|| {
         let letters = (share * 110.0) as usize;
         view! {
-            <span class="name">{text::shortened(&label, letters.clamp(4, 40))}</span>
-            {(share > NAMED * 1.8).then(|| view! { <span class="amount">{words}</span> })}
+            <span>
+                <span class="name">{text::shortened(&label, letters.clamp(4, 40))}</span>
+                {(share > NAMED * 1.8).then(|| view! { <span class="amount">{words}</span> })}
+            </span>
         }
     });
     if id.is_empty() {
