@@ -24,8 +24,8 @@ use crate::paint::Drawing;
 use crate::scene::{self, Camera, Insets, Size};
 use crate::sheet::Stale;
 use crate::stage::{
-    Stage, as_svg, draw, fit, fit_to, mark, move_camera, performance_now, prepared, request_frame, resize, strips,
-    travel,
+    Stage, as_svg, covered, draw, fit, fit_to, mark, move_camera, performance_now, prepared, request_frame, resize,
+    strips, travel,
 };
 
 #[component]
@@ -181,6 +181,18 @@ pub fn Graph() -> impl IntoView {
             fitted.held.set(camera.is_some());
             travel(&fitted, camera.unwrap_or_else(|| fit(&fitted, page)));
         }
+    });
+    // What is selected does not end below its card.
+    let selected = Memo::new(move |_| page.selected_slot());
+    let shown = stage.clone();
+    Effect::new(move |before: Option<Option<u32>>| {
+        let now = selected.get();
+        if before.is_some_and(|before| before != now)
+            && let Some(slot) = now
+        {
+            uncover(&shown, page, slot);
+        }
+        now
     });
     // What comes stays in sight, until somebody takes the camera into their own hands.
     let kept = stage.clone();
@@ -349,6 +361,25 @@ fn to_selection(stage: &Rc<Stage>, page: Page) {
     });
     stage.held.set(true);
     travel(stage, fit_to(stage, page, &points));
+}
+
+/// Moves the camera, if the card or a corner covers that node: to all as it is seen beside these, unless somebody has the
+/// camera look elsewhere; then with the node in the middle of what nothing covers.
+fn uncover(stage: &Rc<Stage>, page: Page, slot: u32) {
+    if !stage.drawn.get() {
+        return;
+    }
+    let (size, camera) = (stage.size.get(), stage.moving.get().map_or(stage.camera.get(), |(_, there, _)| there));
+    let Some(at) = prepared(stage, page, |known| known.at.get(&slot).copied()) else { return };
+    let insets = covered(size);
+    if camera.sees(std::iter::once(at), size, insets) {
+        return;
+    }
+    if !stage.held.get() {
+        return travel(stage, fit(stage, page));
+    }
+    let aside = Point { x: insets.right / 2.0 / camera.zoom, y: insets.bottom / 2.0 / camera.zoom };
+    travel(stage, Camera { centre: Point { x: at.x + aside.x, y: at.y + aside.y }, ..camera });
 }
 
 /// Who is next in that direction from what is selected, or from the middle of what is seen.

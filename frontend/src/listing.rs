@@ -1,6 +1,7 @@
 //! How a list within a card is put in order and narrowed down.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use shared::query::Query;
 use shared::view::{ConnectionRow, Summary};
@@ -38,6 +39,12 @@ impl Order {
             rows.sort_by_cached_key(|row| Key(cell(row, column), falls));
         }
     }
+}
+
+/// Has rows stand as they did before, by what they are known by; those that were not there come after, in the order they have.
+pub fn keep<T, K: Ord + Copy>(rows: &mut [T], before: impl Iterator<Item = K>, known: impl Fn(&T) -> K) {
+    let places: BTreeMap<K, usize> = before.zip(0..).collect();
+    rows.sort_by_key(|row| places.get(&known(row)).copied().unwrap_or(usize::MAX));
 }
 
 /// A cell that knows which way the list goes.
@@ -90,6 +97,13 @@ pub fn as_node(row: &ConnectionRow) -> Summary {
 mod tests {
     use super::*;
     use shared::view::Row;
+
+    #[test]
+    fn rows_that_are_kept_stand_as_they_did_and_new_ones_after_them() {
+        let mut rows = ["d", "c", "b", "new", "a"];
+        keep(&mut rows, ["a", "gone", "b", "c", "d"].into_iter(), |row| *row);
+        assert_eq!(rows, ["a", "b", "c", "d", "new"]);
+    }
 
     #[test]
     fn a_column_puts_in_order_then_the_other_way_round_then_not() {

@@ -24,6 +24,9 @@ use crate::sheet::{Due, Painted, Stale};
 use crate::svg::SvgContext;
 
 const CAMERA_MS: f64 = 320.0;
+/// On a stage that is wider than this a card is beside the graph, and takes so much of it, pixels.
+const CARD_BESIDE_FROM: f64 = 700.0;
+const CARD_PX: f64 = 416.0;
 /// A node that comes has a ring for so long, unless more than so many come together.
 const ARRIVAL_MS: u64 = 1_200;
 const GREETED_MAX: usize = 20;
@@ -200,11 +203,20 @@ pub fn strips(size: Size) -> f64 {
     if size.width > 640.0 { 96.0 } else { 56.0 }
 }
 
+/// How much of the stage is below a card that is open, and below the strips.
+pub fn covered(size: Size) -> Insets {
+    match size.width > CARD_BESIDE_FROM {
+        true => Insets { right: CARD_PX, bottom: strips(size) },
+        // There it comes from below.
+        false => Insets { right: 0.0, bottom: size.height * 0.55 },
+    }
+}
+
 pub fn fit_to(stage: &Stage, page: Page, points: &[Point]) -> Camera {
     let size = stage.size.get();
     let is_open = |route: &Route| route.selected.is_some() || route.edge.is_some();
-    let card = page.route.with_untracked(is_open) && size.width > 700.0;
-    let beside = if card { 416.0 } else { 0.0 };
+    let card = page.route.with_untracked(is_open) && size.width > CARD_BESIDE_FROM;
+    let beside = if card { CARD_PX } else { 0.0 };
     let has_map = page.minimap.get_untracked() && size.width > if card { 1_300.0 } else { 640.0 };
     // What is in the corner is beside the graph, or below it: as it leaves more room.
     let (wide, high) = if has_map { (184.0, 164.0) } else { (56.0, 96.0) };

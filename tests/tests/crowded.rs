@@ -106,13 +106,20 @@ fn a_table_of_thousands_of_rows_has_few_in_the_page_and_leads_to_each() {
         focused.send_keys(&fantoccini::key::Key::Up.to_string()).await.unwrap();
         let before = format!("return +document.activeElement.getAttribute('aria-rowindex') === {all} - 1");
         browser.until("the one before", &before).await;
-        // The keyboard stays there, however often the figures change.
+        // The keyboard stays there, however often the figures change, and so does the row.
+        let name = "return document.activeElement.querySelector('.name').textContent";
+        let focused = browser.client.execute(name, Vec::new()).await.unwrap();
+        browser.until("it says so", "return document.querySelector('.foot').textContent.includes('held while you are in it')").await;
         for _ in 0..2 {
             let figures = "document.querySelector('table.nodes tbody').textContent";
             browser.client.execute(&format!("window.figures = {figures}"), Vec::new()).await.unwrap();
             browser.until("other figures", &format!("return window.figures !== {figures}")).await;
         }
         assert_eq!(browser.client.execute(&before, Vec::new()).await.unwrap(), true, "the row has the focus");
+        assert_eq!(browser.client.execute(name, Vec::new()).await.unwrap(), focused, "the same one");
+        browser.client.execute("document.activeElement.blur()", Vec::new()).await.unwrap();
+        let is_free = "return !document.querySelector('.foot').textContent.includes('held')";
+        browser.until("others may come to stand there", is_free).await;
         browser.close().await;
     });
 }

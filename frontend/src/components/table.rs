@@ -10,6 +10,7 @@ use crate::app::{Page, counted};
 use crate::connection;
 use crate::export;
 use crate::lines::slot_of;
+use crate::listing;
 use crate::model::Model;
 use crate::searching::Found;
 use crate::{text, times};
@@ -97,7 +98,10 @@ pub fn Table() -> impl IntoView {
         }
         page.go(|route| route.columns = Some(shown));
     };
-    let ordered = Memo::new(move |_| {
+    // Who is about to take a row does not want another to come to stand there: by pointer, or by keyboard.
+    let (pointed, walked) = (RwSignal::new(false), RwSignal::new(false));
+    let is_held = Memo::new(move |_| pointed.get() || walked.get());
+    let ordered = Memo::new(move |before: Option<&Vec<RowData>>| {
         let mut rows = rows.get();
         let columns = columns.get();
         let (name, descending) = sorted.get().unwrap_or_else(|| default_sort(&columns));
@@ -110,6 +114,10 @@ pub fn Table() -> impl IntoView {
             let order = if descending { order.reverse() } else { order };
             order.then_with(|| a.node.label.cmp(&b.node.label)).then_with(|| a.node.id.cmp(&b.node.id))
         });
+        let is_held = is_held.get();
+        if let Some(before) = before.filter(|_| is_held) {
+            listing::keep(&mut rows, before.iter().map(|row| row.slot), |row| row.slot);
+        }
         rows
     });
     let sort_by = move |name: String, numeric: bool| {
@@ -119,7 +127,8 @@ pub fn Table() -> impl IntoView {
     let foot = move || {
         let topology = page.route.with(|route| route.topology.clone());
         let (name, _) = sorted.get().unwrap_or_else(|| columns.with(|c| default_sort(c)));
-        format!("{}, sorted by {name}", counted(&topology, ordered.with(Vec::len)))
+        let held = if is_held.get() { ", held while you are in it" } else { "" };
+        format!("{}, sorted by {name}{held}", counted(&topology, ordered.with(Vec::len)))
     };
     let minute = Memo::new(move |_| (page.clock.get() / 60_000.0) as u64);
     let scroller = NodeRef::<html::Div>::new();
@@ -180,7 +189,12 @@ pub fn Table() -> impl IntoView {
                             }).collect_view()}
                         </tr>
                     </thead>
-                    <tbody>
+                    <tbody
+                        on:pointerenter=move |event| pointed.set(event.pointer_type() == "mouse")
+                        on:pointerleave=move |_| pointed.set(false)
+                        on:focusin=move |event| walked.set(is_by_keyboard(&event))
+                        on:focusout=move |_| walked.set(false)
+                    >
                         <For
                             each=move || {
                                 let (first, last) = shown.get();
@@ -265,6 +279,12 @@ fn Row(
             }}
         </tr>
     }
+}
+
+/// Whether the browser shows where the focus is, as it does for who has no pointer.
+fn is_by_keyboard(event: &web_sys::FocusEvent) -> bool {
+    let focused = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    focused.is_some_and(|focused| focused.matches(":focus-visible").unwrap_or(false))
 }
 
 /// To the row above or below.
