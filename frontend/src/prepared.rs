@@ -16,8 +16,9 @@ use crate::strand::Strand;
 /// What is worked out of the view once for all pictures and all moves of the pointer until it changes.
 #[derive(Default)]
 pub struct Prepared {
-    /// Of structure, values and layout when it was worked out.
-    of: Option<(u64, u64, u64)>,
+    /// Of structure and layout when places were worked out, of structure and values when lines were.
+    placed: Option<(u64, u64)>,
+    lined: Option<(u64, u64)>,
     pub at: BTreeMap<u32, Point>,
     pub boxes: BTreeMap<String, Frame>,
     pub strands: BTreeMap<(u32, u32), Strand>,
@@ -26,16 +27,21 @@ pub struct Prepared {
 impl Prepared {
     /// Works out what changed since it was worked out last.
     pub fn refresh(&mut self, page: Page, model: &Model, folding: &Folding) {
-        let places = page.layout.with_value(layout::Layout::version);
-        let now = (page.structure.get_untracked(), page.values.get_untracked(), places);
-        let before = self.of.replace(now);
-        if before.is_none_or(|before| (before.0, before.2) != (now.0, now.2)) {
-            self.place(page, model, folding);
-        }
+        self.refresh_places(page, model, folding);
+        let now = (page.structure.get_untracked(), page.values.get_untracked());
+        let before = self.lined.replace(now);
         if before.is_none_or(|before| before.0 != now.0) {
             self.strands = folding.strands(model, now_ms() as u64);
         } else if before.is_some_and(|before| before.1 != now.1) {
             folding.measure_anew(&mut self.strands, model, now_ms() as u64);
+        }
+    }
+
+    /// The same of places alone, which takes little.
+    pub fn refresh_places(&mut self, page: Page, model: &Model, folding: &Folding) {
+        let now = (page.structure.get_untracked(), page.layout.with_value(layout::Layout::version));
+        if self.placed.replace(now) != Some(now) {
+            self.place(page, model, folding);
         }
     }
 

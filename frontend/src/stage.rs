@@ -278,7 +278,7 @@ pub fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: 
         g.set_global_alpha(1.0);
     }
     if is_ahead {
-        prepare(stage, page);
+        page.drawn(|model, folding| stage.prepared.borrow_mut().refresh_places(page, model, folding));
         page.theme.with_value(|theme| {
             with_shown(stage, page, drawing, |shown| paint::found(&g, theme, shown, drawing, camera, size));
         });

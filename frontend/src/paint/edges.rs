@@ -20,7 +20,7 @@ const TAPERED_MAX: usize = 400;
 /// More edges than so many are the fainter the more there are.
 const CROWDED: f64 = 1_200.0;
 /// So many flat lines are painted at once.
-const PART: usize = 4_000;
+const PART: usize = 2_500;
 /// So many steps of colour there are, beside none.
 const TINTS: f64 = 6.0;
 
