@@ -24,7 +24,7 @@ use crate::paint::Drawing;
 use crate::scene::{self, Camera, Insets, Size};
 use crate::sheet::Stale;
 use crate::stage::{
-    Stage, as_svg, covered, draw, fit, fit_to, mark, move_camera, performance_now, prepared, request_frame, resize,
+    Stage, as_svg, covered, draw, fit, fit_to, mark, move_camera, performance_now, placed, request_frame, resize,
     strips, travel,
 };
 
@@ -356,7 +356,7 @@ pub fn Graph() -> impl IntoView {
 fn to_selection(stage: &Rc<Stage>, page: Page) {
     let lit = untrack(|| page.lit().filter(|_| page.selected_slot().is_some() || page.shown_line().is_some()));
     let Some(lit) = lit else { return page.show_all() };
-    let points: Vec<Point> = prepared(stage, page, |known| {
+    let points: Vec<Point> = placed(stage, page, |known| {
         known.at.iter().filter(|(slot, _)| lit.contains(slot)).map(|(_, at)| *at).collect()
     });
     stage.held.set(true);
@@ -370,7 +370,7 @@ fn uncover(stage: &Rc<Stage>, page: Page, slot: u32) {
         return;
     }
     let (size, camera) = (stage.size.get(), stage.moving.get().map_or(stage.camera.get(), |(_, there, _)| there));
-    let Some(at) = prepared(stage, page, |known| known.at.get(&slot).copied()) else { return };
+    let Some(at) = placed(stage, page, |known| known.at.get(&slot).copied()) else { return };
     let insets = covered(size);
     if camera.sees(std::iter::once(at), size, insets) {
         return;

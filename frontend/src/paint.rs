@@ -97,14 +97,8 @@ impl<'a> Shown<'a> {
 pub fn graph(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
     let lines = below(g, theme, shown, drawing, camera, size);
     (0..lines.count()).for_each(|part| some_lines(g, theme, &lines, part, camera, size));
-    ABOVE.iter().for_each(|part| part(g, theme, shown, drawing, camera, size));
+    (0..ABOVE_PARTS).for_each(|part| above(g, theme, shown, drawing, part, camera, size));
 }
-
-/// Paints a part of what is shown.
-pub type Part = fn(&Context, &Theme, &Shown, &Drawing, Camera, Size);
-
-/// What is above the lines, one after the other.
-pub const ABOVE: [Part; 3] = [single_lines, nodes, names];
 
 /// What is below all lines; gives those that are painted next, part by part.
 pub fn below(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) -> Flat {
@@ -120,19 +114,25 @@ pub fn some_lines(g: &Context, theme: &Theme, lines: &Flat, part: usize, camera:
     seen_by(g, camera, size, || lines.paint(g, theme, part));
 }
 
-fn single_lines(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
-    seen_by(g, camera, size, || Lines::of(shown, drawing, camera.zoom).paint_single(g, theme));
+type Part = fn(&Context, &Theme, &Shown, &Drawing, Camera, Size);
+
+/// What is above the lines, one after the other.
+const ABOVE: [Part; 3] = [single_lines, nodes, names];
+
+/// How many parts that has.
+pub const ABOVE_PARTS: usize = ABOVE.len();
+
+pub fn above(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, part: usize, camera: Camera, size: Size) {
+    seen_by(g, camera, size, || ABOVE[part](g, theme, shown, drawing, camera, size));
 }
 
-fn nodes(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
-    seen_by(g, camera, size, || nodes_seen(g, theme, shown, drawing, camera, size));
+fn single_lines(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, _: Size) {
+    Lines::of(shown, drawing, camera.zoom).paint_single(g, theme);
 }
 
 fn names(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
-    seen_by(g, camera, size, || {
-        boxes::titles(g, theme, shown, drawing, camera.zoom);
-        label::paint(g, theme, shown, drawing, camera, size);
-    });
+    boxes::titles(g, theme, shown, drawing, camera.zoom);
+    label::paint(g, theme, shown, drawing, camera, size);
 }
 
 /// Paints in units of the graph, as the camera sees them.
@@ -146,7 +146,7 @@ fn seen_by<T>(g: &Context, camera: Camera, size: Size, paint: impl FnOnce() -> T
     painted
 }
 
-fn nodes_seen(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
+fn nodes(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: Camera, size: Size) {
     let height = RADIUS * 2.0 * camera.zoom;
     let mut crowd = Crowd::default();
     // From furthest, who is in an open group is part of one cell.

@@ -186,13 +186,13 @@ impl Painting {
                 false
             }
             Step::Above(part) => with_shown(stage, page, drawing, |shown| {
-                paint::ABOVE[*part](&g, theme, shown, drawing, camera, whole);
+                paint::above(&g, theme, shown, drawing, *part, camera, whole);
                 *part += 1;
-                if *part == paint::ABOVE.len() {
+                if *part == paint::ABOVE_PARTS {
                     *stage.painted.borrow_mut() = shown.at.keys().copied().collect();
                     count(stage, shown.at.len());
                 }
-                *part == paint::ABOVE.len()
+                *part == paint::ABOVE_PARTS
             }),
         })
     }

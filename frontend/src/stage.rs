@@ -278,7 +278,7 @@ pub fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: 
         g.set_global_alpha(1.0);
     }
     if is_ahead {
-        page.drawn(|model, folding| stage.prepared.borrow_mut().refresh_places(page, model, folding));
+        placed(stage, page, |_| ());
         page.theme.with_value(|theme| {
             with_shown(stage, page, drawing, |shown| paint::found(&g, theme, shown, drawing, camera, size));
         });
@@ -297,6 +297,12 @@ pub fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: 
 /// With what is prepared, as it is now.
 pub fn prepared<T>(stage: &Stage, page: Page, with: impl FnOnce(&Prepared) -> T) -> T {
     prepare(stage, page);
+    with(&stage.prepared.borrow())
+}
+
+/// The same where places are all that is needed, as at each move of the pointer.
+pub fn placed<T>(stage: &Stage, page: Page, with: impl FnOnce(&Prepared) -> T) -> T {
+    page.drawn(|model, folding| stage.prepared.borrow_mut().refresh_places(page, model, folding));
     with(&stage.prepared.borrow())
 }
 

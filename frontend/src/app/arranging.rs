@@ -96,7 +96,8 @@ impl Page {
         self.model.with_value(|model| {
             self.layout.update_value(|layout| layout.forget_left(|id| model.changes.is_gone(id)));
         });
-        if has_followed {
+        // Who is being placed is waited for; what came since is placed then.
+        if has_followed || (!afresh && self.laying_out.get_untracked()) {
             return;
         }
         // What the camera looked at is elsewhere.

@@ -13,7 +13,7 @@ use crate::layout::Point;
 use crate::prepared::Prepared;
 use crate::scene;
 use crate::sheet::Stale;
-use crate::stage::{Stage, prepared, request_frame, run};
+use crate::stage::{Stage, placed, prepared, request_frame, run};
 
 /// A press that moves less is a click.
 const CLICK_PX: f64 = 4.0;
@@ -197,14 +197,14 @@ fn under(stage: &Stage, page: Page, at: Point) -> Option<u32> {
 
 /// Where nodes stand, by their numbers.
 pub fn places(stage: &Stage, page: Page) -> Vec<(u32, Point)> {
-    prepared(stage, page, |known| known.at.iter().map(|(slot, at)| (*slot, *at)).collect())
+    placed(stage, page, |known| known.at.iter().map(|(slot, at)| (*slot, *at)).collect())
 }
 
 /// The key of the group whose title is there.
 fn title_under(stage: &Stage, page: Page, at: Point) -> Option<String> {
     let camera = stage.camera.get();
     let at = camera.to_world(at, stage.size.get());
-    prepared(stage, page, |known| {
+    placed(stage, page, |known| {
         known.boxes.iter().find(|(_, frame)| boxes::title_of(frame, camera.zoom).has(at)).map(|(key, _)| key.clone())
     })
 }

@@ -8,7 +8,7 @@ use super::save;
 use crate::app::Page;
 use crate::{connection, search};
 
-const KEYS: [(&str, &str); 26] = [
+const KEYS: [(&str, &str); 27] = [
     ("/", "Search"),
     ("Ctrl K", "Commands and nodes by name"),
     ("Space", "Pause, and resume"),
@@ -33,6 +33,7 @@ const KEYS: [(&str, &str); 26] = [
     ("Esc", "Close what was opened last"),
     ("?", "This help"),
     ("double click", "Show all"),
+    ("two fingers", "Nearer and further"),
     ("click a group", "Opens it; on its title, folds it"),
     ("drag a node", "Puts it there for good"),
 ];

@@ -115,16 +115,17 @@ impl Names {
         if let Some(error) = broken {
             self.taps = Some(Err(error));
         }
-        for (name, addresses) in found {
-            for address in addresses {
-                self.learn(address, &name, now);
-            }
-        }
+        found.into_iter().for_each(|answer| self.learn_all(answer, now));
     }
 
     /// Takes in what a server of names that runs here answered: a message of DNS.
     pub fn hear(&mut self, message: &[u8], now: Instant) {
-        let Some((name, addresses)) = answered(message) else { return };
+        if let Some(answer) = answered(message) {
+            self.learn_all(answer, now);
+        }
+    }
+
+    fn learn_all(&mut self, (name, addresses): (String, Vec<IpAddr>), now: Instant) {
         for address in addresses {
             self.learn(address, &name, now);
         }
