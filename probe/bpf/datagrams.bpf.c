@@ -24,6 +24,7 @@ const volatile u16 ephemeral_high = 60999;
 // One end of a conversation, as its own namespace sees it. A port of the ephemeral range is 0 where the other is not:
 // all of a client's sockets are one then.
 struct talk {
+	u64 namespace_cookie;
 	u32 namespace;
 	u16 local_port;
 	u16 remote_port;
@@ -133,6 +134,7 @@ int leaves(u64 *context)
 	struct sk_buff *skb = (void *)context[0];
 	struct sock *sk = skb->sk;
 	struct talk talk = {};
+	struct net *net;
 	struct passing *now;
 	struct socket *socket;
 	struct file *file;
@@ -186,7 +188,9 @@ int leaves(u64 *context)
 		return 0;
 	now->skb = (u64)skb;
 	now->sk = (u64)sk;
-	talk.namespace = sk->__sk_common.skc_net.net->ns.inum;
+	net = sk->__sk_common.skc_net.net;
+	talk.namespace_cookie = cookie_of_namespace(net);
+	talk.namespace = net->ns.inum;
 	if (hears_answers && local == DNS)
 		hear(skb, talk.namespace, header + 8, __builtin_bswap16(udp[2]) - 8);
 	talk.local_port = is_ephemeral(local) && !is_ephemeral(remote) ? 0 : local;

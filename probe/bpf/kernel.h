@@ -22,7 +22,7 @@ enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_H
 enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6, IPPROTO_UDP = 17 };
 
 struct ns_common { u32 inum; } KERNELS;
-struct net { struct ns_common ns; } KERNELS;
+struct net { struct ns_common ns; u64 net_cookie; } KERNELS;
 typedef struct { struct net *net; } possible_net_t;
 struct in6_addr { u8 bytes[16]; };
 struct sock_common {
@@ -72,6 +72,16 @@ struct bpf_iter_meta { struct seq_file *seq; } KERNELS;
 
 // The inode of the probe's pid namespace; filled in when the program is loaded.
 const volatile u32 own_pid_namespace = 0;
+
+enum { BPF_FIELD_EXISTS = 2 };
+
+// What no other namespace is called after it, as its inode may be; 0 with kernels of before 5.12.
+static inline u64 cookie_of_namespace(struct net *net)
+{
+	if (!__builtin_preserve_field_info(((struct net *)0)->net_cookie, BPF_FIELD_EXISTS))
+		return 0;
+	return net->net_cookie;
+}
 
 // The port that a socket has or had: one that is closed has given back the one in skc_num.
 static inline u16 port_of(struct sock *sk)

@@ -72,6 +72,9 @@ struct carried {
 
 struct event {
 	u64 cookie;
+	// When it happened, on the clock that goes on while the machine sleeps.
+	u64 at_ns;
+	u64 namespace_cookie;
 	u32 namespace;
 	u32 pid;
 	u32 waited_us;
@@ -128,6 +131,7 @@ static __attribute__((always_inline)) int tell(u64 *context)
 	u64 cookie, now;
 	u16 local_port;
 	struct birth *born = 0;
+	struct net *net;
 	struct event *event;
 	u32 zero = 0, *left_out;
 
@@ -159,7 +163,10 @@ static __attribute__((always_inline)) int tell(u64 *context)
 		goto out;
 	}
 	event->cookie = cookie;
-	event->namespace = sk->__sk_common.skc_net.net->ns.inum;
+	event->at_ns = now;
+	net = sk->__sk_common.skc_net.net;
+	event->namespace_cookie = cookie_of_namespace(net);
+	event->namespace = net->ns.inum;
 	event->pid = born ? born->pid : (new_state == LISTEN ? own_pid(current_task()) : 0);
 	event->waited_us = born ? (now - born->at_ns) / 1000 : 0;
 	event->error = sk->sk_err;
@@ -221,6 +228,7 @@ int state_changed_meanwhile(u64 *context)
 struct held {
 	u64 cookie;
 	u64 inode;
+	u64 namespace_cookie;
 	u32 namespace;
 	u32 pid;
 	u16 family;
@@ -246,6 +254,7 @@ int sockets_held(struct bpf_iter__task_file *context)
 	struct held held = {};
 	struct socket *socket;
 	struct sock *sk;
+	struct net *net;
 
 	if (!task || !file)
 		return 0;
@@ -271,7 +280,9 @@ int sockets_held(struct bpf_iter__task_file *context)
 		return 0;
 	held.cookie = cookie_of(sk);
 	held.inode = file->f_inode->i_ino;
-	held.namespace = sk->__sk_common.skc_net.net->ns.inum;
+	net = sk->__sk_common.skc_net.net;
+	held.namespace_cookie = cookie_of_namespace(net);
+	held.namespace = net->ns.inum;
 	held.state = sk->__sk_common.skc_state;
 	held.local_port = sk->__sk_common.skc_num;
 	held.remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);

@@ -2,7 +2,6 @@
 
 #include "kernel.h"
 
-enum { BPF_FIELD_EXISTS = 2 };
 enum { MM_FILEPAGES = 0, MM_ANONPAGES = 1, MM_SHMEMPAGES = 3 };
 // Of tables of descriptors that are longer so many words are not counted.
 enum { TABLE_WORDS = 16 };

@@ -2,8 +2,10 @@
 //! that Docker makes for its overlay networks. One that is gone is forgotten; its inode, used again, is another
 //! namespace.
 
+mod cookie;
 mod home;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use shared::addr::Subnet;
-use shared::id::NetNsId;
+use shared::id::{NetNsId, ProcessId};
 use shared::report::Namespace;
 
 use crate::link::address;
@@ -31,6 +33,15 @@ const MOUNTED_MAX: usize = 2_000;
 /// As many processes are kept as a way in as find one that still lives at the next pass.
 const WAYS_MAX: usize = 4;
 
+/// A network namespace as the kernel tells of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetNs {
+    /// That of /proc/pid/ns/net. The namespace that is made next may get the inode of one that is gone.
+    pub inode: u64,
+    /// What no other is called later; 0 where the kernel tells none (before 5.14).
+    pub cookie: u64,
+}
+
 pub struct Namespaces {
     proc_root: PathBuf,
     mounts: Mounts,
@@ -47,15 +58,19 @@ pub struct Namespaces {
 pub struct Met {
     pub id: NetNsId,
     /// Processes in it, through whom it is entered.
-    pub pids: Vec<u32>,
+    pub inside: Vec<ProcessId>,
     mount: Option<PathBuf>,
+    /// None where it may not be entered, or the kernel tells none.
+    cookie: Option<u64>,
+    /// The kernel told of another by its inode.
+    is_doubted: Cell<bool>,
     pub addresses: Vec<Subnet>,
 }
 
 impl Met {
     /// A namespace without processes has no sockets that anybody owns.
     pub fn has_processes(&self) -> bool {
-        !self.pids.is_empty()
+        !self.inside.is_empty()
     }
 
     fn name(&self) -> &str {
@@ -80,13 +95,15 @@ impl Namespaces {
 
     /// Which namespaces there are now.
     pub fn renew(&mut self, scanner: &Scanner) {
-        let mut ways: BTreeMap<u64, (Vec<u32>, Option<PathBuf>)> = BTreeMap::new();
-        ways.extend(self.host_inode.map(|inode| (inode, (vec![std::process::id()], None))));
+        let mut ways: BTreeMap<u64, (Vec<ProcessId>, Option<PathBuf>)> = BTreeMap::new();
+        let pid = std::process::id();
+        let own = scanner.of_pid(pid).unwrap_or(ProcessId { pid, start: 0 });
+        ways.extend(self.host_inode.map(|inode| (inode, (vec![own], None))));
         for (id, process) in &scanner.processes {
             if let Some(inode) = process.namespace {
                 let (inside, _) = ways.entry(inode).or_default();
                 if inside.len() < WAYS_MAX {
-                    inside.push(id.pid);
+                    inside.push(*id);
                 }
             }
         }
@@ -99,23 +116,53 @@ impl Namespaces {
         let before = self.by_inode.len();
         self.by_inode.retain(|inode, _| ways.contains_key(inode));
         self.changed |= self.by_inode.len() != before;
-        for (inode, (pids, mount)) in ways {
-            match self.by_inode.get_mut(&inode) {
+        for (inode, (inside, mount)) in ways {
+            let known =
+                self.by_inode.get(&inode).is_some_and(|met| self.is_same((inode, met), mount.as_deref(), scanner));
+            let cookie = if known { None } else { self.cookie(inode, &inside, mount.as_deref()) };
+            match self.by_inode.get_mut(&inode).filter(|met| known || (cookie.is_some() && cookie == met.cookie)) {
                 Some(met) => {
                     self.changed |= met.mount != mount;
-                    (met.pids, met.mount) = (pids, mount);
+                    (met.inside, met.mount) = (inside, mount);
+                    met.is_doubted.set(false);
                 }
                 None => {
                     self.next += 1;
-                    self.by_inode.insert(inode, Met { id: NetNsId(self.next), pids, mount, addresses: Vec::new() });
+                    let (id, is_doubted, addresses) = (NetNsId(self.next), Cell::new(false), Vec::new());
+                    self.by_inode.insert(inode, Met { id, inside, mount, cookie, is_doubted, addresses });
                     self.changed = true;
                 }
             }
         }
     }
 
+    /// Whether what has an inode is sure to be what had it at the last pass: the kernel gives the inode of one that is gone
+    /// to the next.
+    fn is_same(&self, (inode, met): (u64, &Met), mount: Option<&Path>, scanner: &Scanner) -> bool {
+        let is_inside = |id| scanner.processes.get(id).is_some_and(|process| process.namespace == Some(inode));
+        let is_mounted = mount.is_some() && met.mount.as_deref() == mount;
+        self.is_host(inode) || (!met.is_doubted.get() && (is_mounted || met.inside.iter().any(is_inside)))
+    }
+
+    fn cookie(&self, inode: u64, inside: &[ProcessId], mount: Option<&Path>) -> Option<u64> {
+        self.enter(inode, inside, mount, cookie::of_this_thread).ok()
+    }
+
     pub fn id(&self, inode: u64) -> Option<NetNsId> {
         self.by_inode.get(&inode).map(|met| met.id)
+    }
+
+    /// Which one the kernel tells of; none where that is not known yet.
+    pub fn find(&self, told: NetNs) -> Option<NetNsId> {
+        let met = self.by_inode.get(&told.inode)?;
+        let is_another = told.cookie != 0 && met.cookie.is_some_and(|cookie| cookie != told.cookie);
+        met.is_doubted.set(met.is_doubted.get() || is_another);
+        (!is_another).then_some(met.id)
+    }
+
+    /// Whether the kernel told of namespaces that only the next pass can tell from others.
+    pub fn has_doubts(&self) -> bool {
+        self.by_inode.values().any(|met| met.is_doubted.get())
     }
 
     pub fn inode(&self, id: NetNsId) -> Option<u64> {
@@ -153,25 +200,28 @@ impl Namespaces {
         self.by_inode.iter().map(record).collect()
     }
 
-    /// The ways into a namespace, best first.
-    fn ways(&self, inode: u64) -> impl Iterator<Item = PathBuf> {
-        let met = self.by_inode.get(&inode);
-        let pids = met.into_iter().flat_map(|met| &met.pids);
-        let through = pids.map(|pid| procfs::pid_dir(&self.proc_root, *pid).join("ns/net"));
-        through.chain(met.and_then(|met| met.mount.clone()))
-    }
-
     /// Runs `read` inside a namespace.
     ///
     /// # Errors
     /// Where it is gone or may not be entered, and whatever `read` gives.
     pub fn visit<T>(&self, inode: u64, read: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let (inside, mount) = self.doors(inode);
+        self.enter(inode, inside, mount, read)
+    }
+
+    fn enter<T>(
+        &self,
+        inode: u64,
+        inside: &[ProcessId],
+        mount: Option<&Path>,
+        read: impl Fn() -> io::Result<T>,
+    ) -> io::Result<T> {
         if self.is_host(inode) {
             return read();
         }
         let mut result = Err(io::Error::from_raw_os_error(libc::ESRCH));
         let Some(home) = &self.home else { return result };
-        for way in self.ways(inode) {
+        for way in self.ways(inside, mount) {
             result = opened(&way, inode).and_then(|there| home.visit(there, &read));
             if result.is_ok() {
                 break;
@@ -183,13 +233,24 @@ impl Namespaces {
     /// A descriptor of the namespace, to be closed before anybody could miss what it keeps alive.
     pub fn open(&self, inode: u64) -> io::Result<File> {
         let mut result = Err(io::Error::from_raw_os_error(libc::ESRCH));
-        for way in self.ways(inode) {
+        let (inside, mount) = self.doors(inode);
+        for way in self.ways(inside, mount) {
             result = opened(&way, inode);
             if result.is_ok() {
                 break;
             }
         }
         result
+    }
+
+    fn doors(&self, inode: u64) -> (&[ProcessId], Option<&Path>) {
+        self.by_inode.get(&inode).map(|met| (&met.inside[..], met.mount.as_deref())).unwrap_or_default()
+    }
+
+    /// The ways into a namespace, best first.
+    fn ways(&self, inside: &[ProcessId], mount: Option<&Path>) -> impl Iterator<Item = PathBuf> {
+        let through = inside.iter().map(|id| procfs::pid_dir(&self.proc_root, id.pid).join("ns/net"));
+        through.chain(mount.map(Path::to_path_buf))
     }
 }
 
@@ -261,6 +322,68 @@ fn mounts(directories: &[PathBuf]) -> Vec<(u64, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    /// A process in a namespace of its own, until it is dropped.
+    struct Apart(Child);
+
+    impl Apart {
+        /// With the inode of the namespace. It needs root, as the end-to-end tests do.
+        fn new() -> (Self, u64) {
+            let mut command = Command::new("unshare");
+            let silent = command.args(["-n", "sleep", "1000"]).stdout(Stdio::null()).stderr(Stdio::null());
+            let apart = Self(silent.spawn().unwrap());
+            let (own, pid) = (inode_of("self"), apart.0.id().to_string());
+            while inode_of(&pid) == own {
+                std::thread::yield_now();
+            }
+            let inode = inode_of(&pid);
+            (apart, inode)
+        }
+    }
+
+    impl Drop for Apart {
+        fn drop(&mut self) {
+            let _ = self.0.kill().and_then(|()| self.0.wait());
+        }
+    }
+
+    fn inode_of(pid: &str) -> u64 {
+        std::fs::read_link(format!("/proc/{pid}/ns/net")).ok().and_then(|link| procfs::bracketed(&link)).unwrap()
+    }
+
+    #[test]
+    fn who_gets_the_inode_of_a_namespace_that_is_gone_is_another() {
+        let mut scanner = Scanner::new(PathBuf::from("/proc"), true);
+        let mut look = |namespaces: &mut [&mut Namespaces], tick| {
+            scanner.scan(tick, tick as f64).unwrap();
+            namespaces.iter_mut().for_each(|namespaces| namespaces.renew(&scanner));
+        };
+        let [mut followed, mut fresh] = [(); 2].map(|()| Namespaces::new(PathBuf::from("/proc")));
+        let (first, inode) = Apart::new();
+        look(&mut [&mut followed], 1);
+        let before = followed.id(inode).unwrap();
+        drop(first);
+        let until = Instant::now() + Duration::from_secs(20);
+        let _second = loop {
+            let (second, other) = Apart::new();
+            if other == inode {
+                break second;
+            }
+            assert!(Instant::now() < until, "the inode is not given again");
+        };
+        // Nobody looked in between.
+        look(&mut [&mut fresh], 2);
+        let told = NetNs { inode, cookie: fresh.by_inode[&inode].cookie.expect("a kernel of 5.14 or later") };
+        assert!(fresh.find(told).is_some());
+        assert_eq!(followed.find(told), None);
+        assert!(followed.has_doubts());
+        look(&mut [&mut followed], 3);
+        let after = followed.find(told).unwrap();
+        assert!(after != before && !followed.has_doubts());
+        look(&mut [&mut followed], 4);
+        assert_eq!(followed.find(told), Some(after), "it stays");
+    }
 
     #[test]
     fn a_way_that_leads_elsewhere_since_is_one_into_a_namespace_that_is_gone() {

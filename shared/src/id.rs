@@ -98,6 +98,14 @@ pub struct ProcessId {
     pub start: u64,
 }
 
+impl ProcessId {
+    /// When it began, milliseconds after boot, rounded down to a tick: the kernel tells a hundred a second, whatever it
+    /// counts in itself (USER_HZ).
+    pub fn start_ms(self) -> u64 {
+        self.start.saturating_mul(10)
+    }
+}
+
 /// A network namespace of one host within one run of its probe. The probe numbers the namespaces it meets, because
 /// the kernel reuses their inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ use super::residents::Residents;
 use super::scope::{Addresses, Holder, Readdressed, Scope};
 use super::unprobed::Members;
 use super::{ConnectsKey, Entity, Medium, Outside};
-use crate::store::{Liveness, Store};
+use crate::store::{HostState, Liveness, Store};
 
 /// An engine notes about so much later that a container is started. Milliseconds.
 const STARTING_MS: u64 = 20;
@@ -82,8 +82,7 @@ struct Half {
     /// Of a flow, as it told of them last.
     failures: Failures,
     opened_ms: u64,
-    /// When it was there, as far as is known: of a flow, when the last of its conversations was over.
-    told_ms: u64,
+    told: Told,
     closed_ms: Option<u64>,
     /// Where it stands in the index: the key, and whether its own end is the lower one.
     meetings: Vec<(Meeting, bool)>,
@@ -120,6 +119,25 @@ impl Link {
     fn end_here(&self) -> Option<&Entity> {
         self.outside?;
         [&self.key.source, &self.key.target].into_iter().find(|end| !matches!(end, Entity::Outside(_)))
+    }
+}
+
+/// When a conversation was there, as far as is known: of a flow, when the last of its conversations came to be.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    /// Milliseconds since the host that told was booted.
+    ByHost(u64),
+    /// By the app's clock, when it was told.
+    ByApp(u64),
+}
+
+impl Told {
+    /// By what is known of the host's clock now: the more was heard of a host, the better.
+    fn to_app_ms(self, store: &Store, id: HostId) -> Option<u64> {
+        match self {
+            Self::ByHost(boot_ms) => store.hosts.get(&id)?.booted_to_app_ms(boot_ms),
+            Self::ByApp(ms) => Some(ms),
+        }
     }
 }
 
@@ -239,9 +257,8 @@ impl Join {
             touched.push(HalfId::Connection(id, *connection));
         }
         for (key, flow) in &change.flows.set {
-            let told_ms = store.hosts.get(&id).filter(|_| flow.last_ms > 0);
-            let told_ms = told_ms.and_then(|host| host.booted_to_app_ms(flow.last_ms)).unwrap_or(now_ms);
-            touched.push(self.insert_flow(id, key, flow, (told_ms, now_ms)));
+            let told = if flow.last_ms > 0 { Told::ByHost(flow.last_ms) } else { Told::ByApp(now_ms) };
+            touched.push(self.insert_flow(id, key, flow, (told, now_ms)));
         }
         touched
     }
@@ -266,7 +283,7 @@ impl Join {
                 evidence,
                 nat,
                 opened_ms,
-                told_ms: opened_ms,
+                told: Told::ByApp(opened_ms),
                 closed_ms: None,
                 meetings: Vec::new(),
                 partner: None,
@@ -527,7 +544,12 @@ impl Join {
         match &half.met {
             Some(met) => is_alone && *met != (host, container),
             // Datagrams go on without being told again: whoever comes may be who they are for.
-            None if half.protocol == Protocol::Tcp && is_younger(store, (host, &container), half.told_ms, now_ms) => {
+            None if half.protocol == Protocol::Tcp
+                && half
+                    .told
+                    .to_app_ms(store, id.host())
+                    .is_some_and(|ms| is_younger(store, (host, &container), ms, now_ms)) =>
+            {
                 true
             }
             None => {
@@ -718,9 +740,21 @@ impl Join {
 /// Whether a container was started after something was told: who was talked to had its address before.
 fn is_younger(store: &Store, (host, container): (HostId, &ContainerId), told_ms: u64, now_ms: u64) -> bool {
     let Some(host) = store.hosts.get(&host) else { return false };
-    let started = host.report.containers.get(container).and_then(|record| host.wall_to_app_ms(record.started_ms));
+    let Some(record) = host.report.containers.get(container) else { return false };
+    // The engine notes that it started a little later than its first process begins, who may be talked to by then.
+    if let Some(began_ms) = first_process_ms(host, record.pid) {
+        return began_ms > told_ms;
+    }
+    let started = host.wall_to_app_ms(record.started_ms);
     // What is to come was said by a clock that was set back.
     started.is_some_and(|started_ms| started_ms > told_ms + STARTING_MS && started_ms <= now_ms)
+}
+
+/// When a container's first process began, by the app's clock.
+fn first_process_ms(host: &HostState, pid: Option<u32>) -> Option<u64> {
+    let all = |pid| ProcessId { pid, start: 0 }..=ProcessId { pid, start: u64::MAX };
+    let (first, _) = host.report.processes.range(all(pid?)).next_back()?;
+    host.booted_to_app_ms(first.start_ms())
 }
 
 /// Whether a host tells of conversations that last a moment.

@@ -541,7 +541,7 @@ fn what_a_process_that_is_gone_sent_counts_on_for_its_container_while_others_go_
 
 #[test]
 fn who_has_an_address_later_was_not_talked_to_before() {
-    let with = |protocol, is_there: bool, (started_ms, last_ms): (u64, u64), count: u64| {
+    let with = |protocol, is_there: bool, (noted_ms, first, last_ms): (u64, Option<u64>, u64), count: u64| {
         let plan = Plan { containers: [Some(true), is_there.then_some(true), None], ..quiet() };
         let mut report = report(0, &plan, &[plan.clone(), quiet()]);
         let key = FlowKey {
@@ -555,7 +555,11 @@ fn who_has_an_address_later_was_not_talked_to_before() {
         };
         report.flows.insert(key, Flow { count, last_ms, ..Flow::default() });
         if let Some(container) = report.containers.get_mut(&ContainerId::from("container-0-1")) {
-            container.started_ms = started_ms;
+            container.started_ms = noted_ms;
+            container.pid = first.map(|_| 11);
+            report.processes.retain(|process, _| process.pid != 11);
+            let process = first.map(|start| (ProcessId { pid: 11, start }, Process::default()));
+            report.processes.extend(process);
         }
         report
     };
@@ -567,16 +571,26 @@ fn who_has_an_address_later_was_not_talked_to_before() {
     };
     // The host's clock began when the app first heard of it, at 10,000 of the app's.
     let (tcp, udp) = (Protocol::Tcp, Protocol::Udp);
-    let orders = [(tcp, 10, 0, true), (tcp, 500, 0, false), (tcp, 500, 400, false), (tcp, 500, 600, true)];
-    // Datagrams go on without being told again.
-    for (protocol, started_ms, last_ms, was_there) in orders.into_iter().chain([(udp, 500, 400, true)]) {
+    let orders = [
+        (tcp, 10, None, 0, true),
+        (tcp, 500, None, 0, false),
+        (tcp, 500, None, 400, false),
+        (tcp, 500, None, 600, true),
+        // In ticks; the engine notes the start later, and who has begun may be talked to before.
+        (tcp, 500, Some(30), 400, true),
+        (tcp, 500, Some(41), 400, false),
+        (tcp, 500, Some(30), 299, false),
+        // Datagrams go on without being told again.
+        (udp, 500, None, 400, true),
+    ];
+    for (protocol, noted_ms, first, last_ms, was_there) in orders {
         let mut app = App::new();
-        app.report(0, with(protocol, false, (0, last_ms), 1), 10_000);
+        app.report(0, with(protocol, false, (0, None, last_ms), 1), 10_000);
         app.settle(10_000);
-        app.report(0, with(protocol, true, (started_ms, last_ms), 1), 12_000);
+        app.report(0, with(protocol, true, (noted_ms, first, last_ms), 1), 12_000);
         app.settle(12_000);
-        assert_eq!(leads_there(&app), was_there, "started {started_ms}, over {last_ms}");
-        app.report(0, with(protocol, true, (started_ms, last_ms.max(1) * 2_000), 2), 14_000);
+        assert_eq!(leads_there(&app), was_there, "noted {noted_ms}, first {first:?}, talked {last_ms}");
+        app.report(0, with(protocol, true, (noted_ms, first, last_ms.max(1) * 2_000), 2), 14_000);
         app.settle(14_000);
         assert!(leads_there(&app), "talked to again");
     }

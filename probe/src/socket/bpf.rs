@@ -15,6 +15,7 @@ use super::traffic::Carried;
 use super::{Socket, State};
 use crate::ebpf::{self, map, program, refused, trace};
 use crate::netlink::ip;
+use crate::netns::NetNs;
 
 /// Compiled from `probe/bpf/sockets.bpf.c` by `scripts/bpf.sh`.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/sockets.bpf.o");
@@ -26,17 +27,19 @@ const EVENTS_MAX: usize = 10_000;
 /// Fewer never filled it: what is lost is where there is no room.
 const FULL_MIN: usize = EVENTS_MAX / 4;
 /// `struct event` and `struct held` of the program.
-const EVENT_BYTES: usize = 96;
-const HELD_BYTES: usize = 96;
-/// Where `struct carried` begins in both.
-const CARRIED_AT: usize = 64;
+const EVENT_BYTES: usize = 112;
+const HELD_BYTES: usize = 104;
+/// How long `struct carried` is, the last of both.
+const CARRIED_BYTES: usize = 32;
 
 const AF_INET: u16 = 2;
 const IPPROTO_UDP: u8 = 17;
 const ESTABLISHED: u8 = 1;
 const SYN_SENT: u8 = 2;
 const CLOSE: u8 = 7;
+const LAST_ACK: u8 = 9;
 const LISTEN: u8 = 10;
+const CLOSING: u8 = 11;
 
 /// What happened to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub enum Change {
     /// With the error that ended it, 0 where none did.
     Closed {
         error: i32,
+        /// This end broke it off, without a word: the kernel answers the other one with a reset.
+        is_broken_off: bool,
     },
     /// It tried to connect, and it came to nothing.
     Failed {
@@ -67,10 +72,11 @@ pub enum Change {
 pub struct Event {
     /// The socket, as sock_diag names it too.
     pub cookie: u64,
-    /// The inode of its network namespace.
-    pub namespace: u64,
+    pub namespace: NetNs,
     pub local: SocketAddr,
     pub remote: SocketAddr,
+    /// When it happened, milliseconds since the machine booted.
+    pub boot_ms: u64,
     pub change: Change,
     /// All that it carried, where it was open and is closed.
     pub carried: Carried,
@@ -82,8 +88,7 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     pub socket: Socket,
-    /// The inode of its network namespace.
-    pub namespace: u64,
+    pub namespace: NetNs,
     pub pid: u32,
 }
 
@@ -140,7 +145,7 @@ impl Watch {
         {
             taken += 1;
             if let Some(event) = parse(&record)
-                && self.latest.is_new(event.cookie, [record[28], record[29]])
+                && self.latest.is_new(event.cookie, [record[44], record[45]])
             {
                 take(event);
             }
@@ -170,43 +175,48 @@ impl Latest {
 /// `struct event` of the program.
 fn parse(record: &[u8]) -> Option<Event> {
     let record = Record(record.get(..EVENT_BYTES)?);
-    let (pid, waited_us, error) = (record.word(12), record.word(16), i32::from(record.short(20)));
-    let change = match (record.0[28], record.0[29]) {
+    let (pid, waited_us, error) = (record.word(28), record.word(32), i32::from(record.short(36)));
+    let change = match (record.0[44], record.0[45]) {
         (SYN_SENT, ESTABLISHED) => Change::Connected { pid, waited_us },
         (_, ESTABLISHED) => Change::Accepted,
         (SYN_SENT, CLOSE) => Change::Failed { pid, error, waited_us },
         (LISTEN, CLOSE) => return None,
-        (_, CLOSE) => Change::Closed { error },
+        // Both have hung up: what is refused of a last word, as TLS has one, was wanted by nobody.
+        (LAST_ACK | CLOSING, CLOSE) => Change::Closed { error: 0, is_broken_off: false },
+        // Whoever hangs up in peace first waits for the other end.
+        (old, CLOSE) => Change::Closed { error, is_broken_off: error == 0 && old == ESTABLISHED },
         (_, LISTEN) => Change::Listens { pid },
         _ => return None,
     };
-    let family = record.short(22);
+    let family = record.short(38);
     Some(Event {
         cookie: record.wide(0),
-        namespace: record.word(8).into(),
-        local: record.address(family, 32, 24)?,
-        remote: record.address(family, 48, 26)?,
+        namespace: NetNs { inode: record.word(24).into(), cookie: record.wide(16) },
+        local: record.address(family, 48, 40)?,
+        remote: record.address(family, 64, 42)?,
+        boot_ms: record.wide(8) / 1_000_000,
         change,
         carried: record.carried(),
-        weight: record.short(30).max(1).into(),
+        weight: record.short(46).max(1).into(),
     })
 }
 
 /// `struct held` of the program; none of a socket that is neither open nor listening.
 fn parse_held(record: &[u8]) -> Option<Held> {
     let record = Record(record.get(..HELD_BYTES)?);
-    let (family, protocol) = (record.short(24), record.0[30]);
+    let (family, protocol) = (record.short(32), record.0[38]);
     let socket = Socket {
         protocol: if protocol == IPPROTO_UDP { Protocol::Udp } else { Protocol::Tcp },
-        state: state(protocol, record.0[31])?,
-        local: record.address(family, 32, 26)?,
-        remote: record.address(family, 48, 28)?,
+        state: state(protocol, record.0[39])?,
+        local: record.address(family, 40, 34)?,
+        remote: record.address(family, 56, 36)?,
         inode: record.wide(8),
         cookie: record.wide(0),
-        carried: (protocol != IPPROTO_UDP && record.0[31] != LISTEN).then(|| record.carried()),
+        carried: (protocol != IPPROTO_UDP && record.0[39] != LISTEN).then(|| record.carried()),
     };
+    let namespace = NetNs { inode: record.word(24).into(), cookie: record.wide(16) };
     let is_bound = socket.state == State::Open || socket.local.port() != 0;
-    is_bound.then_some(Held { socket, namespace: record.word(16).into(), pid: record.word(20) })
+    is_bound.then_some(Held { socket, namespace, pid: record.word(28) })
 }
 
 /// A record of a program, in the machine's byte order.
@@ -226,12 +236,13 @@ impl Record<'_> {
     }
 
     fn carried(&self) -> Carried {
-        let least = self.word(CARRIED_AT + 24);
+        let at = self.0.len() - CARRIED_BYTES;
+        let least = self.word(at + 24);
         Carried {
-            sent_bytes: self.wide(CARRIED_AT),
-            received_bytes: self.wide(CARRIED_AT + 8),
-            retransmits: self.word(CARRIED_AT + 16),
-            rtt_us: self.word(CARRIED_AT + 20) / 8,
+            sent_bytes: self.wide(at),
+            received_bytes: self.wide(at + 8),
+            retransmits: self.word(at + 16),
+            rtt_us: self.word(at + 20) / 8,
             // All bits are set where none was measured.
             min_rtt_us: if least == u32::MAX { 0 } else { least },
         }
@@ -247,6 +258,7 @@ impl Record<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashMap;
     use std::io::{Read, Write};
     use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
     use std::path::Path;
@@ -263,11 +275,11 @@ mod tests {
         all
     }
 
-    fn until(watch: &mut Watch, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+    fn until(watch: &mut Watch, what: &str, mut wanted: impl FnMut(&Event) -> bool) -> Event {
         let before = Instant::now();
         loop {
             let mut found = None;
-            watch.drain(|event| found = found.or(Some(event).filter(&wanted)));
+            watch.drain(|event| found = found.or(Some(event).filter(&mut wanted)));
             if let Some(event) = found {
                 return event;
             }
@@ -279,7 +291,7 @@ mod tests {
     #[test]
     fn the_kernel_tells_of_both_ends_from_the_handshake_to_the_end() {
         let mut watch = watch();
-        let me = std::process::id();
+        let (me, before_ms) = (std::process::id(), crate::collector::boot_ms());
         let listener = TcpListener::bind("[::]:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let listens = until(&mut watch, "it listens", |event| event.local.port() == port);
@@ -304,13 +316,15 @@ mod tests {
         assert_eq!(theirs.socket.carried.map(|carried| (carried.sent_bytes, carried.received_bytes)), Some((0, 5_000)));
         assert!(mine.socket.carried.is_some_and(|carried| carried.rtt_us > 0 && carried.min_rtt_us > 0), "{mine:?}");
         drop(client);
-        let closed =
-            |cookie| move |event: &Event| event.cookie == cookie && event.change == Change::Closed { error: 0 };
+        let in_peace = Change::Closed { error: 0, is_broken_off: false };
+        let closed = |cookie| move |event: &Event| event.cookie == cookie && event.change == in_peace;
         until(&mut watch, "who hangs up first waits", |event| {
             event.cookie == theirs.socket.cookie || event.local == here
         });
         drop(server);
         let closed = until(&mut watch, "the server's end is closed", closed(theirs.socket.cookie));
+        let times = [before_ms, listens.boot_ms, connected.boot_ms, closed.boot_ms, crate::collector::boot_ms()];
+        assert!(times.is_sorted(), "{times:?}");
         assert!(
             (5_000..=5_001).contains(&closed.carried.received_bytes),
             "the end of a stream counts as a byte: {closed:?}"
@@ -325,6 +339,49 @@ mod tests {
         let failed = until(&mut watch, "it is refused", |event| event.remote == free);
         let Change::Failed { pid, error, .. } = failed.change else { panic!("{failed:?}") };
         assert_eq!((pid, error), (std::process::id(), libc::ECONNREFUSED));
+    }
+
+    #[test]
+    fn who_breaks_a_connection_off_is_told_from_who_hangs_up() {
+        let mut watch = watch();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let here = client.local_addr().unwrap();
+        client.write_all(b"word").unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.peek(&mut [0; 4]).unwrap();
+        // What came is not read.
+        drop(server);
+        let is_end = |event: &Event| matches!(event.change, Change::Closed { .. });
+        let mut ends = HashMap::new();
+        until(&mut watch, "both ends are closed", |event| {
+            if is_end(event) && [event.local, event.remote].contains(&here) {
+                ends.insert(event.local == here, event.change);
+            }
+            ends.len() == 2
+        });
+        assert_eq!(ends[&false], Change::Closed { error: 0, is_broken_off: true });
+        assert_eq!(ends[&true], Change::Closed { error: libc::ECONNRESET, is_broken_off: false });
+    }
+
+    #[test]
+    fn a_last_word_to_who_has_hung_up_is_no_failure() {
+        let mut watch = watch();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let here = client.local_addr().unwrap();
+        drop(listener.accept().unwrap());
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        // Both leave in one segment.
+        rustix::net::sockopt::set_tcp_cork(&client, true).unwrap();
+        client.write_all(b"bye").unwrap();
+        drop(client);
+        let closed = until(&mut watch, "the client's end is closed", |event| {
+            event.local == here && matches!(event.change, Change::Closed { .. })
+        });
+        assert_eq!(closed.change, Change::Closed { error: 0, is_broken_off: false });
     }
 
     #[test]

@@ -10,6 +10,7 @@ use aya::{Btf, Ebpf, Pod};
 use shared::addr::canonical;
 
 use crate::ebpf::{map, refused, trace};
+use crate::netns::NetNs;
 
 /// Compiled by `scripts/bpf.sh`.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/datagrams.bpf.o");
@@ -26,6 +27,7 @@ const AF_INET: u16 = 2;
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Talk {
+    namespace_cookie: u64,
     namespace: u32,
     /// 0 for any of the ephemeral range.
     local_port: u16,
@@ -58,8 +60,7 @@ unsafe impl Pod for Sum {}
 /// What one end sent to another since the last reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// The inode of the network namespace.
-    pub namespace: u64,
+    pub namespace: NetNs,
     /// With the ports of the last datagram, where there were several.
     pub local: SocketAddr,
     pub remote: SocketAddr,
@@ -187,7 +188,7 @@ fn sent(talk: &Talk, sum: &Sum, new: (u64, u64, u64, u64)) -> Option<Sent> {
     let is_to_many = remote.is_multicast() || matches!(remote, IpAddr::V4(v4) if v4.is_broadcast());
     let (packets, bytes, received_packets, received_bytes) = new;
     (!is_to_many).then(|| Sent {
-        namespace: talk.namespace.into(),
+        namespace: NetNs { inode: talk.namespace.into(), cookie: talk.namespace_cookie },
         local: SocketAddr::new(local, sum.local_port),
         remote: SocketAddr::new(remote, sum.remote_port),
         inode: sum.inode,

@@ -43,15 +43,15 @@ impl Flows {
     /// Datagrams go on, and may be silent for so long; nobody knows how many conversations that is, so it counts as one.
     pub fn keep(&mut self, key: FlowKey, idle_ms: u64, now_ms: u64) {
         if !self.held.contains_key(&key) {
-            self.note(key, Outcome::Well, 1, now_ms);
+            self.note(key, Outcome::Well, 1, (now_ms, now_ms));
         }
         if let Some(held) = self.held.get_mut(&key) {
             held.until_ms = held.until_ms.max(now_ms + idle_ms);
         }
     }
 
-    /// `weight` conversations ended so.
-    pub fn note(&mut self, key: FlowKey, outcome: Outcome, weight: u32, now_ms: u64) {
+    /// `weight` conversations ended so, of which the last came to be or failed at `made_ms`.
+    pub fn note(&mut self, key: FlowKey, outcome: Outcome, weight: u32, (made_ms, now_ms): (u64, u64)) {
         let weight = u64::from(weight);
         if self.held.len() >= FLOWS_MAX && !self.held.contains_key(&key) {
             self.dropped += weight;
@@ -61,7 +61,7 @@ impl Flows {
         held.owes = true;
         held.until_ms = held.until_ms.max(now_ms + IDLE_MS);
         held.flow.count += weight;
-        held.flow.last_ms = now_ms;
+        held.flow.last_ms = held.flow.last_ms.max(made_ms);
         let Failures { refused, timed_out, reset, unreachable } = &mut held.flow.failures;
         match outcome {
             Outcome::Well => {}
@@ -142,11 +142,11 @@ pub(super) mod tests {
     #[test]
     fn a_flow_counts_until_nothing_came_for_a_while() {
         let mut flows = Flows::default();
-        flows.note(key(80), Outcome::Well, 1, 0);
-        flows.note(key(80), Outcome::Refused, 1, 2_000);
+        flows.note(key(80), Outcome::Well, 1, (1_900, 0));
+        flows.note(key(80), Outcome::Refused, 1, (1_500, 2_000));
         let news = flows.news();
         let failures = Failures { refused: 1, ..Failures::default() };
-        assert_eq!(news.set, [(key(80), Flow { count: 2, failures, last_ms: 2_000 })]);
+        assert_eq!(news.set, [(key(80), Flow { count: 2, failures, last_ms: 1_900 })]);
         flows.settle(2_500);
         flows.expire(4_999);
         assert!(flows.news().is_empty());
@@ -158,12 +158,12 @@ pub(super) mod tests {
     #[test]
     fn a_flow_stays_until_what_it_carried_was_told() {
         let mut flows = Flows::default();
-        flows.note(key(80), Outcome::Well, 1, 0);
+        flows.note(key(80), Outcome::Well, 1, (0, 0));
         flows.news();
         flows.expire(60_000);
         assert!(flows.news().is_empty(), "nobody would know whose the figures are");
         flows.settle(61_000);
-        flows.note(key(80), Outcome::Well, 1, 10);
+        flows.note(key(80), Outcome::Well, 1, (10, 10));
         flows.expire(70_000);
         assert_eq!(flows.news().set.len(), 1, "it has carried more since");
         flows.settle(71_000);
@@ -177,8 +177,8 @@ pub(super) mod tests {
     #[test]
     fn what_is_too_much_is_counted() {
         let mut flows = Flows::default();
-        (0..FLOWS_MAX as u16 + 7).for_each(|port| flows.note(key(port), Outcome::Well, 1, 0));
-        flows.note(key(0), Outcome::Well, 1, 0);
+        (0..FLOWS_MAX as u16 + 7).for_each(|port| flows.note(key(port), Outcome::Well, 1, (0, 0)));
+        flows.note(key(0), Outcome::Well, 1, (0, 0));
         assert_eq!((flows.len(), flows.dropped), (FLOWS_MAX, 7));
     }
 }

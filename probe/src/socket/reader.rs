@@ -23,7 +23,7 @@ use super::{Socket, With, proc_net, sock_diag};
 use crate::Config;
 use crate::collector::{Outlet, boot_ms, degraded, failed, off, ok};
 use crate::link::address;
-use crate::netns::{Namespaces, is_gone};
+use crate::netns::{Namespaces, NetNs, is_gone};
 use crate::process::Scanner;
 use crate::state::Reading;
 
@@ -183,6 +183,7 @@ impl Reader {
             self.next_forgetting = now + NAMES_INTERVAL;
             self.names.forget_unused(&self.table.called(), now);
         }
+        self.has_strangers |= namespaces.has_doubts();
         // The first sight of a namespace shows what it has had before.
         let is_due = now >= self.next_dump || (self.events.is_ok() && namespaces.changed);
         if is_due {
@@ -240,6 +241,7 @@ impl Reader {
     /// Takes in what the kernel told since the last time; what is of a namespace that is not known yet waits for a while.
     fn follow(&mut self, namespaces: &Namespaces, scanner: &Scanner) {
         let (now, now_ms) = (Instant::now(), self.now_ms());
+        let since_boot_ms = boot_ms().saturating_sub(now_ms);
         // Whatever sockets are read with: conntrack may answer later than at the start.
         self.tracker.renew(now);
         self.table.flows.expire(now_ms);
@@ -252,25 +254,25 @@ impl Reader {
             is_stranger.set(is_stranger.get() || (process.is_none() && pid != 0));
             process
         };
-        let mut take = |event: &Event, happened_ms| {
-            let Some(namespace) = namespaces.id(event.namespace) else { return false };
+        let mut take = |event: &Event| {
+            let Some(namespace) = namespaces.find(event.namespace) else { return false };
             let track = |namespace, here| tracker.find_sparingly(Protocol::Tcp, namespace, here, now);
+            let happened_ms = event.boot_ms.saturating_sub(since_boot_ms);
             table.take(event, namespace, of_pid, track, happened_ms);
             true
         };
         unknown.retain(|(since, event)| {
-            let waited = now.duration_since(*since);
-            if take(event, now_ms.saturating_sub(u64::try_from(waited.as_millis()).unwrap_or(0))) {
+            if take(event) {
                 return false;
             }
-            let may_be_met = waited < UNKNOWN_FOR;
+            let may_be_met = now.duration_since(*since) < UNKNOWN_FOR;
             *homeless += u64::from(!may_be_met);
             may_be_met
         });
         let (mut left_out, mut told) = (0, 0);
         let lost = events.drain(|event| {
             told += 1;
-            if !take(&event, now_ms) {
+            if !take(&event) {
                 if unknown.len() < UNKNOWN_MAX {
                     unknown.push((now, event));
                 } else {
@@ -306,7 +308,7 @@ impl Reader {
         let waiting = std::mem::take(ownerless).into_iter().chain(news.into_iter().map(|sent| (now, sent)));
         for (since, sent) in waiting {
             let is_last = now.duration_since(since) >= UNKNOWN_FOR || ownerless.len() >= UNKNOWN_MAX;
-            let Some(namespace) = namespaces.id(sent.namespace) else {
+            let Some(namespace) = namespaces.find(sent.namespace) else {
                 match is_last {
                     true => self.homeless += sent.packets,
                     false => ownerless.push((since, sent)),
@@ -315,7 +317,7 @@ impl Reader {
             };
             let of_pid = |pid| {
                 let process = scanner.of_pid(pid)?;
-                (scanner.processes.get(&process)?.namespace == Some(sent.namespace)).then_some(process)
+                (scanner.processes.get(&process)?.namespace == Some(sent.namespace.inode)).then_some(process)
             };
             let mut track = |here| tracker.find_sparingly(Protocol::Udp, namespace, here, now);
             let rest = table.take_datagrams(&sent, namespace, of_pid, &mut track, (*ephemeral, is_last, now_ms));
@@ -357,16 +359,17 @@ impl Reader {
         let Ok(events) = events else { return self.dump_and_walk(namespaces, scanner) };
         // Only what is not known yet is listed: all that is held would be much to list at each pass.
         let mut owners: HashMap<u64, ProcessId> = HashMap::new();
-        let mut sockets: HashMap<u64, Vec<Socket>> = HashMap::new();
+        let mut sockets: HashMap<NetNsId, Vec<Socket>> = HashMap::new();
         // Those of one process are mostly in one namespace.
-        let mut last = (0, None);
+        let mut last = (NetNs::default(), None);
         table.begin();
         let passed = events.held(|Held { socket, namespace, pid }| {
             if last.0 != namespace {
-                last = (namespace, namespaces.id(namespace));
+                last = (namespace, namespaces.find(namespace));
             }
+            let Some(id) = last.1 else { return };
             let owner = scanner.of_pid(pid);
-            if last.1.is_some_and(|id| table.see(id, &socket, owner, now_ms)) {
+            if table.see(id, &socket, owner, now_ms) {
                 return;
             }
             // Of those who share a socket the first has it.
@@ -374,7 +377,7 @@ impl Reader {
                 if let Some(process) = owner {
                     entry.insert(process);
                 }
-                sockets.entry(namespace).or_default().push(socket);
+                sockets.entry(id).or_default().push(socket);
             }
         });
         if let Err(error) = passed {
@@ -384,7 +387,7 @@ impl Reader {
         self.read_addresses(namespaces);
         let known = namespaces.all().filter(|(_, met)| met.has_processes());
         let dumps: Vec<Dump> = known
-            .map(|(inode, met)| Dump { namespace: met.id, sockets: sockets.remove(&inode).unwrap_or_default() })
+            .map(|(_, met)| Dump { namespace: met.id, sockets: sockets.remove(&met.id).unwrap_or_default() })
             .collect();
         let Self { table, tracker, .. } = self;
         let owner = |inode: u64| owners.get(&inode).copied();
@@ -561,7 +564,7 @@ impl Reader {
                 }
                 Err(error) => {
                     let mut sockets = Vec::new();
-                    let pid = met.pids.first().copied().unwrap_or(0);
+                    let pid = met.inside.first().map_or(0, |process| process.pid);
                     proc_net::sockets(&crate::procfs::pid_dir(&self.proc_root, pid).join("net"), &mut sockets);
                     if !sockets.is_empty() {
                         sockets.retain(|socket| wanted(met.id, socket));

@@ -186,7 +186,7 @@ impl Table {
         changed
     }
 
-    /// Takes in what the kernel told of one socket; `of_pid` names a process.
+    /// Takes in what the kernel told of one socket, which happened at `now_ms`; `of_pid` names a process.
     pub fn take(
         &mut self,
         event: &Event,
@@ -214,18 +214,21 @@ impl Table {
                 let owner = self.listener(namespace, Protocol::Tcp, local);
                 self.open(cookie, connection(owner, Role::Server), Began::new(now_ms, 0), weight);
             }
-            Change::Closed { error } => {
+            Change::Closed { error, is_broken_off } => {
                 let found = self.held.of_cookie(cookie).map(Held::ends).and_then(|ends| self.remove(ends));
                 let Some(mut held) = found else { return };
-                let outcome = match error {
-                    libc::ECONNRESET => Outcome::Reset,
-                    libc::ETIMEDOUT => Outcome::TimedOut,
-                    // Who breaks off what they have themselves means to.
+                let outcome = match (error, held.connection.role) {
+                    (libc::ECONNRESET, _) => Outcome::Reset,
+                    (libc::ETIMEDOUT, _) => Outcome::TimedOut,
+                    // Where the caller's host tells of it too, the app takes that alone.
+                    (_, Role::Server) if is_broken_off => Outcome::Reset,
+                    // Who calls and breaks it off means to. Who is sent more after hanging up has what they wanted.
                     _ => Outcome::Well,
                 };
                 let flow = if held.is_tracked { held.connection.flow() } else { flow_of(&held.connection, &mut track) };
                 if !held.is_told || outcome != Outcome::Well {
-                    self.flows.note(flow, outcome, held.weight, now_ms);
+                    let began_ms = held.began.map_or(now_ms, |began| began.at_ms.get());
+                    self.flows.note(flow, outcome, held.weight, (began_ms, now_ms));
                 }
                 if let Some(Began { at_ms, .. }) = held.began {
                     self.traffic.lived(flow, now_ms.saturating_sub(at_ms.get()), held.weight, now_ms);
@@ -235,7 +238,7 @@ impl Table {
             Change::Failed { pid, error, waited_us } => {
                 if let Some(outcome) = why(error, waited_us) {
                     let flow = flow_of(&connection(of_pid(pid), Role::Client), &mut track);
-                    self.flows.note(flow, outcome, weight, now_ms);
+                    self.flows.note(flow, outcome, weight, (now_ms, now_ms));
                 }
             }
             Change::Listens { pid } => {
@@ -529,6 +532,7 @@ fn why(error: i32, waited_us: u32) -> Option<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netns::NetNs;
     use shared::report::{Flow, FlowMetrics};
 
     fn socket(state: State, local: &str, remote: &str, inode: u64) -> Socket {
@@ -567,7 +571,8 @@ mod tests {
     fn take(table: &mut Table, cookie: u64, local: &str, remote: &str, change: Change) {
         let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
         let carried = Carried { sent_bytes: 700, ..Carried::default() };
-        let event = Event { cookie, namespace: 7, local, remote, change, carried, weight: 1 };
+        let event =
+            Event { cookie, namespace: NetNs::default(), local, remote, boot_ms: 0, change, carried, weight: 1 };
         table.take(&event, NetNsId(1), |pid| process(pid.into()), |_, _| None, 0);
     }
 
@@ -650,7 +655,7 @@ mod tests {
             table.begin();
         }
         assert!(table.has_unshown());
-        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0 });
+        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
         assert_eq!(table.traffic.news(2_000).set[0].1.totals.opened, 1, "once");
         assert!(!table.has_unshown());
     }
@@ -663,7 +668,7 @@ mod tests {
         assert_eq!((told[0].role, told[0].evidence, told[0].owner), (Role::Client, Evidence::Handshake, process(5)));
         let dumped = Socket { cookie: 9, ..socket(State::Open, HERE, THERE, 5) };
         assert!(!update(&mut table, &[dumped]));
-        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0 });
+        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
         assert_eq!(news(&mut table), (vec![], 1));
         assert!(table.flows.is_empty(), "it was told of, so it is no short one");
         // The dump may be read before the event that is older.
@@ -680,7 +685,7 @@ mod tests {
         let flow = |table: &mut Table| table.flows.news().set.remove(0);
         take(&mut table, 8, "0.0.0.0:80", "0.0.0.0:0", Change::Listens { pid: 3 });
         take(&mut table, 9, "10.0.0.2:80", "10.0.0.9:50000", Change::Accepted);
-        take(&mut table, 9, "10.0.0.2:80", "10.0.0.9:50000", Change::Closed { error: 0 });
+        take(&mut table, 9, "10.0.0.2:80", "10.0.0.9:50000", Change::Closed { error: 0, is_broken_off: false });
         assert_eq!(news(&mut table), (vec![], 0));
         let (key, Flow { count, failures, .. }) = flow(&mut table);
         assert_eq!((key.owner, key.port, key.role, count), (process(3), 80, Role::Server, 1));
@@ -689,11 +694,28 @@ mod tests {
             take(&mut table, 10, HERE, THERE, Change::Failed { pid: 5, error, waited_us });
         }
         take(&mut table, 11, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
-        take(&mut table, 11, HERE, THERE, Change::Closed { error: libc::ECONNRESET });
+        take(&mut table, 11, HERE, THERE, Change::Closed { error: libc::ECONNRESET, is_broken_off: false });
         let (key, Flow { count, failures, .. }) = flow(&mut table);
         assert_eq!((key.remote.to_string(), key.port, key.role), ("10.0.0.3".into(), 80, Role::Client));
         assert_eq!((count, failures.refused, failures.timed_out, failures.reset), (4, 1, 2, 1));
-        take(&mut table, 12, HERE, THERE, Change::Closed { error: 0 });
+        let ends = [
+            (Change::Accepted, Change::Closed { error: 0, is_broken_off: true }, 1),
+            (Change::Accepted, Change::Closed { error: libc::EPIPE, is_broken_off: false }, 0),
+            (Change::Connected { pid: 6, waited_us: 300 }, Change::Closed { error: 0, is_broken_off: true }, 0),
+            (
+                Change::Connected { pid: 7, waited_us: 300 },
+                Change::Closed { error: libc::EPIPE, is_broken_off: false },
+                0,
+            ),
+        ];
+        for (n, (beginning, end, resets)) in ends.into_iter().enumerate() {
+            let server = format!("10.0.0.2:{}", 81 + n);
+            take(&mut table, 13, &server, "10.0.0.9:50000", beginning);
+            take(&mut table, 13, &server, "10.0.0.9:50000", end);
+            let (_, Flow { failures, .. }) = flow(&mut table);
+            assert_eq!(failures.reset, resets, "{beginning:?}, {end:?}");
+        }
+        take(&mut table, 12, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
         assert!(table.flows.news().is_empty(), "of what was never seen to open nothing is known");
     }
 
@@ -706,7 +728,7 @@ mod tests {
         update(&mut table, &[dumped(9, at(500))]);
         news(&mut table);
         update(&mut table, &[dumped(9, at(650))]);
-        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0 });
+        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
         let totals = |table: &mut Table| {
             let (key, FlowMetrics { totals, .. }) = table.traffic.news(5_000).set.remove(0);
             assert_eq!((key.port, key.role), (80, Role::Client));
@@ -719,7 +741,7 @@ mod tests {
             if is_told {
                 news(&mut table);
             }
-            take(&mut table, 10, HERE, THERE, Change::Closed { error: 0 });
+            take(&mut table, 10, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
         }
         assert_eq!(totals(&mut table), (2, 2, 200 + 2 * 700));
     }
@@ -747,9 +769,11 @@ mod tests {
         let (local, remote) = (end(HERE), end("10.77.0.1:8080"));
         let reply = Tuple { from: end("172.18.0.2:80"), to: local };
         let entry = Entry { original: Tuple { from: local, to: remote }, reply };
-        for change in [Change::Connected { pid: 5, waited_us: 300 }, Change::Closed { error: 0 }] {
+        for change in [Change::Connected { pid: 5, waited_us: 300 }, Change::Closed { error: 0, is_broken_off: false }]
+        {
+            let carried = Carried::default();
             let event =
-                Event { cookie: 9, namespace: 7, local, remote, change, carried: Carried::default(), weight: 1 };
+                Event { cookie: 9, namespace: NetNs::default(), local, remote, boot_ms: 0, change, carried, weight: 1 };
             table.take(&event, NetNsId(1), |_| None, |_, _| Some(entry), 0);
         }
         let (key, _) = table.flows.news().set.remove(0);

@@ -117,7 +117,7 @@ pub struct Flow {
     pub count: u64,
     /// Attempts that came to nothing, since then. Those of which the client is elsewhere are not seen.
     pub failures: Failures,
-    /// When the last of these was over, milliseconds of the host's boot clock; 0 where that is not told.
+    /// When the last of these came to be or failed, milliseconds of the host's boot clock; 0 where that is not told.
     #[serde(skip_serializing_if = "is_zero")]
     pub last_ms: u64,
 }

@@ -9,7 +9,7 @@ use shared::addr::Protocol;
 use shared::id::HostId;
 use shared::report::{Evidence, Failures, Flow, FlowKey, Role};
 
-use super::{Half, HalfId, Join, PARTNER_PATIENCE_MS, far_end};
+use super::{Half, HalfId, Join, PARTNER_PATIENCE_MS, Told, far_end};
 use crate::topology::ConnectsKey;
 use crate::topology::carried::Seat;
 
@@ -32,14 +32,14 @@ impl Half {
 }
 
 impl Join {
-    /// A flow has no client's port, so it meets nobody and is resolved by its addresses alone. `told_ms` is when the last of
-    /// its conversations was over.
+    /// A flow has no client's port, so it meets nobody and is resolved by its addresses alone. `told` is when the last of its
+    /// conversations came to be.
     pub(super) fn insert_flow(
         &mut self,
         host: HostId,
         key: &FlowKey,
         flow: &Flow,
-        (told_ms, now_ms): (u64, u64),
+        (told, now_ms): (Told, u64),
     ) -> HalfId {
         let number = *self.flow_numbers.entry((host, *key)).or_insert_with(|| {
             self.flows_numbered += 1;
@@ -76,7 +76,7 @@ impl Join {
                 evidence,
                 nat: None,
                 opened_ms: now_ms.saturating_sub(PARTNER_PATIENCE_MS),
-                told_ms,
+                told,
                 closed_ms: None,
                 meetings: Vec::new(),
                 partner: None,

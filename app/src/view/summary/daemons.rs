@@ -52,9 +52,8 @@ pub fn uptime_row(host: &HostState, programs: &[&str]) -> Row {
     let report = &host.report;
     let program = |name: &str| programs.contains(&name.rsplit('/').next().unwrap_or(name));
     let running = report.processes.iter().filter(|(_, process)| program(&process.name));
-    let first = running.map(|(id, _)| id.start).min();
-    // What the kernel tells of starts is in hundredths of a second, whatever it counts in itself (USER_HZ).
-    let since = first.map(|ticks| report.host.booted_at_ms + ticks * 10).filter(|_| report.host.booted_at_ms > 0);
+    let first = running.map(|(id, _)| id.start_ms()).min();
+    let since = first.map(|start_ms| report.host.booted_at_ms + start_ms).filter(|_| report.host.booted_at_ms > 0);
     Row { since, ..typed(row("daemon_uptime", "Uptime", "", 9.0), "duration") }
 }
 
