@@ -21,9 +21,10 @@ const NAME_PX_MIN: f64 = 11.0;
 const MINOR_PX: f64 = 12.0;
 /// More nodes than so many are only named from near.
 const NAMED_FROM_FAR_MAX: usize = 300;
-/// Heights of a node on the screen, in pixels, from which it has its name, whoever else is there; and all that belongs to it.
+/// Height of a node on the screen, in pixels, from which it has its name, whoever else is there.
 const NAMED: f64 = 24.0;
-const NEAR: f64 = 40.0;
+/// And from which it has all that belongs to it.
+pub const NEAR: f64 = 40.0;
 /// Below this there is nothing to put a name to.
 const SPECK: f64 = 6.0;
 /// A name, and what is said below it, may be cut to so many letters where there is no room for more.
@@ -207,7 +208,7 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
         };
         g.set_global_alpha(match rank {
             WENT => 0.5,
-            9 => 0.25,
+            _ if drawing.is_faded(slot) => theme.faded,
             _ => 1.0,
         });
         pen.write(&wished[n], side, &frame, minor_colour);

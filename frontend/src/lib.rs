@@ -29,6 +29,7 @@ pub mod strand;
 pub mod svg_text;
 pub mod tab;
 pub mod text;
+pub mod trade;
 
 #[cfg(target_arch = "wasm32")]
 pub mod app;

@@ -21,7 +21,7 @@ const AFTER: Duration = Duration::from_millis(150);
 const DOT: f64 = 3.0;
 const DOT_OF_MANY: f64 = 1.0;
 const DOT_OF_FINDING: f64 = 5.0;
-/// More are many.
+/// More are many, of which the lines would be a blot.
 const MANY: usize = 400;
 
 /// What the camera sees, and how it is sent elsewhere.
@@ -117,6 +117,18 @@ fn paint_nodes(g: &Context, page: Page, map: Miniature) {
     page.theme.with_value(|theme| {
         page.drawn(|model, folding| {
             page.layout.with_value(|layout| {
+                if model.edges.len() <= MANY {
+                    let place = |slot| layout.positions.get(&folding.node(model, slot)?.id);
+                    g.set_stroke_style_str(&theme.edge);
+                    g.begin_path();
+                    for (from, to) in model.edges.values().filter_map(|edge| folding.ends(edge)) {
+                        let Some((from, to)) = place(from).zip(place(to)) else { continue };
+                        let (from, to) = (map.to_picture(*from), map.to_picture(*to));
+                        g.move_to(from.x, from.y);
+                        g.line_to(to.x, to.y);
+                    }
+                    g.stroke();
+                }
                 // Many are on one pixel, which is drawn once.
                 let mut of: BTreeMap<&str, BTreeSet<(i32, i32)>> = BTreeMap::new();
                 for (_, node) in folding.nodes(model) {

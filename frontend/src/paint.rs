@@ -1,6 +1,7 @@
 //! What a frame shows, painted on a canvas: edges, shapes, names.
 
 mod edges;
+mod mark;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::TAU;
@@ -17,7 +18,7 @@ use crate::changes::Marks;
 use crate::far::{self, Crowd, FAR};
 use crate::folding::Folding;
 use crate::gauge::Gauge;
-use crate::label;
+use crate::label::{self, NEAR};
 use crate::layout::Point;
 use crate::model::Model;
 use crate::room::Frame;
@@ -25,6 +26,7 @@ use crate::scene::{self, Camera, RADIUS, Run, Size};
 use crate::searching::Found;
 use crate::strand::{By, Strand};
 use crate::theme::Theme;
+use crate::trade::Trade;
 
 /// What is emphasised.
 #[derive(Clone)]
@@ -176,9 +178,9 @@ fn nodes(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camera: C
             }
             continue;
         }
-        let faded = drawing.is_faded(slot);
-        g.set_global_alpha(if faded { 0.2 } else { 1.0 });
-        shape(g, theme, node, drawing.gauge.as_ref(), p, height);
+        let seen = if drawing.is_faded(slot) { theme.faded } else { 1.0 };
+        g.set_global_alpha(seen);
+        shape(g, theme, node, drawing.gauge.as_ref(), (p, height, seen));
         let picked = drawing.selected == Some(slot);
         if picked || drawing.hovered == Some(slot) {
             ring(g, theme, node, p, picked);
@@ -234,7 +236,7 @@ pub fn newcomers(
             if height < FAR {
                 crowd.add(node, at, drawing.is_faded(*slot));
             } else {
-                shape(g, theme, node, drawing.gauge.as_ref(), at, height);
+                shape(g, theme, node, drawing.gauge.as_ref(), (at, height, 1.0));
             }
         }
         crowd.paint(g, theme, drawing.gauge.as_ref(), height);
@@ -373,15 +375,15 @@ fn rounded(g: &Context, points: &[Point], radius: f64) {
     g.close_path();
 }
 
-fn shape(g: &Context, theme: &Theme, node: &Summary, gauge: Option<&Gauge>, p: Point, height: f64) {
+fn shape(g: &Context, theme: &Theme, node: &Summary, gauge: Option<&Gauge>, (p, height, seen): (Point, f64, f64)) {
     let (fill, line) = theme.kind(&node.kind);
     let stopped = node.state == "stopped";
     let lost = matches!(node.state.as_str(), "stale" | "down");
     let unprobed = node.state == "unprobed";
     if lost {
-        g.set_global_alpha(0.6);
+        g.set_global_alpha(0.6 * seen);
     }
-    g.set_line_width(if stopped { 1.0 } else { 1.5 });
+    g.set_line_width(if stopped { 1.0 } else { theme.stroke });
     // What runs short or is out of reach, whoever says so.
     let line = match node.state.as_str() {
         "degraded" | "unhealthy" | "disconnected" | "unreachable" => &theme.warn,
@@ -400,9 +402,7 @@ fn shape(g: &Context, theme: &Theme, node: &Summary, gauge: Option<&Gauge>, p: P
     outline(g, &node.kind, p, 0.0);
     g.set_fill_style_str(if stopped || unprobed { &theme.canvas } else { fill });
     g.fill();
-    if let Some(gauge) = gauge {
-        metric_fill(g, theme, node, gauge, p, height);
-    }
+    let says_metric = gauge.is_some_and(|gauge| metric_fill(g, theme, node, gauge, p, height));
     outline(g, &node.kind, p, 0.0);
     dash(g, if lost || unprobed { &[5.0, 4.0] } else { &[] });
     g.stroke();
@@ -417,13 +417,17 @@ fn shape(g: &Context, theme: &Theme, node: &Summary, gauge: Option<&Gauge>, p: P
         g.set_text_baseline("middle");
         g.set_fill_style_str(&theme.text);
         let _ = g.fill_text(&node.count.to_string(), p.x, p.y + 0.5);
+    } else if unprobed && height >= 26.0 {
+        mark::unseen(g, theme, p);
+    } else if !says_metric && height >= NEAR {
+        Trade::of(node).into_iter().for_each(|trade| mark::trade(g, theme, trade, p));
     }
 }
 
-/// A metric as the height of the fill, where it is worth a look, with its value.
-fn metric_fill(g: &Context, theme: &Theme, node: &Summary, gauge: &Gauge, p: Point, height: f64) {
+/// A metric as the height of the fill, where it is worth a look, with its value where there is room: gives whether there is.
+fn metric_fill(g: &Context, theme: &Theme, node: &Summary, gauge: &Gauge, p: Point, height: f64) -> bool {
     let Some((share, words)) = gauge.reading(node).filter(|(share, _)| *share >= 0.005 && node.state.is_empty()) else {
-        return;
+        return false;
     };
     g.save();
     g.clip();
@@ -433,13 +437,15 @@ fn metric_fill(g: &Context, theme: &Theme, node: &Summary, gauge: &Gauge, p: Poi
     g.set_fill_style_str(&theme.metric_line);
     g.fill_rect(p.x - RADIUS - 4.0, top, RADIUS * 2.0 + 8.0, 1.0);
     g.restore();
-    if height >= 36.0 && node.count == 0 && words != "0%" {
+    let has_room = height >= 36.0 && node.count == 0 && words != "0%";
+    if has_room {
         g.set_font(&format!("500 {}px {}", if words.len() > 5 { 9 } else { 11 }, theme.font));
         g.set_text_align("center");
         g.set_text_baseline("middle");
         g.set_fill_style_str(&theme.text);
         let _ = g.fill_text(&words, p.x, p.y + 0.5);
     }
+    has_room
 }
 
 /// Something is wrong with it: an octagon with a cross or a triangle with a bang, never smaller than 12 pixels.
@@ -469,7 +475,7 @@ fn finding(g: &Context, theme: &Theme, node: &Summary, p: Point, zoom: f64) {
 fn ring(g: &Context, theme: &Theme, node: &Summary, p: Point, picked: bool) {
     outline(g, &node.kind, p, if picked { 4.0 } else { 2.5 });
     g.set_stroke_style_str(&theme.ring);
-    g.set_line_width(if picked { 2.0 } else { 1.0 });
+    g.set_line_width(if picked { theme.ring_stroke } else { 1.0 });
     g.stroke();
 }
 

@@ -273,7 +273,7 @@ pub fn draw(canvas: &HtmlCanvasElement, stage: &Rc<Stage>, page: Page, drawing: 
     let is_ahead = stage.stale.get() == Stale::Searched && drawing.found.is_some();
     if let Some((sheet, painted)) = &*stage.sheet.borrow() {
         let (x, y, width, height) = painted.place(camera);
-        g.set_global_alpha(if is_ahead { 0.2 } else { 1.0 });
+        g.set_global_alpha(if is_ahead { page.theme.with_value(|theme| theme.faded) } else { 1.0 });
         let _ = g.draw_image_with_html_canvas_element_and_dw_and_dh(sheet, x, y, width, height);
         g.set_global_alpha(1.0);
     }

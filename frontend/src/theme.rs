@@ -26,6 +26,13 @@ pub struct Theme {
     pub warn: String,
     pub on_warn: String,
     pub font: String,
+    /// Of a node's outline and of the ring around one that is chosen, pixels.
+    pub stroke: f64,
+    pub ring_stroke: f64,
+    /// How much is seen of what is not meant, 0 to 1.
+    pub faded: f64,
+    /// How much of the canvas's colour an edge has where it begins, 0 to 1.
+    pub tail: f64,
     /// Fill and stroke, by kind.
     kinds: Vec<(&'static str, String, String)>,
     pub networks: [String; 6],
@@ -43,6 +50,7 @@ impl Theme {
             let value = style.as_ref().and_then(|style| style.get_property_value(name).ok());
             value.unwrap_or_default().trim().to_owned()
         };
+        let number = |name: &str, or| token(name).trim_end_matches("px").parse().unwrap_or(or);
         Self {
             canvas: token("--c-canvas"),
             grid: token("--c-grid"),
@@ -63,6 +71,10 @@ impl Theme {
             warn: token("--h-warn"),
             on_warn: token("--h-on-warn"),
             font: token("--font-ui"),
+            stroke: number("--stroke-node", 1.5),
+            ring_stroke: number("--stroke-ring", 2.0),
+            faded: number("--o-faded", 0.2),
+            tail: number("--o-tail", 0.6),
             kinds: KINDS
                 .iter()
                 .map(|kind| (*kind, token(&format!("--k-{kind}")), token(&format!("--k-{kind}-line"))))

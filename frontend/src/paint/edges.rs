@@ -108,7 +108,7 @@ impl<'a> Lines<'a> {
                     (None, None) if look.is_lit => &theme.edge_lit,
                     (None, None) => &theme.edge,
                 };
-                g.set_global_alpha(if look.is_faded { 0.2 } else { 1.0 });
+                g.set_global_alpha(if look.is_faded { theme.faded } else { 1.0 });
                 if source == target {
                     self_loop(g, curve[0], colour, width);
                     continue;
@@ -120,7 +120,7 @@ impl<'a> Lines<'a> {
                     halo(g, theme, curve);
                 }
                 let gradient = g.create_linear_gradient(curve[0].x, curve[0].y, curve[3].x, curve[3].y);
-                let _ = gradient.add_color_stop(0.0, &mixed(colour, &theme.canvas, 0.6));
+                let _ = gradient.add_color_stop(0.0, &mixed(colour, &theme.canvas, theme.tail));
                 let _ = gradient.add_color_stop(0.75, colour);
                 g.set_stroke_style_canvas_gradient(&gradient);
                 g.set_line_width(width);
@@ -144,7 +144,7 @@ impl<'a> Lines<'a> {
             }
         }
         for (curve, rate, is_faded) in failing {
-            g.set_global_alpha(if is_faded { 0.2 } else { 1.0 });
+            g.set_global_alpha(if is_faded { theme.faded } else { 1.0 });
             failure(g, theme, curve, rate, self.zoom);
         }
         g.set_global_alpha(1.0);
@@ -224,7 +224,7 @@ impl Flat {
         let Some((Stroke { network, tint, quarters, is_faded }, curves)) = self.parts.get(part) else { return };
         // What somebody asked to see is seen.
         let seen = if network.is_some() { self.rest.max(0.6) } else { self.rest };
-        g.set_global_alpha(if *is_faded { 0.2 } else { seen });
+        g.set_global_alpha(if *is_faded { theme.faded } else { seen });
         let tints = tints(theme);
         g.set_stroke_style_str(match (network, tint) {
             (Some(slot), _) => &theme.networks[*slot],
