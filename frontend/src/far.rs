@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use shared::view::Summary;
-use web_sys::CanvasRenderingContext2d as Context;
+use web_sys::{CanvasRenderingContext2d as Context, Path2d};
 
 use crate::gauge::Gauge;
 use crate::layout::Point;
@@ -68,24 +68,22 @@ pub fn is_hull(zoom: f64) -> bool {
     CELL_RADIUS * 2.0 * zoom < CELL_PX_MIN
 }
 
+/// A path of its own: the context's own, of thousands, makes a task of more than 50 ms.
 fn shapes(g: &Context, theme: &Theme, kind: &str, nodes: &[(&Summary, Point)], gauge: Option<&Gauge>) {
+    let Ok(shapes) = Path2d::new() else { return };
     let outline = scene::polygon(kind);
-    g.begin_path();
     for (_, at) in nodes {
         match &outline {
-            Some(corners) => polygon(g, corners, *at, 1.0),
+            Some(corners) => polygon(&shapes, corners, *at, 1.0),
             None => {
-                g.move_to(at.x + RADIUS, at.y);
-                let _ = g.arc(at.x, at.y, RADIUS, 0.0, std::f64::consts::TAU);
+                shapes.move_to(at.x + RADIUS, at.y);
+                let _ = shapes.arc(at.x, at.y, RADIUS, 0.0, std::f64::consts::TAU);
             }
         }
     }
     let (fill, line) = theme.kind(kind);
     g.set_fill_style_str(fill);
-    g.fill();
-    g.set_stroke_style_str(line);
-    g.set_line_width(theme.stroke);
-    g.stroke();
+    g.fill_with_path_2d(&shapes);
     if let Some(gauge) = gauge {
         g.set_fill_style_str(&theme.metric);
         g.begin_path();
@@ -98,6 +96,9 @@ fn shapes(g: &Context, theme: &Theme, kind: &str, nodes: &[(&Summary, Point)], g
         }
         g.fill();
     }
+    g.set_stroke_style_str(line);
+    g.set_line_width(theme.stroke);
+    g.stroke_with_path(&shapes);
 }
 
 /// Cells of one kind, those of one heat in one stroke.
@@ -108,10 +109,10 @@ fn cells(g: &Context, theme: &Theme, kind: &str, nodes: &[(&Summary, Point)], ga
     }
     let corners = scene::polygon("container").unwrap_or_default();
     for (heat, nodes) in by_heat {
-        g.begin_path();
-        nodes.into_iter().for_each(|at| polygon(g, &corners, at, CELL_RADIUS / RADIUS));
+        let Ok(cells) = Path2d::new() else { return };
+        nodes.into_iter().for_each(|at| polygon(&cells, &corners, at, CELL_RADIUS / RADIUS));
         g.set_fill_style_str(&colour(theme, kind, heat));
-        g.fill();
+        g.fill_with_path_2d(&cells);
     }
 }
 
@@ -119,11 +120,10 @@ fn cells(g: &Context, theme: &Theme, kind: &str, nodes: &[(&Summary, Point)], ga
 pub fn hull(g: &Context, theme: &Theme, members: &[&Summary], gauge: Option<&Gauge>, centre: Point, radius: f64) {
     let shares: Vec<f64> = members.iter().filter_map(|node| gauge?.share(node)).collect();
     let mean = (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64);
-    let Some(first) = members.first() else { return };
-    g.begin_path();
-    polygon(g, &scene::polygon("container").unwrap_or_default(), centre, radius / RADIUS);
+    let (Ok(cell), Some(first)) = (Path2d::new(), members.first()) else { return };
+    polygon(&cell, &scene::polygon("container").unwrap_or_default(), centre, radius / RADIUS);
     g.set_fill_style_str(&colour(theme, &first.kind, heat(mean)));
-    g.fill();
+    g.fill_with_path_2d(&cell);
 }
 
 /// 0 where nothing is known.
@@ -140,13 +140,13 @@ fn colour(theme: &Theme, kind: &str, heat: u32) -> String {
     }
 }
 
-fn polygon(g: &Context, corners: &[Point], at: Point, factor: f64) {
+fn polygon(path: &Path2d, corners: &[Point], at: Point, factor: f64) {
     // Back to where it began by a line: to close a part of a long path takes the longer the longer it is.
     for (n, corner) in corners.iter().chain(corners.first()).enumerate() {
         let (x, y) = (at.x + corner.x * factor, at.y + corner.y * factor);
         match n {
-            0 => g.move_to(x, y),
-            _ => g.line_to(x, y),
+            0 => path.move_to(x, y),
+            _ => path.line_to(x, y),
         }
     }
 }

@@ -106,6 +106,36 @@ impl ProcessId {
     }
 }
 
+/// A process or none, in no more room than a process takes: there may be one for each of a hundred thousand connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<ProcessId>", into = "Option<ProcessId>")]
+pub struct Owner {
+    start: u64,
+    /// 0 for none: no process has that number.
+    pid: u32,
+}
+
+impl Owner {
+    pub const NONE: Self = Self { start: 0, pid: 0 };
+
+    pub fn get(self) -> Option<ProcessId> {
+        let Self { start, pid } = self;
+        (pid != 0).then_some(ProcessId { pid, start })
+    }
+}
+
+impl From<Option<ProcessId>> for Owner {
+    fn from(process: Option<ProcessId>) -> Self {
+        process.map_or(Self::NONE, |ProcessId { pid, start }| Self { start, pid })
+    }
+}
+
+impl From<Owner> for Option<ProcessId> {
+    fn from(owner: Owner) -> Self {
+        owner.get()
+    }
+}
+
 /// A network namespace of one host within one run of its probe. The probe numbers the namespaces it meets, because
 /// the kernel reuses their inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

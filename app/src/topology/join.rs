@@ -278,7 +278,7 @@ impl Join {
                 protocol,
                 local,
                 remote,
-                owner,
+                owner: owner.get(),
                 role,
                 evidence,
                 nat,

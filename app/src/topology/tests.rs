@@ -210,7 +210,7 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
             protocol: Protocol::Tcp,
             local: local.into(),
             remote: remote.into(),
-            owner: Some(ProcessId { pid: u32::from(c) + 10, start: 1 }),
+            owner: Some(ProcessId { pid: u32::from(c) + 10, start: 1 }).into(),
             role,
             evidence: Evidence::Listener,
             nat: nat.map(Box::new),
@@ -510,7 +510,7 @@ fn what_a_process_that_is_gone_sent_counts_on_for_its_container_while_others_go_
             let owner = ProcessId { pid: *pid, start: 1 };
             report.processes.insert(owner, process.clone());
             let local = std::net::SocketAddr::new(call.local.ip(), 40_000 + *pid as u16).into();
-            let call = Connection { owner: Some(owner), local, ..Connection::clone(&call) };
+            let call = Connection { owner: Some(owner).into(), local, ..Connection::clone(&call) };
             let totals = FlowTotals { sent_bytes: 100, opened: 1, ..FlowTotals::default() };
             report.metrics.flows.insert(call.flow(), FlowMetrics { totals, ..FlowMetrics::default() });
             report.connections.insert(ConnectionId(u64::from(*pid)), call.into());
@@ -608,7 +608,7 @@ fn halves() -> [(u8, Connection); 2] {
         protocol: Protocol::Tcp,
         local: at(local).into(),
         remote: at(remote).into(),
-        owner: Some(TALKER),
+        owner: Some(TALKER).into(),
         role,
         evidence: Evidence::Handshake,
         nat: Some(Box::new(nat)),

@@ -169,6 +169,7 @@ impl AllHeld {
 pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+    use shared::id::Owner;
     use shared::report::{Evidence, Role};
     use std::collections::BTreeMap;
     use std::net::SocketAddr;
@@ -180,7 +181,7 @@ pub(crate) mod tests {
             protocol: Protocol::Tcp,
             local: SocketAddr::from(([10, 0, 0, 1], port)).into(),
             remote: SocketAddr::from(([10, 0, 0, 2], 80)).into(),
-            owner: None,
+            owner: Owner::NONE,
             role: Role::Client,
             evidence: Evidence::Guess,
             nat: None,
@@ -193,7 +194,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_connection_takes_little() {
-        assert!(size_of::<Held>() <= 88 && size_of::<Connection>() <= 80);
+        assert!(size_of::<Held>() <= 88 && size_of::<Connection>() <= 72);
         let mut all = AllHeld::default();
         for port in 0..10_000 {
             all.insert(held(port, 0));

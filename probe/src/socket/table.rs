@@ -31,7 +31,7 @@ impl Held {
     /// Whether it is known of which flow it is: a process that has just begun is known a moment later.
     fn is_settled(&self, now_ms: u64) -> bool {
         self.is_tracked
-            && (self.connection.owner.is_some()
+            && (self.connection.owner.get().is_some()
                 || self.began.is_none_or(|began| now_ms >= began.at_ms.get() + OWNERLESS_AFTER_MS))
     }
 
@@ -96,14 +96,14 @@ impl Table {
         let ends = ends_of(namespace, socket);
         let Some(held) = self.held.get_mut(ends).filter(|held| is_same(held, socket)) else { return false };
         // Of those who share a socket the first has it.
-        if held.dump == self.dump && held.connection.owner.is_some() {
+        if held.dump == self.dump && held.connection.owner.get().is_some() {
             return true;
         }
         held.dump = self.dump;
         held.inode = number(socket);
         // A socket loses its descriptor before it loses its connection: the last owner stays.
-        if owner.is_some() && held.connection.owner != owner {
-            Arc::make_mut(&mut held.connection).owner = owner;
+        if owner.is_some() && held.connection.owner.get() != owner {
+            Arc::make_mut(&mut held.connection).owner = owner.into();
             self.changed.insert(held.id, Some(ends));
         }
         if let Some(carried) = socket.carried
@@ -157,7 +157,7 @@ impl Table {
                     protocol: socket.protocol,
                     local: socket.local.into(),
                     remote: socket.remote.into(),
-                    owner: now,
+                    owner: now.into(),
                     role,
                     evidence,
                     nat: beyond(entry, here),
@@ -196,12 +196,12 @@ impl Table {
         now_ms: u64,
     ) {
         let Event { cookie, local, remote, change, weight, .. } = *event;
-        let connection = |owner, role| Connection {
+        let connection = |owner: Option<ProcessId>, role| Connection {
             namespace,
             protocol: Protocol::Tcp,
             local: local.into(),
             remote: remote.into(),
-            owner,
+            owner: owner.into(),
             role,
             evidence: Evidence::Handshake,
             nat: None,
@@ -267,7 +267,7 @@ impl Table {
         let is_told = connected.is_some();
         // Who has the socket: the process that ran while a datagram left may be another's.
         let owner = match connected {
-            Some(held) => held.connection.owner,
+            Some(held) => held.connection.owner.get(),
             None => self.listener(namespace, protocol, local).or_else(|| of_pid(sent.pid)),
         };
         if owner.is_none() && !is_last {
@@ -282,7 +282,7 @@ impl Table {
                 let (role, evidence) = direction(protocol, here, &Listeners::default(), original, ephemeral);
                 let nat = beyond(entry, here);
                 let Ends { local, remote, .. } = ends;
-                Connection { namespace, protocol, local, remote, owner, role, evidence, nat }.flow()
+                Connection { namespace, protocol, local, remote, owner: owner.into(), role, evidence, nat }.flow()
             }
         };
         if !is_told {
@@ -316,7 +316,8 @@ impl Table {
             let ends = between(namespace, protocol, here.from, here.to);
             let Ends { local, remote, .. } = ends;
             let evidence = Evidence::Conntrack;
-            let flow = Connection { namespace, protocol, local, remote, owner, role, evidence, nat }.flow();
+            let flow =
+                Connection { namespace, protocol, local, remote, owner: owner.into(), role, evidence, nat }.flow();
             let is_connected = self.held.get(ends).is_some();
             if !is_connected {
                 self.flows.keep(flow, if tells_clients { IDLE_RARELY_SEEN_MS } else { IDLE_DATAGRAMS_MS }, now_ms);
@@ -337,7 +338,8 @@ impl Table {
             // A dump had it before its event was read.
             Some(held) => {
                 let better = Connection { nat: held.connection.nat.clone(), ..connection };
-                let better = Connection { owner: held.connection.owner.or(better.owner), ..better };
+                let known = held.connection.owner.get().map_or(better.owner, |owner| Some(owner).into());
+                let better = Connection { owner: known, ..better };
                 if *held.connection != better {
                     held.connection = Arc::new(better);
                     self.changed.insert(held.id, Some(ends));
@@ -619,7 +621,7 @@ mod tests {
         let mut table = Table::default();
         update(&mut table, &[socket(State::Open, HERE, THERE, 5)]);
         update(&mut table, &[socket(State::Open, HERE, THERE, 0)]);
-        assert_eq!(news(&mut table).0[0].owner, process(5));
+        assert_eq!(news(&mut table).0[0].owner.get(), process(5));
     }
 
     #[test]
@@ -665,7 +667,10 @@ mod tests {
         let mut table = Table::default();
         take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         let (told, _) = news(&mut table);
-        assert_eq!((told[0].role, told[0].evidence, told[0].owner), (Role::Client, Evidence::Handshake, process(5)));
+        assert_eq!(
+            (told[0].role, told[0].evidence, told[0].owner.get()),
+            (Role::Client, Evidence::Handshake, process(5))
+        );
         let dumped = Socket { cookie: 9, ..socket(State::Open, HERE, THERE, 5) };
         assert!(!update(&mut table, &[dumped]));
         take(&mut table, 9, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });

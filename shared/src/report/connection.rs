@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::addr::{Packed, Protocol, Tuple};
-use crate::id::{NetNsId, ProcessId};
+use crate::id::{NetNsId, Owner, ProcessId};
 
 /// One host's half of an open connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Connection {
     pub remote: Packed,
     /// None where the owner cannot be read, or the kernel itself owns the socket.
     #[serde(default)]
-    pub owner: Option<ProcessId>,
+    pub owner: Owner,
     pub role: Role,
     pub evidence: Evidence,
     /// The conversation on the far side of this host's NAT, client to server; none where nothing is translated.
@@ -44,7 +44,7 @@ impl Connection {
                 (meant.ip(), meant.port())
             }
         };
-        FlowKey { namespace, protocol, owner, local: Some(self.local.ip()), remote, port, role }
+        FlowKey { namespace, protocol, owner: owner.get(), local: Some(self.local.ip()), remote, port, role }
     }
 }
 
