@@ -16,7 +16,7 @@ pub struct Figures(Vec<Figure>);
 impl Figures {
     pub fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str, goal: impl Into<Option<f64>>) {
         let name = name.into();
-        println!("  {name}: {value:.1} {unit}");
+        println!("  {name}: {value:.*} {unit}", digits(unit));
         self.0.push(Figure { name, value, unit, goal: goal.into() });
     }
 
@@ -25,7 +25,7 @@ impl Figures {
         for Figure { name, value, unit, goal } in &self.0 {
             let verdict = goal.map_or("", |goal| if *value <= goal { "met" } else { "missed" });
             let wanted = goal.map(|goal| format!("≤ {goal}")).unwrap_or_default();
-            println!("| {name} | {value:.1} {unit} | {wanted} | {verdict} |");
+            println!("| {name} | {value:.*} {unit} | {wanted} | {verdict} |", digits(unit));
         }
     }
 
@@ -48,4 +48,9 @@ pub fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);
     values.get(((values.len() as f64 * share).ceil() as usize).saturating_sub(1).min(last)).copied().unwrap_or(f64::NAN)
+}
+
+/// After the point: shares of a core may be small.
+fn digits(unit: &str) -> usize {
+    if unit.starts_with('%') { 2 } else { 1 }
 }
