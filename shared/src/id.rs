@@ -122,6 +122,11 @@ impl Owner {
         let Self { start, pid } = self;
         (pid != 0).then_some(ProcessId { pid, start })
     }
+
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self == Self::NONE { other } else { self }
+    }
 }
 
 impl From<Option<ProcessId>> for Owner {

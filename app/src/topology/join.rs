@@ -545,10 +545,7 @@ impl Join {
             Some(met) => is_alone && *met != (host, container),
             // Datagrams go on without being told again: whoever comes may be who they are for.
             None if half.protocol == Protocol::Tcp
-                && half
-                    .told
-                    .to_app_ms(store, id.host())
-                    .is_some_and(|ms| is_younger(store, (host, &container), ms, now_ms)) =>
+                && is_younger(store, (host, &container), half.told.to_app_ms(store, id.host()), now_ms) =>
             {
                 true
             }
@@ -738,8 +735,8 @@ impl Join {
 }
 
 /// Whether a container was started after something was told: who was talked to had its address before.
-fn is_younger(store: &Store, (host, container): (HostId, &ContainerId), told_ms: u64, now_ms: u64) -> bool {
-    let Some(host) = store.hosts.get(&host) else { return false };
+fn is_younger(store: &Store, (host, container): (HostId, &ContainerId), told_ms: Option<u64>, now_ms: u64) -> bool {
+    let Some((host, told_ms)) = store.hosts.get(&host).zip(told_ms) else { return false };
     let Some(record) = host.report.containers.get(container) else { return false };
     // The engine notes that it started a little later than its first process begins, who may be talked to by then.
     if let Some(began_ms) = first_process_ms(host, record.pid) {

@@ -275,6 +275,13 @@ mod tests {
         all
     }
 
+    /// A listener, and who called it.
+    fn called() -> (TcpListener, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener, client)
+    }
+
     fn until(watch: &mut Watch, what: &str, mut wanted: impl FnMut(&Event) -> bool) -> Event {
         let before = Instant::now();
         loop {
@@ -344,9 +351,7 @@ mod tests {
     #[test]
     fn who_breaks_a_connection_off_is_told_from_who_hangs_up() {
         let mut watch = watch();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let (listener, mut client) = called();
         let here = client.local_addr().unwrap();
         client.write_all(b"word").unwrap();
         let (server, _) = listener.accept().unwrap();
@@ -368,9 +373,7 @@ mod tests {
     #[test]
     fn a_last_word_to_who_has_hung_up_is_no_failure() {
         let mut watch = watch();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let (listener, mut client) = called();
         let here = client.local_addr().unwrap();
         drop(listener.accept().unwrap());
         assert_eq!(client.read(&mut [0]).unwrap(), 0);

@@ -338,8 +338,7 @@ impl Table {
             // A dump had it before its event was read.
             Some(held) => {
                 let better = Connection { nat: held.connection.nat.clone(), ..connection };
-                let known = held.connection.owner.get().map_or(better.owner, |owner| Some(owner).into());
-                let better = Connection { owner: known, ..better };
+                let better = Connection { owner: held.connection.owner.or(better.owner), ..better };
                 if *held.connection != better {
                     held.connection = Arc::new(better);
                     self.changed.insert(held.id, Some(ends));

@@ -115,7 +115,7 @@ pub struct FlowKey {
 pub struct Flow {
     /// Conversations and attempts at one since the flow was first seen.
     pub count: u64,
-    /// Attempts that came to nothing, since then. Those of which the client is elsewhere are not seen.
+    /// Attempts that came to nothing, since then. Of those of which the client is elsewhere, resets alone are seen.
     pub failures: Failures,
     /// When the last of these came to be or failed, milliseconds of the host's boot clock; 0 where that is not told.
     #[serde(skip_serializing_if = "is_zero")]
