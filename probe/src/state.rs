@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use shared::Report;
 use shared::delta::{Changes, Parts};
 use shared::id::{ConnectionId, ContainerId, NetNsId, NetworkId, ProcessId, WeavePeerId};
 use shared::report::{
-    Collector, CollectorStatus, Connection, ContainerMetrics, Flow, FlowKey, FlowMetrics, Host, HostMetrics, Link,
-    LinkKey, LinkMetrics, Listener, ListenerKey, Namespace, Network, NetworkScope, Overlay, Paths, Process,
-    ProcessMetrics, WeaveRouter,
+    Collector, CollectorStatus, ContainerMetrics, Flow, FlowKey, FlowMetrics, Host, HostMetrics, Link, LinkKey,
+    LinkMetrics, Listener, ListenerKey, Namespace, Network, NetworkScope, Overlay, Paths, Process, ProcessMetrics,
+    SharedConnection, WeaveRouter,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +20,9 @@ use crate::docker::Inventory;
 use crate::docker::swarm::Cluster;
 use crate::journal::Journal;
 use crate::weave;
+
+/// Of fewer connections no room is worth the while.
+const PACKED_FROM: usize = 1_024;
 
 /// What a collector read. Tables replace what was known, changes add to it.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub enum Reading {
     ContainerMetrics(BTreeMap<ContainerId, ContainerMetrics>),
     Namespaces(BTreeMap<NetNsId, Namespace>, BTreeMap<ListenerKey, Listener>),
     /// What changed of them.
-    Connections(Changes<ConnectionId, Arc<Connection>>, Changes<FlowKey, Flow>),
+    Connections(Changes<ConnectionId, SharedConnection>, Changes<FlowKey, Flow>),
     /// What changed of the names of addresses.
     Names(Changes<IpAddr, Vec<String>>),
     /// What changed of them.
@@ -56,6 +58,8 @@ pub struct Published {
     pub report: Report,
     pub journal: Journal,
     told: Told,
+    /// Connections that came or went since the tree of all was put together anew.
+    changed_since_packed: usize,
 }
 
 /// What two sources tell of one thing, each as it told it last.
@@ -87,7 +91,7 @@ pub async fn run(mut inbox: mpsc::Receiver<Reading>, reports: watch::Sender<Publ
 
 impl Published {
     pub fn take(&mut self, reading: Reading) {
-        let Self { report, journal, told } = self;
+        let Self { report, journal, told, changed_since_packed } = self;
         match reading {
             Reading::Several(readings) => readings.into_iter().for_each(|reading| self.take(reading)),
             Reading::Status(collector, status) => {
@@ -124,6 +128,12 @@ impl Published {
             }
             Reading::Connections(connections, flows) => {
                 connections.apply(&mut report.connections);
+                *changed_since_packed += connections.set.len() + connections.removed.len();
+                if *changed_since_packed > report.connections.len().max(PACKED_FROM) {
+                    *changed_since_packed = 0;
+                    // What comes one by one, and goes from between others, leaves half of a tree's room empty.
+                    report.connections = std::mem::take(&mut report.connections).into_iter().collect();
+                }
                 flows.apply(&mut report.flows);
                 let Changes { set, removed } = &connections;
                 journal.note_connections(set.iter().map(|(id, _)| *id).chain(removed.iter().copied()));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
@@ -13,9 +12,9 @@ use crate::id::{
     WeavePeerId,
 };
 use crate::report::{
-    Collector, CollectorStatus, Connection, Container, ContainerMetrics, Elsewhere, Flow, FlowKey, FlowMetrics, Host,
-    HostMetrics, Image, Link, LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Overlay, Paths,
-    Process, ProcessMetrics, Service, Store, SwarmNode, Task, WeaveRouter,
+    Collector, CollectorStatus, Container, ContainerMetrics, Elsewhere, Flow, FlowKey, FlowMetrics, Host, HostMetrics,
+    Image, Link, LinkKey, LinkMetrics, Listener, ListenerKey, Metrics, Namespace, Network, Overlay, Paths, Process,
+    ProcessMetrics, Service, SharedConnection, Store, SwarmNode, Task, WeaveRouter,
 };
 
 bitflags! {
@@ -131,7 +130,7 @@ pub struct Delta {
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub listeners: Changes<ListenerKey, Listener>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
-    pub connections: Changes<ConnectionId, Arc<Connection>>,
+    pub connections: Changes<ConnectionId, SharedConnection>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub flows: Changes<FlowKey, Flow>,
     #[serde(skip_serializing_if = "Changes::is_empty")]

@@ -110,17 +110,18 @@ impl ProcessId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Option<ProcessId>", into = "Option<ProcessId>")]
 pub struct Owner {
-    start: u64,
+    /// In halves, so that there is no room that is nobody's.
+    start: [u32; 2],
     /// 0 for none: no process has that number.
     pid: u32,
 }
 
 impl Owner {
-    pub const NONE: Self = Self { start: 0, pid: 0 };
+    pub const NONE: Self = Self { start: [0; 2], pid: 0 };
 
     pub fn get(self) -> Option<ProcessId> {
-        let Self { start, pid } = self;
-        (pid != 0).then_some(ProcessId { pid, start })
+        let Self { start: [high, low], pid } = self;
+        (pid != 0).then_some(ProcessId { pid, start: u64::from(high) << 32 | u64::from(low) })
     }
 
     #[must_use]
@@ -131,7 +132,7 @@ impl Owner {
 
 impl From<Option<ProcessId>> for Owner {
     fn from(process: Option<ProcessId>) -> Self {
-        process.map_or(Self::NONE, |ProcessId { pid, start }| Self { start, pid })
+        process.map_or(Self::NONE, |ProcessId { pid, start }| Self { start: [(start >> 32) as u32, start as u32], pid })
     }
 }
 

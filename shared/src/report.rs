@@ -17,13 +17,13 @@ pub mod weave;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use collector::{Collector, CollectorState, CollectorStatus, Trouble};
 pub use connection::{
     Connection, Evidence, Failures, Flow, FlowKey, FlowMetrics, FlowTotals, Listener, ListenerKey, Role,
+    SharedConnection,
 };
 pub use container::{Container, ContainerMetrics, ContainerState, Elsewhere, Endpoint, Health, Image, PortMapping};
 pub use host::{Engine, Host, HostMetrics};
@@ -69,7 +69,7 @@ pub struct Report {
     pub paths: BTreeMap<NetNsId, Paths>,
     pub listeners: BTreeMap<ListenerKey, Listener>,
     /// Shared with those who know them too: a host has tens of thousands.
-    pub connections: BTreeMap<ConnectionId, Arc<Connection>>,
+    pub connections: BTreeMap<ConnectionId, SharedConnection>,
     pub flows: BTreeMap<FlowKey, Flow>,
     /// Of addresses that the host's processes talk to: the names that were asked for before, the first one first.
     pub names: BTreeMap<IpAddr, Vec<String>>,

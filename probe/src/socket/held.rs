@@ -3,13 +3,12 @@
 
 use std::hash::{BuildHasher, Hash};
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use shared::addr::{Packed, Protocol};
 use shared::id::{ConnectionId, NetNsId};
-use shared::report::Connection;
+use shared::report::{Connection, SharedConnection};
 use slab::Slab;
 
 use super::traffic::Carried;
@@ -51,14 +50,17 @@ pub struct Held {
     pub is_told: bool,
     /// It is known what NAT makes of it: of those that nobody is told of yet that is not asked for.
     pub is_tracked: bool,
-    /// None where that was not seen.
-    pub began: Option<Began>,
+    /// When it was seen to begin, and how long whoever called waited; none where that was not seen.
+    began_at_ms: Option<NonZeroU64>,
+    waited_us: u32,
     /// Its beginning is in the figures of its flow.
     pub is_counted: bool,
     /// It stands for so many that nobody was told of.
     pub weight: u32,
-    pub carried: Carried,
-    pub connection: Arc<Connection>,
+    sent_bytes: u64,
+    received_bytes: u64,
+    retransmits: u32,
+    pub connection: SharedConnection,
 }
 
 impl Held {
@@ -71,12 +73,34 @@ impl Held {
             dump,
             is_told: false,
             is_tracked: false,
-            began: None,
+            began_at_ms: None,
+            waited_us: 0,
             is_counted: false,
             weight: 1,
-            carried: Carried::default(),
-            connection: Arc::new(connection),
+            sent_bytes: 0,
+            received_bytes: 0,
+            retransmits: 0,
+            connection: SharedConnection::new(connection),
         }
+    }
+
+    /// None where that was not seen.
+    pub fn began(&self) -> Option<Began> {
+        self.began_at_ms.map(|at_ms| Began { at_ms, waited_us: self.waited_us })
+    }
+
+    pub fn begin(&mut self, Began { at_ms, waited_us }: Began) {
+        (self.began_at_ms, self.waited_us) = (Some(at_ms), waited_us);
+    }
+
+    /// What is known of what it carried: times there and back are of the moment.
+    pub fn carried(&self) -> Carried {
+        let Self { sent_bytes, received_bytes, retransmits, .. } = *self;
+        Carried { sent_bytes, received_bytes, retransmits, ..Carried::default() }
+    }
+
+    pub fn carry(&mut self, Carried { sent_bytes, received_bytes, retransmits, .. }: Carried) {
+        (self.sent_bytes, self.received_bytes, self.retransmits) = (sent_bytes, received_bytes, retransmits);
     }
 
     pub fn ends(&self) -> Ends {
@@ -194,7 +218,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_connection_takes_little() {
-        assert!(size_of::<Held>() <= 88 && size_of::<Connection>() <= 72);
+        assert!(size_of::<Held>() <= 72 && size_of::<Connection>() <= 64);
         let mut all = AllHeld::default();
         for port in 0..10_000 {
             all.insert(held(port, 0));

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use shared::addr::{Protocol, Tuple};
 use shared::delta::Changes;
 use shared::id::{ConnectionId, NetNsId, ProcessId};
-use shared::report::{Connection, Evidence, FlowKey, Listener, ListenerKey, Role};
+use shared::report::{Connection, Evidence, FlowKey, Listener, ListenerKey, Role, SharedConnection};
 
 use super::bpf::{Change, Event};
 use super::conntrack::Entry;
@@ -32,12 +31,12 @@ impl Held {
     fn is_settled(&self, now_ms: u64) -> bool {
         self.is_tracked
             && (self.connection.owner.get().is_some()
-                || self.began.is_none_or(|began| now_ms >= began.at_ms.get() + OWNERLESS_AFTER_MS))
+                || self.began().is_none_or(|began| now_ms >= began.at_ms.get() + OWNERLESS_AFTER_MS))
     }
 
     /// Puts its beginning into the figures of its flow, unless that is in there.
     fn count(&mut self, flow: FlowKey, traffic: &mut Traffic, now_ms: u64) {
-        if let Some(began) = self.began
+        if let Some(began) = self.began()
             && !std::mem::replace(&mut self.is_counted, true)
         {
             traffic.opened(flow, began.waited_us, self.weight, now_ms);
@@ -49,8 +48,8 @@ impl Held {
         self.count(flow, traffic, now_ms);
         // Of those that last each is looked at by itself.
         let weight = if self.is_told { 1 } else { self.weight };
-        traffic.carried(flow, self.carried, carried, weight, now_ms);
-        self.carried = carried;
+        traffic.carried(flow, self.carried(), carried, weight, now_ms);
+        self.carry(carried);
     }
 }
 
@@ -103,7 +102,7 @@ impl Table {
         held.inode = number(socket);
         // A socket loses its descriptor before it loses its connection: the last owner stays.
         if owner.is_some() && held.connection.owner.get() != owner {
-            Arc::make_mut(&mut held.connection).owner = owner.into();
+            SharedConnection::make_mut(&mut held.connection).owner = owner.into();
             self.changed.insert(held.id, Some(ends));
         }
         if let Some(carried) = socket.carried
@@ -165,7 +164,8 @@ impl Table {
                 let flow = connection.flow();
                 let carried = socket.carried.unwrap_or_default();
                 let held = self.insert(ends_of(*namespace, socket), connection, (number(socket), socket.cookie));
-                (held.is_tracked, held.carried) = (true, carried);
+                held.is_tracked = true;
+                held.carry(carried);
                 if socket.carried.is_some() {
                     // What it carried before it was seen is nobody's.
                     self.traffic.carried(flow, carried, carried, 1, now_ms);
@@ -227,10 +227,10 @@ impl Table {
                 };
                 let flow = if held.is_tracked { held.connection.flow() } else { flow_of(&held.connection, &mut track) };
                 if !held.is_told || outcome != Outcome::Well {
-                    let began_ms = held.began.map_or(now_ms, |began| began.at_ms.get());
+                    let began_ms = held.began().map_or(now_ms, |began| began.at_ms.get());
                     self.flows.note(flow, outcome, held.weight, (began_ms, now_ms));
                 }
-                if let Some(Began { at_ms, .. }) = held.began {
+                if let Some(Began { at_ms, .. }) = held.began() {
                     self.traffic.lived(flow, now_ms.saturating_sub(at_ms.get()), held.weight, now_ms);
                 }
                 held.account(flow, event.carried, &mut self.traffic, now_ms);
@@ -340,18 +340,20 @@ impl Table {
                 let better = Connection { nat: held.connection.nat.clone(), ..connection };
                 let better = Connection { owner: held.connection.owner.or(better.owner), ..better };
                 if *held.connection != better {
-                    held.connection = Arc::new(better);
+                    held.connection = SharedConnection::new(better);
                     self.changed.insert(held.id, Some(ends));
                 }
-                if held.began.replace(began).is_none() {
+                if held.began().is_none() {
                     // All that it carried came after that.
-                    held.carried = Carried::default();
+                    held.carry(Carried::default());
                     held.weight = weight;
                 }
+                held.begin(began);
             }
             None => {
                 let held = self.insert(ends, connection, (0, cookie));
-                (held.began, held.weight) = (Some(began), weight);
+                held.begin(began);
+                held.weight = weight;
             }
         }
     }
@@ -401,7 +403,7 @@ impl Table {
         &mut self,
         mut track: impl FnMut(NetNsId, Tuple) -> Option<Entry>,
         now_ms: u64,
-    ) -> Changes<ConnectionId, Arc<Connection>> {
+    ) -> Changes<ConnectionId, SharedConnection> {
         let mut news = Changes::default();
         for (id, ends) in std::mem::take(&mut self.changed) {
             let Some(ends) = ends else {
@@ -415,7 +417,7 @@ impl Table {
                 let entry = if is_confined(here) { None } else { track(ends.namespace, here) };
                 let nat = beyond(entry, here);
                 if held.connection.nat != nat {
-                    Arc::make_mut(&mut held.connection).nat = nat;
+                    SharedConnection::make_mut(&mut held.connection).nat = nat;
                 }
             }
             if held.is_settled(now_ms) {
@@ -579,7 +581,7 @@ mod tests {
 
     fn news(table: &mut Table) -> (Vec<Connection>, usize) {
         let Changes { set, removed } = table.news(|_, _| None, 0);
-        (set.into_iter().map(|(_, connection)| Arc::unwrap_or_clone(connection)).collect(), removed.len())
+        (set.into_iter().map(|(_, connection)| SharedConnection::unwrap_or_clone(connection)).collect(), removed.len())
     }
 
     fn ids(table: &Table) -> Vec<ConnectionId> {

@@ -24,6 +24,9 @@ pub struct Connection {
     pub nat: Option<Box<Tuple>>,
 }
 
+/// A connection that several hold. There may be a hundred thousand, so who holds it is counted, and nothing else.
+pub type SharedConnection = triomphe::Arc<Connection>;
+
 impl Connection {
     /// As this end sees it, client to server.
     pub fn tuple(&self) -> Tuple {

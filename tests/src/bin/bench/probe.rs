@@ -41,7 +41,7 @@ pub fn measure(binary: &Path, figures: &mut Figures) {
         let testbed = Testbed::up_with(binary, 1);
         let few = work(2, 2);
         start(&testbed, few, |_| Vec::new());
-        let (_, cpu, rss) = cost(&testbed, few, "");
+        let Used { cpu, rss_mb: rss, .. } = cost(&testbed, few, "");
         figures.add("probe, 100 processes, 200 connections: CPU", cpu, "% of a core", 0.5);
         figures.add("probe, 100 processes, 200 connections: RSS", rss, "MB", 25.0);
         let wire = wire_bytes(&testbed);
@@ -51,27 +51,27 @@ pub fn measure(binary: &Path, figures: &mut Figures) {
         let testbed = Testbed::up_with(binary, 1);
         let many = work(20, 50);
         start(&testbed, many, |_| Vec::new());
-        let (first, cpu, rss) = cost(&testbed, many, "");
+        let Used { first, cpu, rss_mb: rss, own_mb } = cost(&testbed, many, "");
         figures.add("probe, 1,000 processes, 5,000 connections: first report", first.as_secs_f64() * 1e3, "ms", 300.0);
         figures.add("probe, 1,000 processes, 5,000 connections: CPU", cpu, "% of a core", 1.5);
         figures.add("probe, 1,000 processes, 5,000 connections: RSS", rss, "MB", 35.0);
-        rss
+        own_mb
     };
     {
         let testbed = Testbed::up_with(binary, 1);
         let most = work(20, 200);
         start(&testbed, most, |_| Vec::new());
-        let (_, cpu, rss) = cost(&testbed, most, "");
+        let Used { cpu, rss_mb: rss, own_mb, .. } = cost(&testbed, most, "");
         figures.add("probe, 1,000 processes, 20,000 connections: CPU", cpu, "% of a core", 3.0);
         figures.add("probe, 1,000 processes, 20,000 connections: RSS", rss, "MB", 50.0);
         // The same processes with so many more.
-        let each = (rss - of_many) * 1e6 / 15_000.0;
+        let each = (own_mb - of_many) * 1e6 / 15_000.0;
         figures.add("probe, memory of a connection between 5,000 and 20,000", each, "bytes", 300.0);
     }
     let testbed = Testbed::up_with(binary, 1);
     let short = Work { short_per_s: 40, ..work(2, 2) };
     start(&testbed, short, |_| Vec::new());
-    let (_, cpu, rss) = cost(&testbed, short, "");
+    let Used { cpu, rss_mb: rss, .. } = cost(&testbed, short, "");
     figures.add("probe, 2,000 new connections a second of 5 ms: CPU", cpu, "% of a core", 10.0);
     figures.add("probe, 2,000 new connections a second of 5 ms: RSS", rss, "MB", 50.0);
 }
@@ -87,7 +87,7 @@ pub fn measure_networks(binary: &Path, figures: &mut Figures) {
             testbed.docker(1, &["network", "create", &format!("lan-{n}")]);
         }
         start(&testbed, work, |n| on("lan", n));
-        let (_, cpu, rss) = cost(&testbed, work, "--no-links");
+        let Used { cpu, rss_mb: rss, .. } = cost(&testbed, work, "--no-links");
         (cpu, rss)
     };
     let testbed = Testbed::up_in_swarm(binary, 1);
@@ -95,7 +95,7 @@ pub fn measure_networks(binary: &Path, figures: &mut Figures) {
         testbed.docker(1, &["network", "create", "-d", "overlay", "--attachable", &format!("mesh-{n}")]);
     }
     start(&testbed, work, |n| on("mesh", n));
-    let (_, cpu, rss) = cost(&testbed, work, "");
+    let Used { cpu, rss_mb: rss, .. } = cost(&testbed, work, "");
     figures.add("probe, 100 containers in 5 overlays, 2,000 connections: CPU", cpu, "% of a core", None);
     figures.add(
         "probe, 100 containers in 5 overlays, 2,000 connections: links, networks and swarm, CPU",
@@ -133,9 +133,18 @@ fn start(testbed: &Testbed, work: Work, options: impl Fn(usize) -> Vec<String>) 
     }
 }
 
-/// How long the first whole report took, CPU in per cent of a core with what the kernel runs for the probe, and memory in
-/// MB.
-fn cost(testbed: &Testbed, work: Work, option: &str) -> (Duration, f64, f64) {
+/// What a probe used of its host.
+struct Used {
+    /// How long the first whole report took.
+    first: Duration,
+    /// Per cent of a core, with what the kernel runs for it.
+    cpu: f64,
+    rss_mb: f64,
+    /// Of that, what is of no file.
+    own_mb: f64,
+}
+
+fn cost(testbed: &Testbed, work: Work, option: &str) -> Used {
     // An app apart, so that what the probe costs is the probe's alone.
     testbed.launch(1, &["--app-only", "--log-level", "warn"]);
     let url = format!("{}/api/report", testbed.url(1));
@@ -162,7 +171,8 @@ fn cost(testbed: &Testbed, work: Work, option: &str) -> (Duration, f64, f64) {
     let (cpu, programs, since) = (cost.cpu_s(), programs_s(cost.pid), Instant::now());
     std::thread::sleep(MEASURED);
     let used = cost.cpu_s() - cpu + programs_s(cost.pid) - programs;
-    (first, used / since.elapsed().as_secs_f64() * 100.0, cost.rss_mb())
+    let cpu = used / since.elapsed().as_secs_f64() * 100.0;
+    Used { first, cpu, rss_mb: cost.rss_mb(), own_mb: cost.own_mb() }
 }
 
 /// How long it took until the app held so many connections.

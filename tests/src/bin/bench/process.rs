@@ -58,8 +58,17 @@ impl Cost {
     }
 
     pub fn rss_mb(self) -> f64 {
+        self.status_mb("VmRSS:")
+    }
+
+    /// What is of no file: how much of its own program is in memory is another thing from run to run.
+    pub fn own_mb(self) -> f64 {
+        self.status_mb("RssAnon:")
+    }
+
+    fn status_mb(self, name: &str) -> f64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         line.split_ascii_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) * 1024.0 / 1e6
     }
 
