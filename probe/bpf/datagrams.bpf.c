@@ -4,6 +4,7 @@
 // device. What comes back is counted for the socket that asked: who answers is who was asked last.
 
 #include "kernel.h"
+#include "ring.h"
 
 static long (*output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 
@@ -86,6 +87,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 17);
 } answers SEC(".maps");
+enum { ANSWERS_WAKE = 1 << 15 };
 
 // One on its way there.
 struct {
@@ -116,7 +118,7 @@ static void hear(struct sk_buff *skb, u32 namespace, void *message, u32 length)
 	if (!answer || read_kernel(answer->message, length, message))
 		return;
 	answer->namespace = namespace;
-	if (output(&answers, answer, sizeof(namespace) + length, 0)) {
+	if (output(&answers, answer, sizeof(namespace) + length, woken_from(&answers, ANSWERS_WAKE, sizeof(*answer)))) {
 		count = map_lookup(&unheard, &zero);
 		if (count)
 			*count += 1;

@@ -1,6 +1,7 @@
 // TCP sockets of all network namespaces as they change their state, and all sockets with who has them.
 
 #include "kernel.h"
+#include "ring.h"
 
 static long (*map_delete)(void *map, const void *key) = (void *)3;
 static u64 (*cookie_of)(void *sk) = (void *)46;
@@ -41,6 +42,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
+enum { EVENTS_WAKE = 1 << 18 };
 
 // Sockets are left out of whose cookie a hash has any of these bits: none, unless there are more changes than anybody could read at
 // a price that the host would not notice.
@@ -182,7 +184,7 @@ static __attribute__((always_inline)) int tell(u64 *context)
 	addresses(sk, event->local, event->remote);
 	if (new_state == CLOSE && old_state != SYN_SENT && old_state != LISTEN)
 		carried_by(sk, &event->carried);
-	submit(event, 0);
+	submit(event, woken_from(&events, EVENTS_WAKE, sizeof(*event)));
 out:
 	if (old_state == SYN_SENT)
 		map_delete(&births, &cookie);

@@ -93,61 +93,109 @@ impl Group {
         group
     }
 
-    /// The file that says what it used of CPUs, to be read again and again; none where that is not counted.
-    pub fn cpu_counter(&self) -> Option<CpuCounter> {
-        let open = |group: &Option<PathBuf>, file: &str| File::open(group.as_ref()?.join(file)).ok();
-        // A hybrid system has the unified hierarchy too, without controllers: what v1 counts goes first.
-        let v1 = open(&self.cpuacct, "cpuacct.usage").map(|file| CpuCounter { file, unit_ns: 1 });
-        v1.or_else(|| Some(CpuCounter { file: open(&self.unified, "cpu.stat")?, unit_ns: 1_000 }))
+    /// Its files, to be read again and again.
+    pub fn open(&self) -> Counters {
+        let memory = self.either(&self.memory, "memory.usage_in_bytes", "memory.current");
+        let memory_stat = match memory {
+            Some((_, Version::One)) => opened(&self.memory, "memory.stat"),
+            Some((_, Version::Two)) => opened(&self.unified, "memory.stat"),
+            None => None,
+        };
+        let io = self.either(&self.blkio, "blkio.throttle.io_service_bytes", "io.stat");
+        Counters { rest: Some(Rest { memory, memory_stat, io }), ..self.open_cpu() }
     }
 
-    /// None where the group is gone or no controller counts it.
+    /// The one of them that says what it used of CPUs.
+    pub fn open_cpu(&self) -> Counters {
+        Counters { cpu: self.either(&self.cpuacct, "cpuacct.usage", "cpu.stat"), rest: None }
+    }
+
+    /// A hybrid system has the unified hierarchy too, without controllers: what v1 counts goes first.
+    fn either(&self, one: &Option<PathBuf>, in_one: &str, in_two: &str) -> Option<(File, Version)> {
+        let one = opened(one, in_one).map(|file| (file, Version::One));
+        one.or_else(|| Some((opened(&self.unified, in_two)?, Version::Two)))
+    }
+}
+
+fn opened(group: &Option<PathBuf>, file: &str) -> Option<File> {
+    File::open(group.as_ref()?.join(file)).ok()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+/// A group's files, opened. They keep no group alive: of one that is gone they say nothing any more.
+pub struct Counters {
+    cpu: Option<(File, Version)>,
+    /// None where only CPU time is of interest.
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    memory: Option<(File, Version)>,
+    memory_stat: Option<File>,
+    io: Option<(File, Version)>,
+}
+
+impl Counters {
+    /// Closes the others.
+    pub fn only_cpu(self) -> Self {
+        Self { rest: None, ..self }
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// CPU time; none where the group is gone or nobody counts that.
+    pub fn cpu_ns(&self) -> Option<u64> {
+        let (file, version) = self.cpu.as_ref()?;
+        // What is wanted stands in front: alone in version 1, as `usage_usec` in version 2.
+        let mut buffer = [0; 64];
+        let length = file.read_at(&mut buffer, 0).ok()?;
+        let first = std::str::from_utf8(&buffer[..length]).ok()?.lines().next()?;
+        match version {
+            Version::One => first.trim().parse().ok(),
+            Version::Two => Some(first.strip_prefix("usage_usec ")?.trim().parse::<u64>().ok()? * 1_000),
+        }
+    }
+
+    /// None where the group is gone, no controller counts it, or these are not all of its files.
     pub fn usage(&self) -> Option<Usage> {
-        let cpu_ns = self.cpu_counter().and_then(|counter| counter.ns());
+        let Rest { memory, memory_stat, io } = self.rest.as_ref()?;
+        let mut buffer = Vec::new();
+        let cpu_ns = self.cpu_ns();
         let mut seen = cpu_ns.is_some();
         let mut usage = Usage { cpu_ns: cpu_ns.unwrap_or(0), ..Usage::default() };
-        if let Some(bytes) = number(read(&self.memory, "memory.usage_in_bytes")) {
-            let cache = read(&self.memory, "memory.stat").and_then(|text| keyed(&text, "total_inactive_file"));
-            (usage.memory_bytes, seen) = (bytes.saturating_sub(cache.unwrap_or(0)), true);
-        } else if let Some(bytes) = number(read(&self.unified, "memory.current")) {
-            let cache = read(&self.unified, "memory.stat").and_then(|text| keyed(&text, "inactive_file"));
+        if let Some((file, version)) = memory
+            && let Some(bytes) = text(file, &mut buffer).and_then(number)
+        {
+            let key = if *version == Version::One { "total_inactive_file" } else { "inactive_file" };
+            let cache = memory_stat.as_ref().and_then(|file| keyed(text(file, &mut buffer)?, key));
             (usage.memory_bytes, seen) = (bytes.saturating_sub(cache.unwrap_or(0)), true);
         }
-        if let Some(text) = read(&self.blkio, "blkio.throttle.io_service_bytes") {
-            (usage.read_bytes, usage.written_bytes) = (summed(&text, "Read"), summed(&text, "Write"));
-        } else if let Some(text) = read(&self.unified, "io.stat") {
-            (usage.read_bytes, usage.written_bytes) = (equated(&text, "rbytes"), equated(&text, "wbytes"));
+        if let Some((file, version)) = io
+            && let Some(text) = text(file, &mut buffer)
+        {
+            (usage.read_bytes, usage.written_bytes) = match version {
+                Version::One => (summed(text, "Read"), summed(text, "Write")),
+                Version::Two => (equated(text, "rbytes"), equated(text, "wbytes")),
+            };
         }
         seen.then_some(usage)
     }
 }
 
-/// A group's CPU time, kept open. It keeps no group alive: of one that is gone it says nothing any more.
-pub struct CpuCounter {
-    file: File,
-    unit_ns: u64,
+fn text<'a>(file: &File, buffer: &'a mut Vec<u8>) -> Option<&'a str> {
+    procfs::read_again(file, buffer).ok()?;
+    std::str::from_utf8(buffer).ok()
 }
 
-impl CpuCounter {
-    /// None where the group is gone.
-    pub fn ns(&self) -> Option<u64> {
-        // What is wanted stands in front: alone in version 1, as `usage_usec` in version 2.
-        let mut buffer = [0; 64];
-        let length = self.file.read_at(&mut buffer, 0).ok()?;
-        let text = std::str::from_utf8(&buffer[..length]).ok()?;
-        let first = text.lines().next()?;
-        Some(first.trim_start_matches("usage_usec ").trim().parse::<u64>().ok()? * self.unit_ns)
-    }
-}
-
-fn read(group: &Option<PathBuf>, file: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    procfs::read_into(&group.as_ref()?.join(file), &mut bytes).ok()?;
-    String::from_utf8(bytes).ok()
-}
-
-fn number(text: Option<String>) -> Option<u64> {
-    text?.trim().parse().ok()
+fn number(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
 }
 
 /// `key value` lines.
@@ -217,7 +265,8 @@ mod tests {
         let root = tree(&group_files);
         let text = file("/proc/PID/cgroup");
         assert_eq!(container_ids(text).collect::<Vec<_>>(), ["c".repeat(64)]);
-        let usage = Group::of(text, &Mounts { unified: Some(root.join("fs/cgroup")), ..mounts }).usage().unwrap();
+        let usage =
+            Group::of(text, &Mounts { unified: Some(root.join("fs/cgroup")), ..mounts }).open().usage().unwrap();
         let expect =
             Usage { cpu_ns: 949_682_000, memory_bytes: 8_368_128, read_bytes: 4_325_376, written_bytes: 2_097_152 };
         assert_eq!(usage, expect);
@@ -233,7 +282,7 @@ mod tests {
             ("u/d/ab/io.stat", "8:0 rbytes=4096 wbytes=10 rios=1\n8:16 rbytes=4 wbytes=1\n"),
         ]);
         let mounts = Mounts { unified: Some(root.join("u")), ..Mounts::default() };
-        let usage = Group::of("0::/d/ab\n", &mounts).usage().unwrap();
+        let usage = Group::of("0::/d/ab\n", &mounts).open().usage().unwrap();
         let expect = Usage { cpu_ns: 5_000_000, memory_bytes: 600_000, read_bytes: 4100, written_bytes: 11 };
         assert_eq!(usage, expect);
         fs::remove_dir_all(root).unwrap();
@@ -251,7 +300,7 @@ mod tests {
         let at = |name: &str| Some(root.join(name));
         let mounts = Mounts { unified: at("u"), memory: at("m"), cpuacct: at("c"), blkio: at("b") };
         let text = "5:memory:/d/ab\n4:cpu,cpuacct:/d/ab\n3:blkio:/d/ab\n0::/\n";
-        let usage = Group::of(text, &mounts).usage().unwrap();
+        let usage = Group::of(text, &mounts).open().usage().unwrap();
         assert_eq!(usage, Usage { cpu_ns: 7, memory_bytes: 700, read_bytes: 5, written_bytes: 6 });
         fs::remove_dir_all(root).unwrap();
     }
@@ -259,7 +308,7 @@ mod tests {
     #[test]
     fn a_group_that_is_gone_has_no_usage() {
         let mounts = Mounts { unified: Some("/nonexistent".into()), ..Mounts::default() };
-        assert_eq!(Group::of("0::/d/ab", &mounts).usage(), None);
+        assert_eq!(Group::of("0::/d/ab", &mounts).open().usage(), None);
     }
 
     #[test]

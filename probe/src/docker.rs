@@ -13,7 +13,8 @@ mod standalone;
 pub mod swarm;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::Config;
+use crate::bell::Bell;
 use crate::collector::{latency_ms, wall_ms};
 use crate::state::Reading;
 use client::{Client, Error};
@@ -53,8 +55,9 @@ struct Between {
     /// For whom control groups are read.
     running: Mutex<BTreeMap<ContainerId, Watch>>,
     /// Some of them are others than before.
-    is_new: Mutex<bool>,
-    became_new: Condvar,
+    is_new: AtomicBool,
+    /// Rung when that becomes so.
+    bell: Bell,
     /// Forwarding entries changed: what the engine believes of its overlays is of interest now.
     forwarding: Notify,
 }
@@ -72,14 +75,12 @@ impl Watched {
 
     /// Whether others run than when this was last asked.
     pub fn take_new(&self) -> bool {
-        std::mem::take(&mut self.0.is_new.lock().unwrap_or_else(PoisonError::into_inner))
+        self.0.is_new.swap(false, Ordering::AcqRel)
     }
 
-    /// Waits so long, unless others run already or do meanwhile.
-    pub fn wait_for_new(&self, patience: Duration) {
-        let is_new = self.0.is_new.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.0.became_new.wait_timeout_while(is_new, patience, |is_new| !*is_new);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    /// Rings when others run than before.
+    pub fn bell(&self) -> Bell {
+        self.0.bell.clone()
     }
 
     pub fn forwarding_changed(&self) {
@@ -94,8 +95,8 @@ impl Watched {
         let mut known = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != running {
             *known = running;
-            *self.0.is_new.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            self.0.became_new.notify_one();
+            self.0.is_new.store(true, Ordering::Release);
+            self.0.bell.ring();
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, info_span};
 
+use crate::bell::Sleeper;
 use crate::cgroup::meter::Meter;
 use crate::collector::{Closed, Outlet, degraded, failed, off, ok};
 use crate::docker::Watched;
@@ -21,6 +22,8 @@ use crate::ebpf::Opened;
 use crate::netns::Namespaces;
 use crate::process::{self, Scanner};
 use crate::socket::With;
+use crate::socket::bpf::Watch;
+use crate::socket::datagram::Datagrams;
 use crate::state::Reading;
 use crate::{Config, ebpf, host, link, memory, socket};
 
@@ -46,9 +49,8 @@ const INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// How often memory is given back that was needed for a moment.
 const TIDYING_AT_FIRST: Duration = Duration::from_secs(5);
 const TIDYING_INTERVAL: Duration = Duration::from_secs(60);
-/// How soon the thread notices that it is to stop, and what the kernel tells; sooner where it tells much.
-const NAP: Duration = Duration::from_millis(100);
-const NAP_WHILE_BUSY: Duration = Duration::from_millis(40);
+/// How soon the thread notices that it is to stop, and what the kernel tells; where that is much, the kernel wakes it.
+const NAP: Duration = Duration::from_millis(250);
 
 pub fn spawn(
     config: Config,
@@ -79,6 +81,7 @@ struct Kernel {
     /// None where they are not to be read.
     links: Option<link::Reader>,
     meter: Meter,
+    sleeper: Sleeper,
 }
 
 impl Kernel {
@@ -88,6 +91,7 @@ impl Kernel {
             (config.sockets == With::Ebpf).then(|| ebpf::opening(&config.proc_root, ephemeral, config.read_names));
         Self {
             outlet: Outlet::new(readings),
+            sleeper: Sleeper::new(watched.bell()),
             watched,
             started: Instant::now(),
             tick: 0,
@@ -149,6 +153,7 @@ impl Kernel {
                 let before = Instant::now();
                 let at_s = self.started.elapsed().as_secs_f64();
                 links.read(&self.namespaces, at_s, &mut self.outlet);
+                self.namespaces.take_addresses(links.addresses());
                 let rest = (before.elapsed() * LINKS_REST).min(INTERVAL_MAX);
                 links_rest_until = before + rest;
                 let least = if links.has_overlays() { LINKS_INTERVAL } else { LINKS_INTERVAL_WITHOUT_OVERLAYS };
@@ -173,8 +178,8 @@ impl Kernel {
                 next_tidying = now + TIDYING_INTERVAL;
             }
             let next = next_scan.min(next_sample).min(next_links).saturating_duration_since(Instant::now());
-            let nap = if self.sockets.is_busy() { NAP_WHILE_BUSY } else { NAP };
-            self.watched.wait_for_new(next.min(nap));
+            let nap = self.sockets.to_be_sent_at().map_or(NAP, |at| at.saturating_duration_since(Instant::now()));
+            self.sleeper.wait(next.min(nap).min(NAP));
         }
     }
 
@@ -183,6 +188,9 @@ impl Kernel {
         let Some(programs) = self.programs.take() else { return };
         let opened = programs.join().unwrap_or_else(|_| Opened::nothing("the thread that loads them is broken"));
         let Opened { watch, datagrams, tasks } = opened;
+        for ring in watch.iter().map(Watch::ring).chain(datagrams.iter().map(Datagrams::ring)) {
+            self.sleeper.watch(ring);
+        }
         self.sockets.use_programs(watch, datagrams);
         match tasks {
             Ok(tasks) => self.scanner.use_tasks(tasks),

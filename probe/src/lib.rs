@@ -4,7 +4,8 @@
 //! read their sources and send typed readings; `state` is the single owner of the host's report; `publisher` sends each app what
 //! changed, by the `journal` of it. A source that fails becomes a status in the report, never a dead probe.
 
-pub mod cgroup;
+mod bell;
+mod cgroup;
 pub mod cluster_store;
 pub mod collector;
 pub mod config;

@@ -192,6 +192,16 @@ impl Namespaces {
         }
     }
 
+    /// What they have, as far as it is known by their numbers.
+    pub fn take_addresses(&mut self, mut all: BTreeMap<NetNsId, Vec<Subnet>>) {
+        for met in self.by_inode.values_mut() {
+            if let Some(addresses) = all.remove(&met.id).filter(|addresses| *addresses != met.addresses) {
+                met.addresses = addresses;
+                self.changed = true;
+            }
+        }
+    }
+
     pub fn records(&self) -> BTreeMap<NetNsId, Namespace> {
         let record = |(inode, met): (&u64, &Met)| {
             let (inode, is_host) = (*inode, self.is_host(*inode));

@@ -1,19 +1,24 @@
 //! Small readers of /proc that take the root as an argument. Formats: proc(5), Documentation/filesystems/proc.rst.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Reads a file of /proc into `buffer`, which is reused from call to call. Such a file gives all that there is room for, so
-/// one that gives less is at its end: no size is asked for, nor for more.
+/// Reads a file of /proc into `buffer`, which is reused from call to call.
 pub fn read_into(path: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
+    read_again(&fs::File::open(path)?, buffer)
+}
+
+/// The same of one that is open, from its beginning. Such a file gives all that there is room for, so one that gives less is
+/// at its end: no size is asked for, nor for more.
+pub fn read_again(file: &fs::File, buffer: &mut Vec<u8>) -> io::Result<()> {
     const ROOM: usize = 4096;
-    let mut file = fs::File::open(path)?;
     buffer.resize(ROOM.max(buffer.capacity()), 0);
     let mut filled = 0;
     loop {
         let room = buffer.len() - filled;
-        let read = file.read(&mut buffer[filled..])?;
+        let read = file.read_at(&mut buffer[filled..], filled as u64)?;
         filled += read;
         if read < room {
             buffer.truncate(filled);

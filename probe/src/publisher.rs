@@ -33,6 +33,8 @@ use known::Known;
 
 /// From one message to the next, at least: what changes meanwhile goes together.
 const SAID_INTERVAL: Duration = Duration::from_millis(100);
+/// So long samples wait for something that is said anyway: a message costs more than what is in it.
+const SAMPLES_PATIENCE: Duration = Duration::from_millis(250);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 const RETRY_MIN: Duration = Duration::from_millis(250);
@@ -169,13 +171,15 @@ async fn session(
         let (mut samples_at, mut said_at) = (Instant::now(), Instant::now());
         let mut accepted = link.answer(sequence).await?;
         while accepted {
-            let due = Due { samples: samples_at + config.publish_interval, any: said_at + SAID_INTERVAL };
+            let samples = samples_at + config.publish_interval;
+            let due = Due { samples, samples_alone: samples + SAMPLES_PATIENCE, any: said_at + SAID_INTERVAL };
             let Some(change) = next_change(&mut link, &mut reports, &mut known, due).await? else {
                 break;
             };
             said_at = Instant::now();
             if !change.metrics.is_empty() {
-                samples_at = said_at;
+                // As often as is wanted, though each may wait.
+                samples_at = due.samples.max(said_at.checked_sub(config.publish_interval).unwrap_or(said_at));
             }
             sequence += 1;
             link.send::<()>(&ToApp::Delta(Update { sequence, at: stamp(), delta: change })).await?;
@@ -188,6 +192,8 @@ async fn session(
 #[derive(Clone, Copy)]
 struct Due {
     samples: Instant,
+    /// And without anything else.
+    samples_alone: Instant,
     any: Instant,
 }
 
@@ -209,11 +215,11 @@ async fn next_change(
                 let is_outdated = known.is_outdated(&reports.borrow());
                 match is_outdated {
                     true => sleep_until(due.any).await,
-                    false if Instant::now() < due.samples => continue,
+                    false if Instant::now() < due.samples_alone => continue,
                     false => {}
                 }
             }
-            () = sleep_until(due.samples), if Instant::now() < due.samples => {}
+            () = sleep_until(due.samples_alone), if Instant::now() < due.samples_alone => {}
             () = sleep_until(heartbeat) => {}
             frame = link.socket.next() => {
                 // Only an answer is expected, and none is outstanding.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use shared::id::ContainerId;
 use shared::report::ContainerMetrics;
 
-use super::{CpuCounter, Group, Mounts, Usage, network_bytes};
+use super::{Counters, Group, Mounts, Usage, network_bytes};
 use crate::docker::Watch;
 use crate::{host, procfs};
 
@@ -17,8 +17,10 @@ const DAWDLES_S: f64 = 8.0;
 const GLANCES_S: f64 = 1.5;
 /// Less of one CPU is little.
 const LITTLE_PERCENT: f64 = 1.0;
-/// Of more containers the file that says it is opened anew each time.
-const KEPT_OPEN_MAX: usize = 256;
+/// Of more containers the file that says it is opened anew each time, and of more than so many those that say all else:
+/// few processes may have more than 1,024 files open.
+const CPU_KEPT_OPEN_MAX: usize = 256;
+const KEPT_OPEN_MAX: usize = 64;
 
 pub struct Meter {
     proc_root: PathBuf,
@@ -30,7 +32,8 @@ struct Sample {
     /// Through whom the group was found.
     pid: u32,
     group: Group,
-    cpu: Option<CpuCounter>,
+    /// Those of its files that are kept open.
+    open: Option<Counters>,
     /// When its CPU time was read last, and when all else was, seconds.
     at_s: f64,
     whole_at_s: f64,
@@ -64,7 +67,7 @@ impl Meter {
         for (id, watch) in running {
             let then = self.last.remove(&id).filter(|then| then.pid == watch.pid);
             let Some((sample, now)) = self.look_at(&watch, then, open, at_s) else { continue };
-            open += usize::from(now.cpu.is_some());
+            open += usize::from(now.open.is_some());
             metrics.insert(id.clone(), sample);
             last.insert(id, now);
         }
@@ -84,12 +87,13 @@ impl Meter {
             return then.map(|now| (metrics, now));
         }
         let directory = procfs::pid_dir(&self.proc_root, watch.pid);
-        let (group, usage) = match then.as_ref().and_then(|then| Some((then.group.clone(), then.group.usage()?))) {
+        let (group, counters, usage) = match then.as_mut().and_then(Sample::again) {
             Some(found) => found,
             None => {
                 let group = Group::of(&std::fs::read_to_string(directory.join("cgroup")).ok()?, &self.mounts);
-                let usage = group.usage()?;
-                (group, usage)
+                let counters = group.open();
+                let usage = counters.usage()?;
+                (group, counters, usage)
             }
         };
         let network = match watch.host_network {
@@ -106,15 +110,15 @@ impl Meter {
             rates.sent_bytes_per_s = rate(then.network.1, network.1);
         }
         let dawdles = then.is_some() && rates.cpu_percent < LITTLE_PERCENT;
-        let cpu = match then {
-            Some(then) if then.group == group => then.cpu,
-            _ if open < KEPT_OPEN_MAX => group.cpu_counter(),
+        let open = match open {
+            _ if open < KEPT_OPEN_MAX => Some(counters),
+            _ if open < CPU_KEPT_OPEN_MAX => Some(counters.only_cpu()),
             _ => None,
         };
         let now = Sample {
             pid: watch.pid,
             group,
-            cpu,
+            open,
             at_s,
             whole_at_s: at_s,
             rested_until_s: at_s,
@@ -130,14 +134,21 @@ impl Meter {
 }
 
 impl Sample {
+    /// All that is counted now, by its files as they are known; none where they are not there any more.
+    fn again(&mut self) -> Option<(Group, Counters, Usage)> {
+        let counters = self.open.take().filter(Counters::is_whole).unwrap_or_else(|| self.group.open());
+        let usage = counters.usage()?;
+        Some((std::mem::take(&mut self.group), counters, usage))
+    }
+
     /// What its CPU time alone tells; none where all else has to be read too.
     fn glance(&mut self, at_s: f64) -> Option<ContainerMetrics> {
         if self.dawdles && at_s - self.at_s < GLANCES_S {
             return Some(self.told);
         }
-        let cpu_ns = match &self.cpu {
-            Some(counter) => counter.ns()?,
-            None => self.group.cpu_counter()?.ns()?,
+        let cpu_ns = match &self.open {
+            Some(counters) => counters.cpu_ns()?,
+            None => self.group.open_cpu().cpu_ns()?,
         };
         let whole_s = at_s - self.whole_at_s;
         let cpu_percent = percent(host::per_second(self.cpu_ns, cpu_ns, at_s - self.at_s));

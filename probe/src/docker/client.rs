@@ -226,6 +226,9 @@ impl Client {
             let started = Instant::now();
             let seen = self.read_swarm().await;
             let rest = started.elapsed() * REST;
+            // Of an engine that is in no swarm there is only to be seen whether it is in one.
+            let is_alone = seen.as_ref().is_ok_and(|seen| seen.member.is_none() && seen.overlays.is_empty());
+            let every = if is_alone { every * 2 } else { every };
             Some((seen, (started + rest, started + rest.max(every))))
         })
     }

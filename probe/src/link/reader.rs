@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
-use shared::addr::is_confined;
+use shared::addr::{Subnet, is_confined};
 use shared::id::NetNsId;
 use shared::report::{Collector, Link, LinkKey, LinkMetrics, Paths};
 
@@ -79,6 +79,19 @@ impl Reader {
     /// Whether there are tunnels to other hosts.
     pub fn has_overlays(&self) -> bool {
         self.links.values().any(|link| link.vxlan.is_some())
+    }
+
+    /// What addresses each namespace had at the last reading, in order, each once.
+    pub fn addresses(&self) -> BTreeMap<NetNsId, Vec<Subnet>> {
+        let mut all: BTreeMap<NetNsId, Vec<Subnet>> = BTreeMap::new();
+        for (key, link) in &self.links {
+            all.entry(key.namespace).or_default().extend(&link.addresses);
+        }
+        for addresses in all.values_mut() {
+            addresses.sort();
+            addresses.dedup();
+        }
+        all
     }
 
     /// Whether the kernel said that something changed since the last call.

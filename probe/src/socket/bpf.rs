@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::programs::Iter;
@@ -137,6 +138,11 @@ impl Watch {
         self.sampling.set(0, weight.max(1) - 1, 0).map_err(io::Error::other)
     }
 
+    /// Wakes who waits for it when it has filled so far that it is better to drain it.
+    pub fn ring(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
+    }
+
     /// Gives what happened since the last call, and how many events of that time are lost.
     pub fn drain(&mut self, mut take: impl FnMut(Event)) -> u64 {
         let mut taken = 0;
@@ -262,7 +268,11 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
     use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
+
+    use crate::bell::{Bell, Sleeper};
 
     /// Of the kernel that the tests run on; it needs root, as the end-to-end tests do.
     fn watch() -> Watch {
@@ -385,6 +395,30 @@ mod tests {
             event.local == here && matches!(event.change, Change::Closed { .. })
         });
         assert_eq!(closed.change, Change::Closed { error: 0, is_broken_off: false });
+    }
+
+    #[test]
+    fn who_waits_is_woken_where_more_happens_than_there_will_be_room_for() {
+        let mut watch = watch();
+        let sleeper = Sleeper::new(Bell::default());
+        sleeper.watch(watch.ring());
+        let is_over = Arc::new(AtomicBool::new(false));
+        let calling = std::thread::spawn({
+            let is_over = is_over.clone();
+            move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    drop(called());
+                }
+            }
+        });
+        let (before, patience) = (Instant::now(), Duration::from_secs(60));
+        sleeper.wait(patience);
+        is_over.store(true, Ordering::Relaxed);
+        calling.join().unwrap();
+        assert!(before.elapsed() < patience);
+        let mut count = 0;
+        assert_eq!(watch.drain(|_| count += 1), 0, "none was lost");
+        assert!(count > 1_000, "{count}: not by each of them");
     }
 
     #[test]

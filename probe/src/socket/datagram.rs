@@ -4,6 +4,7 @@
 use std::collections::HashMap as Sums;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, Pod};
@@ -110,6 +111,11 @@ impl Datagrams {
         let answers = map(&mut programs, "answers")?.try_into().map_err(|error| refused(&error))?;
         let unheard = map(&mut programs, "unheard")?.try_into().map_err(|error| refused(&error))?;
         Ok(Self { _programs: programs, sums, answers, unheard, unheard_before: 0, before: Sums::new(), readings: 0 })
+    }
+
+    /// Wakes who waits for it when it has filled so far that it is better to take the answers.
+    pub fn ring(&self) -> BorrowedFd<'_> {
+        self.answers.as_fd()
     }
 
     /// Gives the messages that servers of names sent since the last call, each with the inode of the network namespace that

@@ -94,6 +94,11 @@ impl Flows {
         });
     }
 
+    /// Whether anything changed since it was last told.
+    pub fn has_news(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
     /// What changed since this was last asked; times are those that were given here.
     pub fn news(&mut self) -> Changes<FlowKey, Flow> {
         let mut news = Changes::default();

@@ -27,7 +27,8 @@ use crate::netns::{Namespaces, NetNs, is_gone};
 use crate::process::Scanner;
 use crate::state::Reading;
 
-/// Addresses of a namespace are read at each pass while it is young, then every so many passes.
+/// Addresses of a namespace are read at each pass while it is young, then every so many passes, unless they are told by
+/// who reads links.
 const YOUNG_PASSES: u32 = 20;
 const ADDRESSES_EVERY_PASSES: u32 = 20;
 const ADDRESSES_EVERY_PASSES_WITH_EVENTS: u32 = 4;
@@ -35,7 +36,7 @@ const ADDRESSES_EVERY_PASSES_WITH_EVENTS: u32 = 4;
 /// Where nothing tells of changes, and where the kernel does: a dump then only shows what it does not tell, such as who
 /// has a connection that was accepted, and UDP.
 const PACE: Pace = Pace { rest: 40, least: Duration::from_millis(250) };
-const PACE_WITH_EVENTS: Pace = Pace { rest: 250, least: Duration::from_secs(3) };
+const PACE_WITH_EVENTS: Pace = Pace { rest: 400, least: Duration::from_secs(3) };
 /// The kernel sums up what UDP sends.
 const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(500) };
 /// A host may have many conversations that conntrack remembers, and its table is gone through as a whole. Where the kernel
@@ -54,7 +55,7 @@ const WHOLE_INTERVAL_WHILE_UNSHOWN: Duration = Duration::from_secs(60);
 const AFTER_LOSS: Duration = Duration::from_secs(5);
 const PACE_MAX: Duration = Duration::from_secs(5);
 /// What the kernel tells is told on at most so often: several things happen at once.
-const SEND_INTERVAL: Duration = Duration::from_millis(200);
+const SEND_INTERVAL: Duration = Duration::from_millis(250);
 /// What connections carry is summed up at most so often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_secs(2);
 /// Beyond the interval at which samples go out, on a host that is busy.
@@ -64,8 +65,6 @@ const NAMES_INTERVAL: Duration = Duration::from_secs(30);
 /// Processes and namespaces are looked for soon where something is heard of new ones: what happened is kept for so long.
 const UNKNOWN_FOR: Duration = Duration::from_millis(2_500);
 const UNKNOWN_MAX: usize = 4_096;
-/// So many events at a time are much: of several times as many some would be lost.
-const MUCH: u64 = 500;
 
 /// How long is waited between dumps: some times what the last one took, within bounds.
 struct Pace {
@@ -76,6 +75,7 @@ struct Pace {
 pub struct Reader {
     proc_root: PathBuf,
     with: With,
+    links_are_read: bool,
     owners: Owners,
     table: Table,
     events: Result<Watch, String>,
@@ -92,8 +92,6 @@ pub struct Reader {
     lost: u64,
     /// Changes in network namespaces that no process known here was in before they were gone.
     homeless: u64,
-    /// The kernel told much the last time.
-    is_busy: bool,
     /// It told of a process or a namespace that is not known.
     has_strangers: bool,
     tracker: Tracker,
@@ -118,10 +116,12 @@ pub struct Reader {
 impl Reader {
     /// `ephemeral` is the host's range of ports for those who call.
     pub fn new(config: &Config, ephemeral: Option<(u16, u16)>) -> Self {
-        let Config { proc_root, sockets: with, read_names, ask_names, publish_interval, .. } = config.clone();
+        let Config { proc_root, sockets: with, read_names, ask_names, read_links, publish_interval, .. } =
+            config.clone();
         let now = Instant::now();
         Self {
             with,
+            links_are_read: read_links,
             owners: Owners::new(proc_root.clone()),
             table: Table::default(),
             events: Err(String::new()),
@@ -137,7 +137,6 @@ impl Reader {
             next_forgetting: now + NAMES_INTERVAL,
             lost: 0,
             homeless: 0,
-            is_busy: false,
             has_strangers: false,
             ephemeral,
             passes: HashMap::new(),
@@ -218,9 +217,10 @@ impl Reader {
         }
     }
 
-    /// Whether it is better to read again soon.
-    pub fn is_busy(&self) -> bool {
-        self.is_busy
+    /// When the next reading sends what waits for that; none where nothing does.
+    pub fn to_be_sent_at(&self) -> Option<Instant> {
+        let waits = self.has_news || self.table.has_news() || self.table.flows.has_news();
+        waits.then_some(self.next_send)
     }
 
     /// With the next reading, what is new goes out.
@@ -281,7 +281,6 @@ impl Reader {
             }
         }) + left_out;
         *has_strangers |= is_stranger.get() || !unknown.is_empty();
-        self.is_busy = told > MUCH;
         if let Some(weight) = sampling.take(told, now)
             && let Err(error) = events.look_at_one_of(weight)
         {
@@ -435,11 +434,13 @@ impl Reader {
     fn read_addresses(&mut self, namespaces: &mut Namespaces) {
         let mut passes = HashMap::new();
         let mut readdressed = Vec::new();
-        self.refused = None;
+        let was_refused = self.refused.take().is_some();
         for (inode, met) in namespaces.all().filter(|(_, met)| met.has_processes()) {
             let passed = self.passes.get(&met.id).copied().unwrap_or(0);
             passes.insert(met.id, passed.wrapping_add(1));
-            if passed > YOUNG_PASSES_WITH_EVENTS && !passed.is_multiple_of(ADDRESSES_EVERY_PASSES_WITH_EVENTS) {
+            let is_due = !self.links_are_read && passed.is_multiple_of(ADDRESSES_EVERY_PASSES_WITH_EVENTS);
+            // Whether one that was refused still is shows only where it is tried.
+            if passed > YOUNG_PASSES_WITH_EVENTS && !is_due && !was_refused {
                 continue;
             }
             match namespaces.visit(inode, address::subnets) {

@@ -13,7 +13,7 @@ use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Oper
 
 use super::{DECODED_BYTES_MAX, ENCODED_BYTES_MAX, Message, VERSION};
 
-const LEVEL: i32 = 3;
+const LEVEL: i32 = 1;
 const WINDOW_LOG: u32 = 17;
 
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +65,7 @@ impl FrameWriter {
     pub fn encode<T: Serialize>(&mut self, message: &T) -> Result<Vec<u8>, EncodeError> {
         self.plain.clear();
         rmp_serde::encode::write_named(&mut self.plain, message)?;
-        let mut frame = Vec::with_capacity(256 + self.plain.len() / 4);
-        frame.push(VERSION);
+        let mut frame = vec![VERSION];
         let mut input = InBuffer::around(&self.plain);
         while input.pos() < self.plain.len() {
             step(&mut frame, |out| self.stream.run(&mut input, out).map(|_| ()))?;
@@ -90,6 +89,12 @@ impl FrameWriter {
 /// The receiving half of one connection.
 pub struct FrameReader {
     stream: Decoder<'static>,
+}
+
+/// What one step of a stream gives lies here until it is put where it belongs: most messages are much shorter.
+const STEP_BYTES: usize = 32 << 10;
+thread_local! {
+    static STEP: RefCell<Box<[u8]>> = RefCell::new(vec![0; STEP_BYTES].into());
 }
 
 /// A message that was unpacked lies here until it is read. An app has hundreds of connections and few threads.
@@ -177,16 +182,14 @@ impl<'de> Deserialize<'de> for Kind {
     }
 }
 
-/// Runs one step of a stream with some room at the end of `buffer`.
+/// Runs one step of a stream and puts what it gives at the end of `buffer`.
 fn step(buffer: &mut Vec<u8>, run: impl FnOnce(&mut OutBuffer<'_, [u8]>) -> io::Result<()>) -> io::Result<()> {
-    const ROOM: usize = 32 << 10;
-    let start = buffer.len();
-    buffer.resize(start + ROOM, 0);
-    let mut out = OutBuffer::around(&mut buffer[start..]);
-    let result = run(&mut out);
-    let written = out.pos();
-    buffer.truncate(start + written);
-    result
+    STEP.with_borrow_mut(|room| {
+        let mut out = OutBuffer::around(&mut room[..]);
+        let result = run(&mut out);
+        buffer.extend_from_slice(out.as_slice());
+        result
+    })
 }
 
 #[cfg(test)]
