@@ -1,12 +1,12 @@
 //! What wakes the thread that reads the kernel before its time: somebody who rings, or a ring of the kernel's programs that
 //! fills.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::io::Errno;
 use tracing::debug;
 
 /// Rung from any thread.
@@ -61,11 +61,13 @@ impl Sleeper {
     /// Until then, unless somebody rings or rang since the last time.
     pub fn wait(&self, patience: Duration) {
         let Some(epoll) = &self.epoll else { return std::thread::sleep(patience) };
-        let patience = Timespec::try_from(patience).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        let until = Timespec::try_from(patience).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
         let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 4];
-        let woken: io::Result<usize> = epoll::wait(epoll, &mut events, Some(&patience)).map_err(Into::into);
-        if woken.is_ok_and(|count| count > 0) {
-            self.bell.hush();
+        match epoll::wait(epoll, &mut events, Some(&until)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => self.bell.hush(),
+            // Who cannot wait must not ask again and again.
+            Err(_) => std::thread::sleep(patience),
         }
     }
 }

@@ -153,7 +153,7 @@ impl Kernel {
                 let before = Instant::now();
                 let at_s = self.started.elapsed().as_secs_f64();
                 links.read(&self.namespaces, at_s, &mut self.outlet);
-                self.namespaces.take_addresses(links.addresses());
+                self.namespaces.set_all_addresses(links.addresses());
                 let rest = (before.elapsed() * LINKS_REST).min(INTERVAL_MAX);
                 links_rest_until = before + rest;
                 let least = if links.has_overlays() { LINKS_INTERVAL } else { LINKS_INTERVAL_WITHOUT_OVERLAYS };

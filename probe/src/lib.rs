@@ -5,7 +5,7 @@
 //! changed, by the `journal` of it. A source that fails becomes a status in the report, never a dead probe.
 
 mod bell;
-mod cgroup;
+pub mod cgroup;
 pub mod cluster_store;
 pub mod collector;
 pub mod config;

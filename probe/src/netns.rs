@@ -73,6 +73,11 @@ impl Met {
         !self.inside.is_empty()
     }
 
+    /// Whether these are others than before.
+    fn take_addresses(&mut self, addresses: Vec<Subnet>) -> bool {
+        std::mem::replace(&mut self.addresses, addresses) != self.addresses
+    }
+
     fn name(&self) -> &str {
         self.mount.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default()
     }
@@ -186,18 +191,16 @@ impl Namespaces {
     }
 
     pub fn set_addresses(&mut self, inode: u64, addresses: Vec<Subnet>) {
-        if let Some(met) = self.by_inode.get_mut(&inode).filter(|met| met.addresses != addresses) {
-            met.addresses = addresses;
-            self.changed = true;
+        if let Some(met) = self.by_inode.get_mut(&inode) {
+            self.changed |= met.take_addresses(addresses);
         }
     }
 
-    /// What they have, as far as it is known by their numbers.
-    pub fn take_addresses(&mut self, mut all: BTreeMap<NetNsId, Vec<Subnet>>) {
+    /// The same of several, by their numbers.
+    pub fn set_all_addresses(&mut self, mut all: BTreeMap<NetNsId, Vec<Subnet>>) {
         for met in self.by_inode.values_mut() {
-            if let Some(addresses) = all.remove(&met.id).filter(|addresses| *addresses != met.addresses) {
-                met.addresses = addresses;
-                self.changed = true;
+            if let Some(addresses) = all.remove(&met.id) {
+                self.changed |= met.take_addresses(addresses);
             }
         }
     }

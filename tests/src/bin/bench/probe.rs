@@ -144,6 +144,7 @@ struct Used {
     own_mb: f64,
 }
 
+/// Runs a probe on the testbed's host, beside an app.
 fn cost(testbed: &Testbed, work: Work, option: &str) -> Used {
     // An app apart, so that what the probe costs is the probe's alone.
     testbed.launch(1, &["--app-only", "--log-level", "warn"]);
