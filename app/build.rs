@@ -54,9 +54,7 @@ mod ui {
             ("style.css", "text/css"),
             ("icon.svg", "image/svg+xml"),
             ("fonts/inter-license.txt", "text/plain; charset=utf-8"),
-            ("fonts/inter-400.woff2", "font/woff2"),
-            ("fonts/inter-500.woff2", "font/woff2"),
-            ("fonts/inter-600.woff2", "font/woff2"),
+            ("fonts/inter.woff2", "font/woff2"),
         ];
         files.extend(assets.map(|(name, kind)| (root.join("frontend/assets").join(name), kind)));
         embed(&files, &out)

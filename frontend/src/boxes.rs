@@ -11,7 +11,7 @@ use crate::layout::Point;
 use crate::lines::slot_of;
 use crate::paint::{self, Drawing, Shown, dash, pattern};
 use crate::room::Frame;
-use crate::scene::{self, RADIUS};
+use crate::scene::{self, Curve, RADIUS};
 use crate::strand::Strand;
 use crate::text;
 use crate::theme::Theme;
@@ -131,7 +131,7 @@ pub struct Bundles<'a> {
     of: HashMap<u32, &'a str>,
     /// Whether there are so many lines.
     is_needed: bool,
-    curves: Vec<([Point; 4], Strand)>,
+    curves: Vec<(Curve, Strand)>,
 }
 
 impl<'a> Bundles<'a> {
@@ -185,7 +185,7 @@ impl<'a> Bundles<'a> {
             g.set_stroke_style_str(&theme.edge);
             g.set_line_width(width);
             g.begin_path();
-            paint::path(g, scene::shortened(*curve, paint::head_length(width) * 0.7));
+            paint::path(g, [scene::shortened(*curve, paint::head_length(width) * 0.7)]);
             g.stroke();
             paint::head(g, *curve, &theme.edge, width);
         }

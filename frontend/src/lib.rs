@@ -1,5 +1,5 @@
-//! The page. `connection` owns the socket, `model` what it says, `folding` who stands for whom; `layout` and `scene` turn
-//! that into positions and shapes without touching the browser, `canvas`, `stage`, `painting`, `paint`, `boxes`, `far` and `label` draw them,
+//! The page. `connection` owns the socket, `model` what it says, `folding` who stands for whom; `layout`, `scene` and `detour` turn
+//! that into positions, shapes and ways of lines without touching the browser, `canvas`, `stage`, `painting`, `paint`, `boxes`, `far` and `label` draw them,
 //! and `components` are the panels around it.
 
 pub mod appearance;
@@ -7,6 +7,7 @@ pub mod arriving;
 pub mod causes;
 pub mod changes;
 pub mod commands;
+pub mod detour;
 pub mod disarm;
 pub mod export;
 pub mod failing;

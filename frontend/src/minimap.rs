@@ -51,10 +51,14 @@ pub fn Minimap(view: View) -> impl IntoView {
         let _ = drawn.try_update(|n| *n += 1);
     };
     let due = StoredValue::new(false);
-    Effect::new(move |_| {
+    Effect::new(move |before: Option<()>| {
         page.structure.track();
         page.route.with(|route| route.appearance);
         page.shown.track();
+        // Who comes back to a graph that is drawn in no time sees it at once.
+        if before.is_none() && page.model.with_value(|model| model.nodes.len() <= MANY) {
+            return paint();
+        }
         // It need not be drawn as often as something changes, and never before the graph itself.
         if due.try_update_value(|due| std::mem::replace(due, true)) == Some(false) {
             let later = move || {

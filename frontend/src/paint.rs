@@ -15,6 +15,7 @@ pub use self::edges::Flat;
 use self::edges::Lines;
 use crate::boxes;
 use crate::changes::Marks;
+use crate::detour::Ways;
 use crate::far::{self, Crowd, FAR};
 use crate::folding::Folding;
 use crate::gauge::Gauge;
@@ -22,7 +23,7 @@ use crate::label::{self, NEAR};
 use crate::layout::Point;
 use crate::model::Model;
 use crate::room::Frame;
-use crate::scene::{self, Camera, RADIUS, Run, Size};
+use crate::scene::{self, Camera, Curve, RADIUS, Size};
 use crate::searching::Found;
 use crate::strand::{By, Strand};
 use crate::theme::Theme;
@@ -84,7 +85,7 @@ pub struct Shown<'a> {
     pub strands: &'a BTreeMap<(u32, u32), Strand>,
     /// What nodes are put together by.
     pub by: Option<String>,
-    pub run: Run,
+    pub ways: &'a Ways,
     /// Those that went and are marked, where they stood, and when they went.
     pub ghosts: Vec<(&'a Summary, Point, u64)>,
 }
@@ -225,8 +226,8 @@ pub fn newcomers(
             g.set_line_width(1.0 / camera.zoom);
             g.begin_path();
             let own = shown.strands.keys().filter(|(source, target)| new.contains(source) || new.contains(target));
-            for (a, b) in own.filter_map(|(source, target)| place(source).zip(place(target))) {
-                path(g, scene::edge_curve(a, b, shown.run));
+            for (ends, (a, b)) in own.filter_map(|ends| Some((ends, place(&ends.0).zip(place(&ends.1))?))) {
+                path(g, shown.ways.way(*ends, a, b).iter().copied());
             }
             g.stroke();
         }
@@ -264,9 +265,16 @@ pub fn grid(g: &Context, theme: &Theme, camera: Camera, size: Size) {
     g.fill();
 }
 
-pub fn path(g: &Context, [a, b, c, d]: [Point; 4]) {
-    g.move_to(a.x, a.y);
-    g.bezier_curve_to(b.x, b.y, c.x, c.y, d.x, d.y);
+/// One that begins where the one before ends goes on from there.
+pub fn path(g: &Context, curves: impl IntoIterator<Item = Curve>) {
+    let mut end = None;
+    for [a, b, c, d] in curves {
+        if end != Some(a) {
+            g.move_to(a.x, a.y);
+        }
+        g.bezier_curve_to(b.x, b.y, c.x, c.y, d.x, d.y);
+        end = Some(d);
+    }
 }
 
 pub fn dash(g: &Context, pattern: &[f64]) {
@@ -278,7 +286,7 @@ pub fn head_length(width: f64) -> f64 {
     6.0 + width * 1.7
 }
 
-pub fn head(g: &Context, curve: [Point; 4], colour: &str, width: f64) {
+pub fn head(g: &Context, curve: Curve, colour: &str, width: f64) {
     let (end, before) = (curve[3], scene::on_curve(curve, 0.94));
     let angle = (end.y - before.y).atan2(end.x - before.x);
     let length = head_length(width);

@@ -7,11 +7,14 @@ use shared::view::Summary;
 
 use crate::app::Page;
 use crate::connection::now_ms;
+use crate::detour::{Body, Ways};
 use crate::folding::Folding;
 use crate::layout::{self, Point};
 use crate::model::Model;
 use crate::room::Frame;
+use crate::scene::{self, Run};
 use crate::strand::Strand;
+use crate::{stage, text};
 
 /// What is worked out of the view once for all pictures and all moves of the pointer until it changes.
 #[derive(Default)]
@@ -19,9 +22,12 @@ pub struct Prepared {
     /// Of structure and layout when places were worked out, of structure and values when lines were.
     placed: Option<(u64, u64)>,
     lined: Option<(u64, u64)>,
+    /// Of structure, layout and manner when ways were.
+    led: Option<((u64, u64), Run)>,
     pub at: BTreeMap<u32, Point>,
     pub boxes: BTreeMap<String, Frame>,
     pub strands: BTreeMap<(u32, u32), Strand>,
+    pub ways: Ways,
 }
 
 impl Prepared {
@@ -34,6 +40,13 @@ impl Prepared {
             self.strands = folding.strands(model, now_ms() as u64);
         } else if before.is_some_and(|before| before.1 != now.1) {
             folding.measure_anew(&mut self.strands, model, now_ms() as u64);
+        }
+        let now = self.placed.map(|placed| (placed, stage::run(page)));
+        if self.led != now {
+            self.led = now;
+            let place = |(slot, node): (u32, &Summary)| Some((slot, body(node, *self.at.get(&slot)?)));
+            let bodies = folding.nodes(model).filter_map(place).collect();
+            self.ways = Ways::of(stage::run(page), &bodies, self.strands.keys().copied());
         }
     }
 
@@ -52,4 +65,15 @@ impl Prepared {
             self.boxes = layout.frames();
         });
     }
+}
+
+/// How a node stands in the way of lines.
+fn body(node: &Summary, at: Point) -> Body {
+    // Plates are behind who stands for several.
+    let (top, foot) = scene::extent(&node.kind);
+    let top = top + if node.stack { 7.0 } else { 0.0 };
+    // As wide as letters are on average; the canvas measures none until it writes them.
+    let name = text::base_name(&node.label).chars().count() as f64 * 7.3;
+    let minor = node.label_minor.chars().count() as f64 * 6.2;
+    Body { at, top, foot, name: 10.0 + name.max(minor) }
 }

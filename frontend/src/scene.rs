@@ -1,9 +1,16 @@
 //! What is where on the screen: the camera, and what is under the pointer.
 
+use std::ops::Deref;
+
 use crate::layout::Point;
 use crate::room::Frame;
 
 pub const RADIUS: f64 = 22.0;
+/// Between the head of a line and what it points at.
+pub const HEAD_GAP: f64 = 3.0;
+
+/// Control points.
+pub type Curve = [Point; 4];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Size {
@@ -211,17 +218,37 @@ pub enum Run {
     Straight,
 }
 
+/// How far a shape reaches from its middle: up and down.
+pub fn extent(kind: &str) -> (f64, f64) {
+    match (polygon(kind), kind) {
+        (Some(corners), _) => {
+            corners.iter().fold((0.0, 0.0), |(up, down), corner| (up.max(-corner.y), down.max(corner.y)))
+        }
+        (None, "network") => (RADIUS * 0.62, RADIUS * 0.62),
+        (None, "outside") => (18.0, 15.5),
+        (None, _) => (RADIUS, RADIUS),
+    }
+}
+
+/// Whether an upright line between them leaves at the bottom and ends at the top.
+pub fn is_downwards(source: Point, target: Point) -> bool {
+    target.y - source.y > RADIUS * 2.5
+}
+
+/// From one place to another that is below, upright at both.
+pub fn upright(start: Point, end: Point) -> Curve {
+    let bend = ((end.y - start.y) * 0.5).max(24.0);
+    [start, Point { x: start.x, y: start.y + bend }, Point { x: end.x, y: end.y - bend }, end]
+}
+
 /// Control points of an edge from the border of one node to that of another.
-pub fn edge_curve(source: Point, target: Point, run: Run) -> [Point; 4] {
-    let (a, d) = (RADIUS, RADIUS + 3.0);
+pub fn edge_curve(source: Point, target: Point, run: Run) -> Curve {
+    let (a, d) = (RADIUS, RADIUS + HEAD_GAP);
     if run == Run::Straight {
         return straight(source, target, a, d);
     }
-    if target.y - source.y > RADIUS * 2.5 {
-        let start = Point { x: source.x, y: source.y + a };
-        let end = Point { x: target.x, y: target.y - d };
-        let bend = ((end.y - start.y) * 0.5).max(24.0);
-        return [start, Point { x: start.x, y: start.y + bend }, Point { x: end.x, y: end.y - bend }, end];
+    if is_downwards(source, target) {
+        return upright(Point { y: source.y + a, ..source }, Point { y: target.y - d, ..target });
     }
     // Sideways or upwards: out at one side, in at the near side of the other.
     let right = target.x >= source.x;
@@ -233,7 +260,7 @@ pub fn edge_curve(source: Point, target: Point, run: Run) -> [Point; 4] {
 }
 
 /// A line that leaves and ends so far from its ends.
-fn straight(source: Point, target: Point, leave: f64, arrive: f64) -> [Point; 4] {
+fn straight(source: Point, target: Point, leave: f64, arrive: f64) -> Curve {
     let (dx, dy) = (target.x - source.x, target.y - source.y);
     let length = dx.hypot(dy).max(leave + arrive + 1.0);
     let on = |far: f64| Point { x: source.x + dx * far / length, y: source.y + dy * far / length };
@@ -242,7 +269,7 @@ fn straight(source: Point, target: Point, leave: f64, arrive: f64) -> [Point; 4]
 }
 
 /// Control points of what goes from one frame to another: a little aside, so that what comes back is beside it.
-pub fn bundle_curve(source: &Frame, target: &Frame) -> [Point; 4] {
+pub fn bundle_curve(source: &Frame, target: &Frame) -> Curve {
     let middle = |f: &Frame| Point { x: (f.left + f.right) / 2.0, y: (f.top + f.bottom) / 2.0 };
     let (a, b) = (middle(source), middle(target));
     let (dx, dy) = (b.x - a.x, b.y - a.y);
@@ -260,13 +287,27 @@ pub fn bundle_curve(source: &Frame, target: &Frame) -> [Point; 4] {
 }
 
 /// Without its last piece, where its head is.
-pub fn shortened([a, b, c, d]: [Point; 4], by: f64) -> [Point; 4] {
+pub fn shortened([a, b, c, d]: Curve, by: f64) -> Curve {
     let (dx, dy) = (d.x - c.x, d.y - c.y);
     let share = by / dx.hypot(dy).max(by * 1.01).max(1e-9);
     [a, b, c, Point { x: d.x - dx * share, y: d.y - dy * share }]
 }
 
-pub fn on_curve(curve: [Point; 4], t: f64) -> Point {
+/// After that share of a way of several curves.
+pub fn along(way: &[Curve], share: f64) -> Point {
+    let length = |curve: &Curve| (curve[3].x - curve[0].x).hypot(curve[3].y - curve[0].y);
+    let mut left = way.iter().map(length).sum::<f64>() * share;
+    for curve in way {
+        let own = length(curve);
+        if left <= own {
+            return on_curve(*curve, left / own.max(1e-9));
+        }
+        left -= own;
+    }
+    way.last().map_or(Point { x: 0.0, y: 0.0 }, |curve| curve[3])
+}
+
+pub fn on_curve(curve: Curve, t: f64) -> Point {
     let u = 1.0 - t;
     let weights = [u * u * u, 3.0 * u * u * t, 3.0 * u * t * t, t * t * t];
     let sum = |of: fn(&Point) -> f64| curve.iter().zip(weights).map(|(p, w)| of(p) * w).sum();
@@ -294,33 +335,37 @@ pub fn next_node(nodes: &[(u32, Point)], from: Point, towards: (f64, f64)) -> Op
 }
 
 /// The line that passes nearest under the pointer; `reach` is in the units of `at`.
-pub fn line_at(
-    lines: impl Iterator<Item = ((u32, u32), Point, Point)>,
-    run: Run,
+pub fn line_at<W: Deref<Target = [Curve]>>(
+    lines: impl Iterator<Item = ((u32, u32), W)>,
     at: Point,
     reach: f64,
 ) -> Option<(u32, u32)> {
-    const STEPS: usize = 24;
-    let near = lines.filter_map(|(ends, source, target)| {
-        let curve = edge_curve(source, target, run);
-        // A curve stays within the frame of its control points.
-        let outside = |of: fn(&Point) -> f64, value: f64| {
-            let all = curve.iter().map(of);
-            all.clone().all(|v| v < value - reach) || all.clone().all(|v| v > value + reach)
-        };
-        if ends.0 == ends.1 || outside(|p| p.x, at.x) || outside(|p| p.y, at.y) {
-            return None;
-        }
-        let mut before = curve[0];
-        let mut least = f64::MAX;
-        for n in 1..=STEPS {
-            let next = on_curve(curve, n as f64 / STEPS as f64);
-            least = least.min(from_segment(before, next, at));
-            before = next;
-        }
-        (least <= reach).then_some((least, ends))
+    let near = lines.filter(|(ends, _)| ends.0 != ends.1).filter_map(|(ends, way)| {
+        let least = way.iter().filter_map(|curve| from_curve(*curve, at, reach)).min_by(f64::total_cmp)?;
+        Some((least, ends))
     });
     near.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, ends)| ends)
+}
+
+/// How far it is from there, where that is no further than `reach`.
+fn from_curve(curve: Curve, at: Point, reach: f64) -> Option<f64> {
+    const STEPS: usize = 24;
+    // A curve stays within the frame of its control points.
+    let outside = |of: fn(&Point) -> f64, value: f64| {
+        let all = curve.iter().map(of);
+        all.clone().all(|v| v < value - reach) || all.clone().all(|v| v > value + reach)
+    };
+    if outside(|p| p.x, at.x) || outside(|p| p.y, at.y) {
+        return None;
+    }
+    let mut before = curve[0];
+    let mut least = f64::MAX;
+    for n in 1..=STEPS {
+        let next = on_curve(curve, n as f64 / STEPS as f64);
+        least = least.min(from_segment(before, next, at));
+        before = next;
+    }
+    (least <= reach).then_some(least)
 }
 
 fn from_segment(a: Point, b: Point, at: Point) -> f64 {
@@ -399,13 +444,18 @@ mod tests {
     #[test]
     fn the_nearest_line_is_hit_along_its_whole_curve() {
         let at = |x, y| Point { x, y };
-        let lines = || [((1, 2), at(0.0, 0.0), at(0.0, 400.0)), ((1, 3), at(0.0, 0.0), at(300.0, 400.0))].into_iter();
-        assert_eq!(line_at(lines(), Run::Upright, at(3.0, 350.0), 5.0), Some((1, 2)));
         let curve = edge_curve(at(0.0, 0.0), at(300.0, 400.0), Run::Upright);
+        let other = edge_curve(at(300.0, 400.0), at(0.0, 800.0), Run::Upright);
+        let plain = edge_curve(at(0.0, 0.0), at(0.0, 400.0), Run::Upright);
+        let lines = || [((1, 2), vec![plain]), ((1, 3), vec![curve, other])].into_iter();
+        assert_eq!(line_at(lines(), at(3.0, 350.0), 5.0), Some((1, 2)));
         for t in [0.3, 0.55, 0.9] {
-            assert_eq!(line_at(lines(), Run::Upright, on_curve(curve, t), 5.0), Some((1, 3)));
+            assert_eq!(line_at(lines(), on_curve(curve, t), 5.0), Some((1, 3)));
+            assert_eq!(line_at(lines(), on_curve(other, t), 5.0), Some((1, 3)));
         }
-        assert_eq!(line_at(lines(), Run::Upright, at(150.0, 60.0), 5.0), None);
+        assert_eq!(line_at(lines(), at(150.0, 60.0), 5.0), None);
+        let half = along(&[curve, other], 0.5);
+        assert!(half.x > 290.0 && (half.y - 400.0).abs() < 26.0, "{half:?}");
     }
 
     #[test]

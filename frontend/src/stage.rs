@@ -121,6 +121,11 @@ impl Stage {
         page.route.with_untracked(|route| self.painted_search.borrow_mut().clone_from(&route.search));
     }
 
+    pub fn middle(&self) -> Point {
+        let size = self.size.get();
+        Point { x: size.width / 2.0, y: size.height / 2.0 }
+    }
+
     /// Of several reasons the one counts that waits least.
     pub fn outdate(&self, stale: Stale) {
         self.stale.set(self.stale.get().max(stale));
@@ -314,14 +319,14 @@ pub fn prepare(stage: &Stage, page: Page) {
 
 /// With what is shown, at places and along lines as they were prepared last.
 pub fn with_shown<T>(stage: &Stage, page: Page, drawing: &Drawing, paint: impl FnOnce(&Shown) -> T) -> T {
-    let Prepared { at, boxes, strands, .. } = &*stage.prepared.borrow();
+    let Prepared { at, boxes, strands, ways, .. } = &*stage.prepared.borrow();
     page.drawn(|model, folding| {
         let gone = drawing.marks.iter().flat_map(|marks| &marks.gone);
         let ghosts = page.layout.with_value(|layout| {
             gone.filter_map(|gone| Some((&gone.node, layout.left(&gone.node.id)?, gone.at_ms))).collect()
         });
         let by = untrack(|| page.grouped_by());
-        paint(&Shown { model, folding, at, boxes, strands, by, run: run(page), ghosts })
+        paint(&Shown { model, folding, at, boxes, strands, ways, by, ghosts })
     })
 }
 

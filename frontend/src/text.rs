@@ -73,7 +73,8 @@ pub fn shortened(name: &str, most: usize) -> String {
     if all.len() <= most {
         return name.to_owned();
     }
-    let tail = (most - 1) / 3;
+    // Of little the end says more.
+    let tail = if most <= 8 { most / 2 } else { (most - 1) / 3 };
     let head: String = all[..most - 1 - tail].iter().collect();
     let end: String = all[all.len() - tail..].iter().collect();
     format!("{head}…{end}")
@@ -140,6 +141,7 @@ mod tests {
     fn a_long_name_keeps_its_end() {
         assert_eq!(shortened("checkout-service-7f9c4", 14), "checkout-…f9c4");
         assert_eq!(shortened("web", 14), "web");
+        assert_eq!(shortened("node-10", 5), "no…10");
         assert_eq!(shortened("日本語のとても長い名前です", 8).chars().count(), 8);
     }
 }

@@ -140,6 +140,7 @@ int leaves(u64 *context)
 	struct passing *now;
 	struct socket *socket;
 	struct file *file;
+	struct inode *node;
 	struct sum *sum;
 	unsigned char *header;
 	u8 start[20];
@@ -179,10 +180,10 @@ int leaves(u64 *context)
 	if (local != port_of(sk))
 		return 0;
 	// The kernel's own have no file.
-	socket = sk->sk_socket;
+	socket = COPIED(sk->sk_socket);
 	if (!socket)
 		return 0;
-	file = socket->file;
+	file = COPIED(socket->file);
 	if (!file)
 		return 0;
 	now = map_lookup(&passing, &zero);
@@ -190,9 +191,9 @@ int leaves(u64 *context)
 		return 0;
 	now->skb = (u64)skb;
 	now->sk = (u64)sk;
-	net = sk->__sk_common.skc_net.net;
+	net = COPIED(sk->__sk_common.skc_net.net);
 	talk.namespace_cookie = cookie_of_namespace(net);
-	talk.namespace = net->ns.inum;
+	talk.namespace = COPIED(net->ns.inum);
 	if (hears_answers && local == DNS)
 		hear(skb, talk.namespace, header + 8, __builtin_bswap16(udp[2]) - 8);
 	talk.local_port = is_ephemeral(local) && !is_ephemeral(remote) ? 0 : local;
@@ -207,7 +208,8 @@ int leaves(u64 *context)
 	}
 	__sync_fetch_and_add(&sum->sent_packets, 1);
 	__sync_fetch_and_add(&sum->sent_bytes, __builtin_bswap16(udp[2]) - 8);
-	inode = file->f_inode->i_ino;
+	node = COPIED(file->f_inode);
+	inode = COPIED(node->i_ino);
 	if (sum->inode != inode) {
 		sum->inode = inode;
 		sum->pid = own_pid(current_task());

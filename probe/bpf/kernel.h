@@ -45,7 +45,8 @@ struct sock {
 } KERNELS;
 struct inet_sock { u16 inet_sport; } KERNELS;
 struct pid_namespace { struct ns_common ns; } KERNELS;
-struct upid { s32 nr; struct pid_namespace *ns; } KERNELS;
+// Copied whole, as the pid has them in a row.
+struct upid { s32 nr; struct pid_namespace *ns; };
 struct pid { u32 level; struct upid numbers[1]; } KERNELS;
 struct signal_struct { u64 sum_sched_runtime; s32 nr_threads; } KERNELS;
 struct sched_entity { u64 sum_exec_runtime; } KERNELS;
@@ -56,6 +57,7 @@ struct files_struct { struct fdtable *fdt; } KERNELS;
 struct task_struct {
 	struct pid *thread_pid;
 	struct task_struct *group_leader;
+	s32 pid;
 	s32 tgid;
 	s32 exit_state;
 	u64 start_boottime;
@@ -75,12 +77,16 @@ const volatile u32 own_pid_namespace = 0;
 
 enum { BPF_FIELD_EXISTS = 2 };
 
+// A field of the kernel's, copied. Where a pointer is followed through it, the verifier has nothing to find out of what it
+// leads to: that takes it some milliseconds for each, in which it goes through all types of the kernel by their names.
+#define COPIED(field) ({ typeof(field) copy = 0; read_kernel(&copy, sizeof(copy), &(field)); copy; })
+
 // What no other namespace is called after it, as its inode may be; 0 with kernels of before 5.12.
 static inline u64 cookie_of_namespace(struct net *net)
 {
 	if (!__builtin_preserve_field_info(((struct net *)0)->net_cookie, BPF_FIELD_EXISTS))
 		return 0;
-	return net->net_cookie;
+	return COPIED(net->net_cookie);
 }
 
 // The port that a socket has or had: one that is closed has given back the one in skc_num.
@@ -94,8 +100,9 @@ static inline u16 port_of(struct sock *sk)
 // A process as the probe's pid namespace numbers it; 0 where it is not in there.
 static u32 own_pid(struct task_struct *task)
 {
-	struct pid *pid = task->group_leader->thread_pid;
-	u32 level = pid->level;
+	struct task_struct *leader = COPIED(task->group_leader);
+	struct pid *pid = COPIED(leader->thread_pid);
+	u32 level = COPIED(pid->level);
 	for (u32 i = 0; i < 8; i++) {
 		struct upid *at = &pid->numbers[0];
 		struct upid one = {};

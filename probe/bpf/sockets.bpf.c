@@ -166,9 +166,9 @@ static __attribute__((always_inline)) int tell(u64 *context)
 	}
 	event->cookie = cookie;
 	event->at_ns = now;
-	net = sk->__sk_common.skc_net.net;
+	net = COPIED(sk->__sk_common.skc_net.net);
 	event->namespace_cookie = cookie_of_namespace(net);
-	event->namespace = net->ns.inum;
+	event->namespace = COPIED(net->ns.inum);
 	event->pid = born ? born->pid : (new_state == LISTEN ? own_pid(current_task()) : 0);
 	event->waited_us = born ? (now - born->at_ns) / 1000 : 0;
 	event->error = sk->sk_err;
@@ -255,6 +255,7 @@ int sockets_held(struct bpf_iter__task_file *context)
 	struct file *file = context->file;
 	struct held held = {};
 	struct socket *socket;
+	struct inode *inode;
 	struct sock *sk;
 	struct net *net;
 
@@ -281,10 +282,11 @@ int sockets_held(struct bpf_iter__task_file *context)
 	if (!held.pid)
 		return 0;
 	held.cookie = cookie_of(sk);
-	held.inode = file->f_inode->i_ino;
-	net = sk->__sk_common.skc_net.net;
+	inode = COPIED(file->f_inode);
+	held.inode = COPIED(inode->i_ino);
+	net = COPIED(sk->__sk_common.skc_net.net);
 	held.namespace_cookie = cookie_of_namespace(net);
-	held.namespace = net->ns.inum;
+	held.namespace = COPIED(net->ns.inum);
 	held.state = sk->__sk_common.skc_state;
 	held.local_port = sk->__sk_common.skc_num;
 	held.remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);

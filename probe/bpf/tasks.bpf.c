@@ -31,7 +31,7 @@ struct used {
 
 static u32 descriptors_of(struct task_struct *task)
 {
-	struct files_struct *files = task->files;
+	struct files_struct *files = COPIED(task->files);
 	struct fdtable *table = 0;
 	u64 *words = 0, word;
 	u32 room = 0, count = 0;
@@ -66,7 +66,7 @@ static u32 descriptors_of(struct task_struct *task)
 // What it has in memory, as /proc/pid/stat tells it; a kernel of before 6.2 counts in another way.
 static u64 resident_pages_of(struct task_struct *task)
 {
-	struct mm_struct *mm = task->mm;
+	struct mm_struct *mm = COPIED(task->mm);
 	u64 pages = 0;
 
 	if (!mm)
@@ -89,11 +89,13 @@ int tasks_used(struct bpf_iter__task *context)
 		return 0;
 	used.process = task->tgid;
 	used.ran_ns = task->se.sum_exec_runtime;
-	if (task == task->group_leader) {
+	if (task->pid == task->tgid) {
+		struct signal_struct *signal = COPIED(task->signal);
+
 		used.pid = own_pid(task);
 		used.started_ns = task->start_boottime;
-		used.gone_ran_ns = task->signal->sum_sched_runtime;
-		used.threads = task->signal->nr_threads;
+		used.gone_ran_ns = COPIED(signal->sum_sched_runtime);
+		used.threads = COPIED(signal->nr_threads);
 		used.is_dead = task->exit_state;
 		used.resident_pages = resident_pages_of(task);
 		used.descriptors = descriptors_of(task);

@@ -46,7 +46,7 @@ impl Sleeper {
         sleeper
     }
 
-    /// Also wakes when that ring asks for it. What is in it already wakes nobody.
+    /// Also wakes when that ring asks for it, and once now if there is something in it already.
     pub fn watch(&self, ring: impl AsFd) {
         self.heed(ring, epoll::EventFlags::IN | epoll::EventFlags::ET);
     }

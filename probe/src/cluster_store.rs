@@ -18,7 +18,7 @@ use shared::report::{
     Collector, CollectorState, CollectorStatus, Store, StoreContents, StoreKind, StoreMember, Trouble,
 };
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -30,8 +30,10 @@ use caller::Caller;
 use keys::Kept;
 
 const INTERVAL: Duration = Duration::from_secs(3);
-/// What the engine is set to changes with its restart only.
-const ASK_ENGINE_EVERY: u32 = 5;
+/// What the engine is set to changes with its restart only, and to say it takes the engine more than anything else.
+const ASK_ENGINE_EVERY: u32 = 10;
+/// Others ask it first: what they are told is the host's first report.
+const FIRST: Duration = Duration::from_millis(500);
 /// All keys are read each time: less often than members are asked how they are.
 const READ_KEYS_EVERY: u32 = 2;
 /// More members of one store are not asked.
@@ -45,7 +47,7 @@ pub struct Known {
 }
 
 pub async fn run(config: Config, readings: mpsc::Sender<Reading>, stop: CancellationToken) {
-    let mut ticks = interval(INTERVAL);
+    let mut ticks = interval_at((Instant::now() + FIRST).into(), INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut named = config.cluster_store.clone().map(|address| (address, String::new()));
     let mut reader: Option<Reader> = None;

@@ -37,8 +37,6 @@ use swarm::{Cluster, Seen};
 
 const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-/// A swarm tells of its tasks by no event.
-const SWARM_INTERVAL: Duration = Duration::from_secs(4);
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Events that come close together lead to one reading.
@@ -58,8 +56,8 @@ struct Between {
     is_new: AtomicBool,
     /// Rung when that becomes so.
     bell: Bell,
-    /// Forwarding entries changed: what the engine believes of its overlays is of interest now.
-    forwarding: Notify,
+    /// Forwarding entries or networks changed: what the engine believes of its swarm and overlays is of interest now.
+    doubt: Notify,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +82,7 @@ impl Watched {
     }
 
     pub fn forwarding_changed(&self) {
-        self.0.forwarding.notify_one();
+        self.0.doubt.notify_one();
     }
 
     fn replace(&self, containers: &BTreeMap<ContainerId, Container>) {
@@ -192,7 +190,8 @@ impl Session<'_> {
         info!(address = client.address(), containers = self.inventory.containers.len(), "container engine answers");
         let mut resync = interval(RESYNC_INTERVAL);
         let mut ping = interval(PING_INTERVAL);
-        let mut swarm = Box::pin(client.swarm(SWARM_INTERVAL, &self.watched.0.forwarding));
+        let member = self.inventory.engine.as_ref().and_then(|engine| engine.swarm.clone());
+        let mut swarm = Box::pin(client.swarm(member, &self.watched.0.doubt));
         resync.reset();
         let mut news = true;
         loop {
@@ -324,6 +323,10 @@ impl Session<'_> {
         }
         if events.iter().any(client::Event::concerns_networks) {
             self.inventory.networks = client.networks().await?;
+        }
+        // An engine that joins a swarm gets a network for that.
+        if events.contains(&client::Event::Network(None)) {
+            self.watched.0.doubt.notify_one();
         }
         if events.iter().any(client::Event::concerns_images) {
             self.inventory.images = client.images().await?;

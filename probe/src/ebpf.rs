@@ -64,16 +64,19 @@ fn load(proc_root: &Path, ephemeral: Option<(u16, u16)>, hears_answers: bool) ->
     let hears_answers = u32::from(hears_answers);
     loader.override_global("hears_answers", &hears_answers, false);
     loader.override_global("ephemeral_low", &low, false).override_global("ephemeral_high", &high, false);
-    let mut object = |bytes| loader.load(bytes).map_err(|error| refused(&error));
-    let (sockets, datagrams, tasks) = (object(bpf::OBJECT), object(datagram::OBJECT), object(tasks::OBJECT));
-    drop(loader);
-    // The kernel looks at each program before it takes it.
+    let mut object = move |bytes| loader.load(bytes).map_err(|error| refused(&error));
+    // The kernel looks at each program before it takes it: meanwhile the next ones are made ready.
     let opened = std::thread::scope(|scope| {
+        let sockets = object(bpf::OBJECT);
+        let watch = scope.spawn(|| Watch::load(sockets?, &btf));
+        let datagrams = object(datagram::OBJECT);
         let datagrams = scope.spawn(|| Datagrams::load(datagrams?, &btf));
-        let tasks = scope.spawn(|| Tasks::load(tasks?, proc_root, &btf));
-        let watch = sockets.and_then(|sockets| Watch::load(sockets, &btf));
+        let tasks = object(tasks::OBJECT);
+        drop(object);
+        let tasks = tasks.and_then(|tasks| Tasks::load(tasks, proc_root, &btf));
+        let watch = watch.join().map_err(|_| BROKEN.to_owned()).and_then(|loaded| loaded);
         let datagrams = datagrams.join().map_err(|_| BROKEN.to_owned()).and_then(|loaded| loaded);
-        Opened { watch, datagrams, tasks: tasks.join().map_err(|_| BROKEN.to_owned()).and_then(|loaded| loaded) }
+        Opened { watch, datagrams, tasks }
     });
     Ok(opened)
 }

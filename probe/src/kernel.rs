@@ -140,8 +140,6 @@ impl Kernel {
                 self.sample();
                 next_sample = now + (now.elapsed() * SCAN_REST).clamp(SAMPLE_INTERVAL, INTERVAL_MAX);
             }
-            self.take_programs();
-            self.sockets.read(&mut self.namespaces, &self.scanner, &mut self.outlet);
             if let Some(links) = &mut self.links
                 && links.heard_of_changes()
             {
@@ -167,6 +165,9 @@ impl Kernel {
                     next_links = next_links.min(links_rest_until.max(before + LINKS_CONFIRM));
                 }
             }
+            // At first the kernel still takes them meanwhile.
+            self.take_programs();
+            self.sockets.read(&mut self.namespaces, &self.scanner, &mut self.outlet);
             if let Err(Closed) = self.outlet.flush() {
                 return;
             }

@@ -243,7 +243,8 @@ impl Scanner {
         };
         process.namespace = fs::read_link(directory.join("ns/net")).ok().and_then(|link| procfs::bracketed(&link));
         if first {
-            process.open_files_limit = open_files_limit(&directory.join("limits"));
+            let limits = procfs::read_into(&directory.join("limits"), &mut self.buffer).ok();
+            process.open_files_limit = limits.and_then(|()| open_files_limit(&self.buffer));
         }
         self.changed |= facts(process) != before;
     }
@@ -281,8 +282,9 @@ fn open_files(directory: &Path) -> Option<u32> {
     u32::try_from(count).ok()
 }
 
-fn open_files_limit(file: &Path) -> Option<u64> {
-    let text = fs::read_to_string(file).ok()?;
+/// Of a file of limits.
+fn open_files_limit(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }

@@ -13,7 +13,7 @@ use crate::layout::Point;
 use crate::prepared::Prepared;
 use crate::scene;
 use crate::sheet::Stale;
-use crate::stage::{Stage, placed, prepared, request_frame, run};
+use crate::stage::{Stage, placed, prepared, request_frame};
 
 /// A press that moves less is a click.
 const CLICK_PX: f64 = 4.0;
@@ -212,8 +212,9 @@ fn title_under(stage: &Stage, page: Page, at: Point) -> Option<String> {
 fn line_under(stage: &Stage, page: Page, at: Point) -> Option<(u32, u32)> {
     let camera = stage.camera.get();
     let at = camera.to_world(at, stage.size.get());
-    prepared(stage, page, |Prepared { at: places, strands, .. }| {
-        let lines = strands.keys().filter_map(|ends| Some((*ends, *places.get(&ends.0)?, *places.get(&ends.1)?)));
-        scene::line_at(lines, run(page), at, REACH_PX / camera.zoom)
+    prepared(stage, page, |Prepared { at: places, strands, ways, .. }| {
+        let way = |ends: (u32, u32)| Some(ways.way(ends, *places.get(&ends.0)?, *places.get(&ends.1)?));
+        let lines = strands.keys().filter_map(|ends| Some((*ends, way(*ends)?)));
+        scene::line_at(lines, at, REACH_PX / camera.zoom)
     })
 }

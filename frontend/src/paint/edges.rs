@@ -8,9 +8,10 @@ use web_sys::CanvasRenderingContext2d as Context;
 
 use super::{Drawing, Shown, dash, head, head_length, mixed, octagon, path, pattern};
 use crate::boxes::Bundles;
+use crate::detour::Way;
 use crate::far;
 use crate::layout::Point;
-use crate::scene::{self, RADIUS};
+use crate::scene::{self, Curve, RADIUS};
 use crate::strand::{By, Strand};
 use crate::text;
 use crate::theme::Theme;
@@ -23,8 +24,6 @@ const CROWDED: f64 = 1_200.0;
 const PART: usize = 2_500;
 /// So many steps of colour there are, beside none.
 const TINTS: f64 = 6.0;
-
-type Curve = [Point; 4];
 
 /// The lines that are shown, and how.
 pub struct Lines<'a> {
@@ -77,11 +76,11 @@ impl<'a> Lines<'a> {
     /// Those that are drawn many in one stroke.
     pub fn flat(&self) -> Flat {
         let mut strokes: BTreeMap<Stroke, Vec<Curve>> = BTreeMap::new();
-        for (look, _, strand, curve) in self.looks().filter(|(look, ..)| look.is_flat) {
+        for (look, _, strand, way) in self.looks().filter(|(look, ..)| look.is_flat) {
             let quarters = (self.width(&look, strand) * 4.0) as u32;
             let Look { network, is_faded, .. } = look;
             let key = Stroke { network, tint: self.tint(strand), quarters, is_faded };
-            strokes.entry(key).or_default().push(curve);
+            strokes.entry(key).or_default().extend(way.iter());
         }
         let parts = strokes
             .into_iter()
@@ -95,11 +94,13 @@ impl<'a> Lines<'a> {
     pub fn paint_single(&self, g: &Context, theme: &Theme) {
         let tints = tints(theme);
         let mut ports: BTreeMap<(u32, &[u16]), (Point, bool)> = BTreeMap::new();
-        let mut failing: Vec<(Curve, f64, bool)> = Vec::new();
+        let mut failing: Vec<(Way, f64, bool)> = Vec::new();
         let single: Vec<_> = self.looks().filter(|(look, ..)| !look.is_flat).collect();
         for lit_pass in [false, true] {
-            for (look, (source, target), strand, curve) in single.iter().filter(|(look, ..)| look.is_lit == lit_pass) {
-                let (curve, width) = (*curve, self.width(look, strand));
+            for (look, (source, target), strand, way) in single.iter().filter(|(look, ..)| look.is_lit == lit_pass) {
+                let (way, width) = (*way, self.width(look, strand));
+                let [.., last] = *way else { continue };
+                let (start, end) = (way[0][0], last[3]);
                 let fails = strand.failing > 0.0;
                 let colour: &str = match (look.network, self.tint(strand)) {
                     _ if fails => &theme.bad,
@@ -110,16 +111,16 @@ impl<'a> Lines<'a> {
                 };
                 g.set_global_alpha(if look.is_faded { theme.faded } else { 1.0 });
                 if source == target {
-                    self_loop(g, curve[0], colour, width);
+                    self_loop(g, start, colour, width);
                     continue;
                 }
                 if fails {
-                    failing.push((curve, strand.failing, look.is_faded));
+                    failing.push((way, strand.failing, look.is_faded));
                 }
                 if look.is_chosen {
-                    halo(g, theme, curve);
+                    halo(g, theme, &way);
                 }
-                let gradient = g.create_linear_gradient(curve[0].x, curve[0].y, curve[3].x, curve[3].y);
+                let gradient = g.create_linear_gradient(start.x, start.y, end.x, end.y);
                 let _ = gradient.add_color_stop(0.0, &mixed(colour, &theme.canvas, theme.tail));
                 let _ = gradient.add_color_stop(0.75, colour);
                 g.set_stroke_style_canvas_gradient(&gradient);
@@ -134,18 +135,19 @@ impl<'a> Lines<'a> {
                     },
                 );
                 g.begin_path();
-                path(g, scene::shortened(curve, head_length(width) * 0.7));
+                let before = way[..way.len() - 1].iter().copied();
+                path(g, before.chain([scene::shortened(last, head_length(width) * 0.7)]));
                 g.stroke();
                 dash(g, &[]);
-                head(g, curve, colour, width);
+                head(g, last, colour, width);
                 if !look.is_faded {
-                    ports.entry((*target, strand.ports.as_slice())).or_insert((curve[3], curve[0].x <= curve[3].x));
+                    ports.entry((*target, strand.ports.as_slice())).or_insert((end, last[0].x <= end.x));
                 }
             }
         }
-        for (curve, rate, is_faded) in failing {
+        for (way, rate, is_faded) in failing {
             g.set_global_alpha(if is_faded { theme.faded } else { 1.0 });
-            failure(g, theme, curve, rate, self.zoom);
+            failure(g, theme, &way, rate, self.zoom);
         }
         g.set_global_alpha(1.0);
         if RADIUS * 2.0 * self.zoom >= 40.0 {
@@ -155,13 +157,13 @@ impl<'a> Lines<'a> {
 
     /// Of all lines that are shown: how each looks, its ends, what it is, and where it runs, which is from a node to itself
     /// where that talks to itself.
-    fn looks(&self) -> impl Iterator<Item = (Look, (u32, u32), &'a Strand, Curve)> {
-        let Shown { strands, at, run, .. } = *self.shown;
+    fn looks(&self) -> impl Iterator<Item = (Look, (u32, u32), &'a Strand, Way<'a>)> {
+        let Shown { strands, at, ways, .. } = *self.shown;
         strands.iter().filter_map(move |(ends, strand)| {
             let (a, b) = (at.get(&ends.0)?, at.get(&ends.1)?);
             let look = self.look(*ends, strand)?;
-            let curve = if ends.0 == ends.1 { [*a; 4] } else { scene::edge_curve(*a, *b, run) };
-            Some((look, *ends, strand, curve))
+            let way = if ends.0 == ends.1 { Way::Plain([*a; 4]) } else { ways.way(*ends, *a, *b) };
+            Some((look, *ends, strand, way))
         })
     }
 
@@ -234,9 +236,7 @@ impl Flat {
         dash(g, network.map_or(&[], pattern));
         g.set_line_width(f64::from(*quarters) / 4.0);
         g.begin_path();
-        for curve in curves {
-            path(g, *curve);
-        }
+        path(g, curves.iter().copied());
         g.stroke();
         dash(g, &[]);
         g.set_global_alpha(1.0);
@@ -275,21 +275,21 @@ fn name_ports(g: &Context, theme: &Theme, ports: BTreeMap<(u32, &[u16]), (Point,
 }
 
 /// Around a line that is selected.
-fn halo(g: &Context, theme: &Theme, curve: Curve) {
+fn halo(g: &Context, theme: &Theme, way: &[Curve]) {
     g.save();
     g.set_global_alpha(0.16);
     g.set_stroke_style_str(&theme.edge_lit);
     g.set_line_width(11.0);
     g.set_line_cap("round");
     g.begin_path();
-    path(g, curve);
+    path(g, way.iter().copied());
     g.stroke();
     g.restore();
 }
 
 /// On a line that fails: the octagon of what is wrong, with how many a second.
-fn failure(g: &Context, theme: &Theme, curve: Curve, rate: f64, zoom: f64) {
-    let at = scene::on_curve(curve, 0.46);
+fn failure(g: &Context, theme: &Theme, way: &[Curve], rate: f64, zoom: f64) {
+    let at = scene::along(way, 0.46);
     let r = octagon(g, theme, at, zoom);
     if RADIUS * 2.0 * zoom < 26.0 {
         return;

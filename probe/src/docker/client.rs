@@ -14,7 +14,7 @@ use bollard::query_parameters::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use shared::id::{ContainerId, ImageId, NetworkId};
-use shared::report::{Container, Engine, Image, Network, Overlay, Trouble};
+use shared::report::{Container, Engine, Image, Network, Overlay, SwarmMember, Trouble};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
@@ -28,6 +28,11 @@ use crate::config::DockerEndpoint;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Of the question that costs the engine nothing.
 const PING_PATIENCE: Duration = Duration::from_secs(4);
+/// A swarm tells of its tasks by no event.
+const SWARM_INTERVAL: Duration = Duration::from_secs(4);
+/// Of an engine that is in no swarm and has no overlays there is only to be seen whether it is and has: that shows in its
+/// networks too, and to say it the engine starts programs, which costs its host more than all else that it is asked.
+const SWARM_INTERVAL_WHILE_ALONE: Duration = Duration::from_secs(30);
 /// What takes long is asked for as much less often.
 const REST: u32 = 20;
 /// What is doubted is asked for after so long: until then those who doubt have looked again, and the app was told.
@@ -211,10 +216,15 @@ impl Client {
     }
 
     /// The swarm and the overlays, read again and again. A stream, so that a manager that is slow to answer for its
-    /// swarm holds up nothing else that is asked of the engine. Sooner than usual where somebody has doubts.
-    pub fn swarm<'a>(&'a self, every: Duration, doubt: &'a Notify) -> impl Stream<Item = Result<Seen, Error>> + 'a {
+    /// swarm holds up nothing else that is asked of the engine. Sooner than usual where somebody has doubts. `member` is what
+    /// the engine said just now.
+    pub fn swarm<'a>(
+        &'a self,
+        member: Option<SwarmMember>,
+        doubt: &'a Notify,
+    ) -> impl Stream<Item = Result<Seen, Error>> + 'a {
         let now = Instant::now();
-        stream::unfold((now, now), move |(rested, due)| async move {
+        stream::unfold((now, now, Some(member)), move |(rested, due, known)| async move {
             let doubted = async {
                 doubt.notified().await;
                 sleep_until(rested.max(Instant::now() + CONFIRM)).await;
@@ -224,19 +234,20 @@ impl Client {
                 () = doubted => {}
             }
             let started = Instant::now();
-            let seen = self.read_swarm().await;
+            let seen = self.read_swarm(known).await;
             let rest = started.elapsed() * REST;
-            // Of an engine that is in no swarm there is only to be seen whether it is in one.
             let is_alone = seen.as_ref().is_ok_and(|seen| seen.member.is_none() && seen.overlays.is_empty());
-            let every = if is_alone { every * 2 } else { every };
-            Some((seen, (started + rest, started + rest.max(every))))
+            let every = if is_alone { SWARM_INTERVAL_WHILE_ALONE } else { SWARM_INTERVAL };
+            Some((seen, (started + rest, started + rest.max(every), None)))
         })
     }
 
-    async fn read_swarm(&self) -> Result<Seen, Error> {
+    async fn read_swarm(&self, known: Option<Option<SwarmMember>>) -> Result<Seen, Error> {
         let began_ms = boot_ms();
-        let info = self.call("info", self.docker.info()).await?;
-        let member = info.swarm.and_then(swarm::member);
+        let member = match known {
+            Some(member) => member,
+            None => self.call("info", self.docker.info()).await?.swarm.and_then(swarm::member),
+        };
         let cluster = match member.as_ref().is_some_and(|member| member.is_manager) {
             true => self.cluster().await,
             false => Ok(Cluster::default()),

@@ -401,7 +401,10 @@ mod tests {
     fn who_waits_is_woken_where_more_happens_than_there_will_be_room_for() {
         let mut watch = watch();
         let sleeper = Sleeper::new(Bell::default());
+        drop(called());
         sleeper.watch(watch.ring());
+        // For what was in it.
+        sleeper.wait(Duration::ZERO);
         let is_over = Arc::new(AtomicBool::new(false));
         let calling = std::thread::spawn({
             let is_over = is_over.clone();

@@ -439,6 +439,10 @@ impl Reader {
             let passed = self.passes.get(&met.id).copied().unwrap_or(0);
             passes.insert(met.id, passed.wrapping_add(1));
             let is_due = !self.links_are_read && passed.is_multiple_of(ADDRESSES_EVERY_PASSES_WITH_EVENTS);
+            // Who reads links was there just now.
+            if self.links_are_read && passed == 0 && !met.addresses.is_empty() {
+                continue;
+            }
             // Whether one that was refused still is shows only where it is tried.
             if passed > YOUNG_PASSES_WITH_EVENTS && !is_due && !was_refused {
                 continue;

@@ -11,17 +11,8 @@ use tokio::time::sleep;
 use crate::figures::Figures;
 use crate::process::Process;
 
-const ASSETS: [&str; 9] = [
-    "",
-    "ui/boot.js",
-    "ui/scope.js",
-    "ui/scope_bg.wasm",
-    "ui/tokens.css",
-    "ui/style.css",
-    "ui/inter-400.woff2",
-    "ui/inter-500.woff2",
-    "ui/inter-600.woff2",
-];
+const ASSETS: [&str; 7] =
+    ["", "ui/boot.js", "ui/scope.js", "ui/scope_bg.wasm", "ui/tokens.css", "ui/style.css", "ui/inter.woff2"];
 
 pub async fn measure(binary: &Path, figures: &mut Figures) {
     let (_app, address) = Process::app(binary).await;
