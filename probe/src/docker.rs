@@ -36,7 +36,7 @@ use container::Listed;
 use swarm::{Cluster, Seen};
 
 const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
-const PING_INTERVAL: Duration = Duration::from_secs(2);
+const PING_INTERVAL: Duration = Duration::from_secs(3);
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Events that come close together lead to one reading.

@@ -38,7 +38,7 @@ const SCAN_INTERVAL_WHILE_NEW: Duration = Duration::from_secs(1);
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// What changes where no link of the host leads to is not told by the kernel, such as an overlay's forwarding entries.
 const LINKS_INTERVAL: Duration = Duration::from_secs(3);
-const LINKS_INTERVAL_WITHOUT_OVERLAYS: Duration = Duration::from_secs(5);
+const LINKS_INTERVAL_WITHOUT_OVERLAYS: Duration = Duration::from_secs(10);
 /// The kernel says that links change; several do when a container starts.
 const LINKS_SETTLE: Duration = Duration::from_millis(200);
 /// Where forwarding entries changed they are read again after so long, and so often: before and after the engine is asked

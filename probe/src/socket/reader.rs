@@ -36,14 +36,14 @@ const ADDRESSES_EVERY_PASSES_WITH_EVENTS: u32 = 4;
 /// Where nothing tells of changes, and where the kernel does: a dump then only shows what it does not tell, such as who
 /// has a connection that was accepted, and UDP.
 const PACE: Pace = Pace { rest: 40, least: Duration::from_millis(250) };
-const PACE_WITH_EVENTS: Pace = Pace { rest: 400, least: Duration::from_secs(3) };
+const PACE_WITH_EVENTS: Pace = Pace { rest: 400, least: Duration::from_secs(4) };
 /// The kernel sums up what UDP sends.
 const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(500) };
 /// A host may have many conversations that conntrack remembers, and its table is gone through as a whole. Where the kernel
 /// tells what UDP sends, that shows only what comes from hosts without a probe.
 const PACE_OF_TRACKED: Pace = Pace { rest: 150, least: Duration::from_millis(2_500) };
 const PACE_OF_TRACKED_WITH_EVENTS: Pace = Pace { rest: 600, least: Duration::from_secs(10) };
-const PACE_OF_NOTHING_TRACKED: Pace = Pace { rest: 600, least: Duration::from_secs(30) };
+const PACE_OF_NOTHING_TRACKED: Pace = Pace { rest: 600, least: Duration::from_secs(60) };
 /// A namespace gets its addresses after it is made, and not every change of them is told.
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
