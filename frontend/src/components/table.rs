@@ -465,7 +465,7 @@ fn cell(row: &RowData, column: &Column) -> AnyView {
                 Column::Row(_, _, kind) => readable(words(row, column), kind),
                 _ => words(row, column),
             };
-            view! { <td class="minor" title=words.clone()>{text::shortened(&words, 34)}</td> }.into_any()
+            view! { <td class="minor" title=words.clone()>{text::shortened(&words, 25)}</td> }.into_any()
         }
         Column::Networks => {
             let names = networks(row);

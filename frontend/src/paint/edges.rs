@@ -1,7 +1,7 @@
 //! The lines of a picture: flat ones many in one stroke, in parts that can be painted one after the other, and those by
 //! themselves that somebody looks at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::TAU;
 
 use web_sys::CanvasRenderingContext2d as Context;
@@ -93,7 +93,7 @@ impl<'a> Lines<'a> {
     /// Those that are drawn each by itself, of which those that are lit are above the others, and what is written at them.
     pub fn paint_single(&self, g: &Context, theme: &Theme) {
         let tints = tints(theme);
-        let mut ports: BTreeMap<(u32, &[u16]), (Point, bool)> = BTreeMap::new();
+        let mut ports = Ports::new();
         let mut failing: Vec<(Way, f64, bool)> = Vec::new();
         let single: Vec<_> = self.looks().filter(|(look, ..)| !look.is_flat).collect();
         for lit_pass in [false, true] {
@@ -141,7 +141,8 @@ impl<'a> Lines<'a> {
                 dash(g, &[]);
                 head(g, last, colour, width);
                 if !look.is_faded {
-                    ports.entry((*target, strand.ports.as_slice())).or_insert((end, last[0].x <= end.x));
+                    let (_, on) = ports.entry((*target, last[0].x <= end.x)).or_insert((end, BTreeSet::new()));
+                    on.extend(&strand.ports);
                 }
             }
         }
@@ -260,12 +261,15 @@ fn tints(theme: &Theme) -> Vec<String> {
     (0..=TINTS as u32).map(|step| mixed(&least, &theme.metric_line, f64::from(step) / TINTS)).collect()
 }
 
-/// Beside where lines end, on which ports.
-fn name_ports(g: &Context, theme: &Theme, ports: BTreeMap<(u32, &[u16]), (Point, bool)>) {
+/// On which ports lines end, by their target and whether they come from its left, and where that is.
+type Ports = BTreeMap<(u32, bool), (Point, BTreeSet<u16>)>;
+
+/// On the side that they do not come from.
+fn name_ports(g: &Context, theme: &Theme, ports: Ports) {
     g.set_font(&format!("400 11px {}", theme.font));
     g.set_fill_style_str(&theme.text_3);
     g.set_text_baseline("alphabetic");
-    for ((_, on), (p, from_left)) in ports.into_iter().filter(|((_, on), _)| !on.is_empty()) {
+    for ((_, from_left), (p, on)) in ports {
         let listed: Vec<String> = on.iter().take(3).map(u16::to_string).collect();
         let more = if on.len() > 3 { " …" } else { "" };
         g.set_text_align(if from_left { "left" } else { "right" });

@@ -48,13 +48,24 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// Since it was started, to a hundredth of a second.
+    pub fn age(self) -> Duration {
+        let up = fs::read_to_string("/proc/uptime").unwrap_or_default();
+        let up: f64 = up.split(' ').next().and_then(|s| s.parse().ok()).unwrap_or(0.0);
+        Duration::try_from_secs_f64(up - self.figure(19) / 100.0).unwrap_or_default()
+    }
+
     /// CPU time used so far, seconds.
     pub fn cpu_s(self) -> f64 {
+        (self.figure(11) + self.figure(12)) / 100.0
+    }
+
+    /// Of its status, counted from the one after its name.
+    fn figure(self, n: usize) -> f64 {
         let bytes = fs::read(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
-        let ticks = |n: usize| fields.get(n).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-        (ticks(11) + ticks(12)) / 100.0
+        let mut fields = text.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+        fields.nth(n).and_then(|f| f.parse().ok()).unwrap_or(0.0)
     }
 
     pub fn rss_mb(self) -> f64 {
