@@ -15,8 +15,6 @@ const CLEAR: f64 = 8.0;
 const NAME_MAX: f64 = 110.0;
 /// A gap that is further aside than this is no way.
 const ASIDE_MAX: f64 = COLUMN * 1.5;
-/// A way is looked at in so many places.
-const STEPS: usize = 24;
 
 /// A node as lines see it, in units of the graph.
 #[derive(Clone, Copy, Debug)]
@@ -55,10 +53,16 @@ impl Deref for Way<'_> {
 }
 
 impl Ways {
-    pub fn of(run: Run, bodies: &BTreeMap<u32, Body>, lines: impl ExactSizeIterator<Item = (u32, u32)>) -> Self {
+    /// `bodies` is asked only where the lines are few.
+    pub fn of(
+        run: Run,
+        lines: impl ExactSizeIterator<Item = (u32, u32)>,
+        bodies: impl FnOnce() -> BTreeMap<u32, Body>,
+    ) -> Self {
         if run == Run::Straight || lines.len() > LINES_MAX {
             return Self { run, own: BTreeMap::new() };
         }
+        let bodies = bodies();
         let rows = Rows::of(bodies.values());
         let own = lines.filter_map(|ends| Some((ends, rows.way(bodies.get(&ends.0)?, bodies.get(&ends.1)?)?)));
         Self { run, own: own.collect() }
@@ -121,42 +125,48 @@ impl Rows {
     }
 
     fn lead(&self, from: Point, to: Point, way: &mut Vec<Curve>) {
-        let curve = scene::upright(from, to);
         let between = self.0.iter().filter(|row| from.y < row.top && row.bottom < to.y);
-        match between.filter_map(|row| row.past(curve)).next() {
+        match between.filter_map(|row| row.past(from, to)).next() {
             // There are fewer rows between on both sides of it.
             Some(gap) => {
                 self.lead(from, gap, way);
                 self.lead(gap, to, way);
             }
-            None => way.push(curve),
+            None => way.push(scene::upright(from, to)),
         }
     }
 }
 
 impl Row {
-    /// Where to go instead; none where nothing is met, or there is no gap near.
-    fn past(&self, curve: Curve) -> Option<Point> {
-        let reach = self.top - RADIUS..=self.bottom + RADIUS;
-        let points = (0..=STEPS).map(|step| scene::on_curve(curve, step as f64 / STEPS as f64));
-        let passing: Vec<Point> = points.filter(|point| reach.contains(&point.y)).collect();
-        if passing.iter().all(|point| self.at(point.x).is_none()) {
-            return None;
-        }
+    /// Where to go instead of straight on; none where nothing is met, or there is no gap near.
+    fn past(&self, from: Point, to: Point) -> Option<Point> {
         let y = (self.top + self.bottom) / 2.0;
-        let middle = passing.iter().min_by(|a, b| (a.y - y).abs().total_cmp(&(b.y - y).abs()))?.x;
-        let x = match self.at(middle) {
-            Some((left, right)) if middle - left <= right - middle => left,
+        let [enters, x, leaves] = [self.top - RADIUS, y, self.bottom + RADIUS].map(|y| x_at(from, to, y));
+        self.met(enters.min(leaves), enters.max(leaves))?;
+        let free = match self.met(x, x) {
+            Some((left, right)) if x - left <= right - x => left,
             Some((_, right)) => right,
-            None => middle,
+            None => x,
         };
-        ((x - middle).abs() <= ASIDE_MAX).then_some(Point { x, y })
+        ((free - x).abs() <= ASIDE_MAX).then_some(Point { x: free, y })
     }
 
-    /// What stands there.
-    fn at(&self, x: f64) -> Option<(f64, f64)> {
-        self.taken.iter().copied().find(|(left, right)| *left < x && x < *right)
+    /// What stands between these, as the leftmost of it.
+    fn met(&self, left: f64, right: f64) -> Option<(f64, f64)> {
+        let at = self.taken.partition_point(|(_, ends)| *ends <= left);
+        self.taken.get(at).copied().filter(|(begins, _)| *begins < right)
     }
+}
+
+/// Where an upright line from one place to another that is below is at that height.
+fn x_at(from: Point, to: Point, y: f64) -> f64 {
+    let down = ((y - from.y) / (to.y - from.y)).clamp(0.0, 1.0);
+    // Its height over its course is t(t² - 1.5t + 1.5), as its handles are half as long as it is high.
+    let mut t = down;
+    for _ in 0..4 {
+        t -= (t * (t * (t - 1.5) + 1.5) - down) / (t * (3.0 * t - 3.0) + 1.5);
+    }
+    from.x + (to.x - from.x) * t * t * (3.0 - 2.0 * t)
 }
 
 #[cfg(test)]
@@ -176,8 +186,7 @@ mod tests {
     }
 
     fn ways(bodies: &[Body], lines: &[(u32, u32)]) -> Ways {
-        let bodies = (0..).zip(bodies.iter().copied()).collect();
-        Ways::of(Run::Upright, &bodies, lines.iter().copied())
+        Ways::of(Run::Upright, lines.iter().copied(), || (0..).zip(bodies.iter().copied()).collect())
     }
 
     #[test]
@@ -196,6 +205,15 @@ mod tests {
         }
         let (first, last) = (way[0][0], way[way.len() - 1][3]);
         assert_eq!((first.y, last.y), (RADIUS, 4.0 * ROW - RADIUS - scene::HEAD_GAP));
+    }
+
+    #[test]
+    fn where_a_line_is_at_a_height_is_where_it_is_drawn() {
+        let (from, to) = (Point { x: 10.0, y: 20.0 }, Point { x: -300.0, y: 500.0 });
+        for step in 0..=20 {
+            let drawn = scene::on_curve(scene::upright(from, to), f64::from(step) / 20.0);
+            assert!((x_at(from, to, drawn.y) - drawn.x).abs() < 0.1, "{drawn:?}");
+        }
     }
 
     #[test]

@@ -45,8 +45,8 @@ impl Prepared {
         if self.led != now {
             self.led = now;
             let place = |(slot, node): (u32, &Summary)| Some((slot, body(node, *self.at.get(&slot)?)));
-            let bodies = folding.nodes(model).filter_map(place).collect();
-            self.ways = Ways::of(stage::run(page), &bodies, self.strands.keys().copied());
+            let bodies = || folding.nodes(model).filter_map(place).collect();
+            self.ways = Ways::of(stage::run(page), self.strands.keys().copied(), bodies);
         }
     }
 

@@ -36,6 +36,8 @@ fn main() -> ExitCode {
             talk::hold(number(processes), number(conversations), number(short))
         }
         ["call", count, short] => talk::call(number(count), number(short)),
+        ["answer", count] => talk::answer(number(count)),
+        ["dial", count] => talk::dial(number(count)),
         ["load", address, ref counts @ ..] => {
             let count = |n: usize, default| counts.get(n).unwrap_or(&default).parse();
             let (Ok(address), Ok(hosts), Ok(beside)) = (address.parse(), count(0, "100"), count(1, "0")) else {

@@ -3,15 +3,17 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const HELD: u16 = 7000;
 const SHORT: u16 = 7001;
+/// Of those who are called once each.
+const FIRST: u16 = 20_000;
 /// A tenth of the conversations is replaced this often.
 const REPLACED_EVERY: Duration = Duration::from_secs(3);
 /// How long a short one lasts.
@@ -92,6 +94,51 @@ pub fn call(count: usize, short_per_s: usize) {
         }
     });
     wait_for_end();
+}
+
+/// Has so many ports on loopback, each for one call.
+pub fn answer(count: usize) {
+    for port in ports(count) {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port of its own");
+        spawn(move || {
+            let _held = listener.accept();
+            thread::park();
+        });
+    }
+    println!("ready");
+    wait_for_end();
+}
+
+/// Calls each of them once, and says which one when, in nanoseconds since 1970. At the end all are still open.
+pub fn dial(count: usize) {
+    let itself = std::env::current_exe().expect("its own path");
+    let mut command = Command::new(itself);
+    command.args(["answer", &count.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut answering = command.spawn().expect("who answers");
+    let said = answering.stdout.take().map(BufReader::new);
+    said.map(|mut said| said.read_line(&mut String::new()));
+    // Who talks is known before.
+    thread::sleep(Duration::from_secs(3));
+    let mut held = Vec::new();
+    for port in ports(count) {
+        // Not in step with anybody's clock.
+        thread::sleep(Duration::from_millis(fastrand::u64(100..300)));
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        held.push(TcpStream::connect(("127.0.0.1", port)).expect("who answers"));
+        println!("{port} {}", at.as_nanos());
+    }
+    thread::sleep(Duration::from_secs(2));
+    let _ = answering.kill();
+    let _ = answering.wait();
+}
+
+/// Whether that is the port of one of them.
+pub fn is_called_once(port: u16, count: usize) -> bool {
+    ports(count).any(|one| one == port)
+}
+
+fn ports(count: usize) -> impl Iterator<Item = u16> {
+    (FIRST..).take(count)
 }
 
 fn spawn(work: impl FnOnce() + Send + 'static) {
