@@ -1,5 +1,7 @@
 //! The machine itself, through sysinfo; its name, kernel and addresses from where the kernel keeps them.
 
+mod interfaces;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,12 +9,14 @@ use shared::addr::Subnet;
 use shared::report::{Host, HostMetrics};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, System};
 
+use self::interfaces::Interfaces;
 use crate::Config;
 
 pub struct Reader {
     /// None on a system that sysinfo does not know.
     system: Option<System>,
     proc_root: PathBuf,
+    interfaces: Interfaces,
     last: Option<Counters>,
     /// What passed between the last two readings of that, and nothing else.
     rates: HostMetrics,
@@ -23,6 +27,8 @@ pub struct Reader {
 
 /// What a host is, but for its addresses, is read every so many times.
 const FACTS_EVERY: u32 = 10;
+/// What the kernel has of the host's interfaces.
+const INTERFACES: &str = "/sys/class/net";
 /// Seconds between two readings of what passes, at least.
 const RATES_S: f64 = 2.5;
 
@@ -40,6 +46,7 @@ impl Reader {
         Self {
             system: System::new().ok(),
             proc_root: config.proc_root.clone(),
+            interfaces: Interfaces::new(Path::new(INTERFACES)),
             last: None,
             rates: HostMetrics::default(),
             facts: None,
@@ -113,9 +120,11 @@ impl Reader {
         };
     }
 
-    fn counters(&self, at_s: f64) -> Counters {
-        let (received, sent) = interface_bytes(&self.proc_root.join("net/dev"));
-        let (read, written) = disk_bytes(&fs::read_to_string(self.proc_root.join("diskstats")).unwrap_or_default());
+    fn counters(&mut self, at_s: f64) -> Counters {
+        let text = |name: &str| fs::read_to_string(self.proc_root.join(name)).unwrap_or_default();
+        let (interfaces, disks) = (text("net/dev"), text("diskstats"));
+        let (received, sent) = self.interfaces.sum(interfaces::counters(&interfaces));
+        let (read, written) = disk_bytes(&disks);
         Counters { at_s, received, sent, read, written }
     }
 }
@@ -128,19 +137,8 @@ pub fn per_second(old: u64, new: u64, seconds: f64) -> f64 {
 /// Received and sent bytes of all interfaces but loopback, of a file such as /proc/net/dev.
 pub fn interface_bytes(path: &Path) -> (u64, u64) {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let mut sum = (0, 0);
-    for line in text.lines().skip(2) {
-        let Some((name, counters)) = line.split_once(':') else { continue };
-        if name.trim() == "lo" {
-            continue;
-        }
-        let mut fields = counters.split_ascii_whitespace();
-        let received: Option<u64> = fields.next().and_then(|f| f.parse().ok());
-        let sent: Option<u64> = fields.nth(7).and_then(|f| f.parse().ok());
-        sum.0 += received.unwrap_or(0);
-        sum.1 += sent.unwrap_or(0);
-    }
-    sum
+    let others = interfaces::counters(&text).filter(|(name, ..)| *name != "lo");
+    others.fold((0, 0), |sum, (_, received, sent)| (sum.0 + received, sum.1 + sent))
 }
 
 /// Bytes read and written by whole disks, of /proc/diskstats, which counts sectors of 512 bytes. Partitions and

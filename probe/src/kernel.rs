@@ -50,7 +50,7 @@ const INTERVAL_MAX: Duration = Duration::from_secs(5);
 const TIDYING_AT_FIRST: Duration = Duration::from_secs(5);
 const TIDYING_INTERVAL: Duration = Duration::from_secs(60);
 /// How soon the thread notices that it is to stop, and what the kernel tells; where that is much, the kernel wakes it.
-const NAP: Duration = Duration::from_millis(250);
+const NAP: Duration = Duration::from_millis(300);
 
 pub fn spawn(
     config: Config,

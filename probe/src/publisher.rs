@@ -34,7 +34,7 @@ use known::Known;
 /// From one message to the next, at least: what changes meanwhile goes together.
 const SAID_INTERVAL: Duration = Duration::from_millis(100);
 /// So long samples wait for something that is said anyway: a message costs more than what is in it.
-const SAMPLES_PATIENCE: Duration = Duration::from_millis(250);
+const SAMPLES_PATIENCE: Duration = Duration::from_millis(300);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 const RETRY_MIN: Duration = Duration::from_millis(250);

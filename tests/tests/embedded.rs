@@ -97,7 +97,7 @@ fn below_a_path_behind_a_proxy_and_in_a_frame_the_page_is_whole_and_live() {
         let open = "document.querySelector('iframe').contentDocument.querySelector('.nodes td.name').click()";
         browser.client.execute(open, Vec::new()).await.unwrap();
         browser.until("a card", &inside("page.querySelector('.card h2')?.textContent.length > 2")).await;
-        browser.screenshot("embedded-light").await;
+        browser.screenshot("embedded-dark").await;
         browser.close().await;
     });
     let elsewhere = proxy.elsewhere.lock().unwrap().clone();

@@ -43,7 +43,7 @@ const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(5
 /// tells what UDP sends, that shows only what comes from hosts without a probe.
 const PACE_OF_TRACKED: Pace = Pace { rest: 150, least: Duration::from_millis(2_500) };
 const PACE_OF_TRACKED_WITH_EVENTS: Pace = Pace { rest: 600, least: Duration::from_secs(10) };
-const PACE_OF_NOTHING_TRACKED: Pace = Pace { rest: 600, least: Duration::from_secs(60) };
+const PACE_OF_NOTHING_TRACKED: Pace = Pace { rest: 600, least: Duration::from_secs(30) };
 /// A namespace gets its addresses after it is made, and not every change of them is told.
 const PACE_WHILE_YOUNG: Pace = Pace { rest: 40, least: Duration::from_millis(500) };
 /// So many passes a namespace is young.
@@ -55,7 +55,7 @@ const WHOLE_INTERVAL_WHILE_UNSHOWN: Duration = Duration::from_secs(60);
 const AFTER_LOSS: Duration = Duration::from_secs(5);
 const PACE_MAX: Duration = Duration::from_secs(5);
 /// What the kernel tells is told on at most so often: several things happen at once.
-const SEND_INTERVAL: Duration = Duration::from_millis(250);
+const SEND_INTERVAL: Duration = Duration::from_millis(300);
 /// What connections carry is summed up at most so often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_secs(2);
 /// Beyond the interval at which samples go out, on a host that is busy.
