@@ -117,8 +117,8 @@ pub fn dial(count: usize) {
     let mut answering = command.spawn().expect("who answers");
     let said = answering.stdout.take().map(BufReader::new);
     said.map(|mut said| said.read_line(&mut String::new()));
-    // Who talks is known before.
-    thread::sleep(Duration::from_secs(3));
+    // Who talks is known before: what a process does that nobody has met yet waits for that, for a second at most.
+    thread::sleep(Duration::from_secs(5));
     let mut held = Vec::new();
     for port in ports(count) {
         // Not in step with anybody's clock.
