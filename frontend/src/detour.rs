@@ -7,8 +7,8 @@ use std::slice;
 use crate::layout::{COLUMN, Point};
 use crate::scene::{self, Curve, RADIUS, Run};
 
-/// More lines than so many go straight on: nobody could follow one of them.
-const LINES_MAX: usize = 400;
+/// More lines than so many go straight on, and are drawn many in one stroke: nobody could follow one of them.
+pub const FOLLOWED_MAX: usize = 400;
 /// What a line keeps away from nodes and names.
 const CLEAR: f64 = 8.0;
 /// A name that is longer keeps no more room than this; it may be cut.
@@ -59,7 +59,7 @@ impl Ways {
         lines: impl ExactSizeIterator<Item = (u32, u32)>,
         bodies: impl FnOnce() -> BTreeMap<u32, Body>,
     ) -> Self {
-        if run == Run::Straight || lines.len() > LINES_MAX {
+        if run == Run::Straight || lines.len() > FOLLOWED_MAX {
             return Self { run, own: BTreeMap::new() };
         }
         let bodies = bodies();
@@ -112,7 +112,7 @@ impl Rows {
         Self(rows)
     }
 
-    /// None where that is the plain way.
+    /// None where that does not lead down.
     fn way(&self, source: &Body, target: &Body) -> Option<Vec<Curve>> {
         if !scene::is_downwards(source.at, target.at) {
             return None;

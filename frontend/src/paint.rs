@@ -401,7 +401,7 @@ fn shape(g: &Context, theme: &Theme, node: &Summary, gauge: Option<&Gauge>, (p, 
     g.set_stroke_style_str(line);
     if node.stack && height >= 26.0 {
         for step in [2.0, 1.0] {
-            outline(g, &node.kind, Point { x: p.x + 3.5 * step, y: p.y - 3.5 * step }, 0.0);
+            outline(g, &node.kind, Point { x: p.x + scene::PLATE * step, y: p.y - scene::PLATE * step }, 0.0);
             g.set_fill_style_str(&theme.canvas);
             g.fill();
             g.stroke();

@@ -69,9 +69,8 @@ impl Prepared {
 
 /// How a node stands in the way of lines.
 fn body(node: &Summary, at: Point) -> Body {
-    // Plates are behind who stands for several.
     let (top, foot) = scene::extent(&node.kind);
-    let top = top + if node.stack { 7.0 } else { 0.0 };
+    let top = top + if node.stack { scene::PLATE * 2.0 } else { 0.0 };
     // As wide as letters are on average; the canvas measures none until it writes them.
     let name = text::base_name(&node.label).chars().count() as f64 * 7.3;
     let minor = node.label_minor.chars().count() as f64 * 6.2;

@@ -6,6 +6,8 @@ use crate::layout::Point;
 use crate::room::Frame;
 
 pub const RADIUS: f64 = 22.0;
+/// From one plate behind who stands for several to the next, of two: to the right and up.
+pub const PLATE: f64 = 3.5;
 /// Between the head of a line and what it points at.
 pub const HEAD_GAP: f64 = 3.0;
 

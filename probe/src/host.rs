@@ -137,8 +137,7 @@ pub fn per_second(old: u64, new: u64, seconds: f64) -> f64 {
 /// Received and sent bytes of all interfaces but loopback, of a file such as /proc/net/dev.
 pub fn interface_bytes(path: &Path) -> (u64, u64) {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let others = interfaces::counters(&text).filter(|(name, ..)| *name != "lo");
-    others.fold((0, 0), |sum, (_, received, sent)| (sum.0 + received, sum.1 + sent))
+    interfaces::counters(&text).fold((0, 0), |sum, (_, received, sent)| (sum.0 + received, sum.1 + sent))
 }
 
 /// Bytes read and written by whole disks, of /proc/diskstats, which counts sectors of 512 bytes. Partitions and

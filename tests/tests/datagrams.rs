@@ -9,7 +9,7 @@ use scope_tests::eventually;
 use scope_tests::testbed::{MACHINE, Testbed, python};
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Answers each datagram with 500 bytes.
 fn serve(port: u16) -> String {

@@ -8,7 +8,7 @@ use web_sys::CanvasRenderingContext2d as Context;
 
 use super::{Drawing, Shown, dash, head, head_length, mixed, octagon, path, pattern};
 use crate::boxes::Bundles;
-use crate::detour::Way;
+use crate::detour::{FOLLOWED_MAX, Way};
 use crate::far;
 use crate::layout::Point;
 use crate::scene::{self, Curve, RADIUS};
@@ -16,8 +16,6 @@ use crate::strand::{By, Strand};
 use crate::text;
 use crate::theme::Theme;
 
-/// Edges fade towards their source up to so many; beyond, they are flat and drawn in one stroke.
-const TAPERED_MAX: usize = 400;
 /// More edges than so many are the fainter the more there are.
 const CROWDED: f64 = 1_200.0;
 /// So many flat lines are painted at once.
@@ -32,6 +30,7 @@ pub struct Lines<'a> {
     bundles: Bundles<'a>,
     zoom: f64,
     by: By,
+    /// Fades towards its source; else it is flat.
     is_tapered: bool,
     is_crowded: bool,
     /// Of a line, in units of the graph.
@@ -57,7 +56,7 @@ impl<'a> Lines<'a> {
             bundles: Bundles::of(shown, strands),
             // Where nobody measures what lines carry, they say how many conversations are open.
             by: if strands.values().any(Strand::is_measured) { drawing.lines } else { By::Open },
-            is_tapered: strands.len() <= TAPERED_MAX && RADIUS * 2.0 * zoom >= 26.0,
+            is_tapered: strands.len() <= FOLLOWED_MAX && RADIUS * 2.0 * zoom >= 26.0,
             // Where there are more than anybody could follow they are thin, which is also much less to paint.
             widest: if is_crowded { 1.0 / zoom } else { f64::MAX },
             is_crowded,

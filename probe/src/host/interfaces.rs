@@ -42,7 +42,7 @@ impl Interfaces {
             self.kinds.clear();
         }
         let (mut of_devices, mut of_virtual) = (None, (0, 0));
-        for (name, received, sent) in counters.filter(|(name, ..)| *name != "lo") {
+        for (name, received, sent) in counters {
             let add = |(so_far_received, so_far_sent): (u64, u64)| (so_far_received + received, so_far_sent + sent);
             match self.kind(name) {
                 Kind::Device => of_devices = Some(add(of_devices.unwrap_or_default())),
@@ -67,7 +67,7 @@ fn kind(at: &Path) -> Kind {
     let about = std::fs::read_to_string(at.join("uevent")).unwrap_or_default();
     let is_stacked = || {
         let kind = about.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
-        kind.is_some_and(|kind| STACKED.contains(&kind)) || at.join("bridge").exists() || at.join("master").exists()
+        kind.is_some_and(|kind| STACKED.contains(&kind)) || at.join("master").exists()
     };
     match () {
         () if at.join("device").exists() => Kind::Device,
@@ -76,13 +76,13 @@ fn kind(at: &Path) -> Kind {
     }
 }
 
-/// Name, received and sent bytes of each interface, of a file such as /proc/net/dev.
+/// Name, received and sent bytes of each interface but loopback, of a file such as /proc/net/dev.
 pub fn counters(text: &str) -> impl Iterator<Item = (&str, u64, u64)> {
     text.lines().skip(2).filter_map(|line| {
         let (name, counters) = line.split_once(':')?;
         let mut fields = counters.split_ascii_whitespace();
         let received = fields.next()?.parse().ok()?;
-        Some((name.trim(), received, fields.nth(7)?.parse().ok()?))
+        Some((name.trim(), received, fields.nth(7)?.parse().ok()?)).filter(|(name, ..)| *name != "lo")
     })
 }
 
@@ -111,11 +111,11 @@ mod tests {
     fn what_containers_receive_is_counted_once_where_it_comes_in() {
         let known: [(&str, &[&str]); 4] = [
             ("eth0", &["device", "uevent "]),
-            ("docker0", &["bridge", "uevent bridge"]),
+            ("docker0", &["uevent bridge"]),
             ("veth1", &["master", "uevent "]),
             ("vx-1", &["uevent vxlan"]),
         ];
-        let lines = [("lo", 9, 9), ("eth0", 100, 50), ("docker0", 30, 90), ("veth1", 31, 91), ("vx-1", 7, 7)];
+        let lines = [("eth0", 100, 50), ("docker0", 30, 90), ("veth1", 31, 91), ("vx-1", 7, 7)];
         assert_eq!(counted(&known, &lines), (100, 50));
     }
 
@@ -123,7 +123,7 @@ mod tests {
     fn a_host_without_devices_has_what_is_not_stacked_on_others() {
         let known: [(&str, &[&str]); 3] =
             [("eth0", &["uevent "]), ("docker0", &["uevent bridge"]), ("veth1", &["master"])];
-        let lines = [("lo", 9, 9), ("eth0", 100, 50), ("docker0", 30, 90), ("veth1", 31, 91)];
+        let lines = [("eth0", 100, 50), ("docker0", 30, 90), ("veth1", 31, 91)];
         assert_eq!(counted(&known, &lines), (100, 50));
         assert_eq!(counted(&[], &lines), (161, 231), "all where nothing is known of them");
     }
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn counters_of_interfaces_are_read_and_odd_lines_left_out() {
         let text = "Inter-|   Receive  |  Transmit\n face |bytes packets|bytes packets\n  \
-                    eth0: 12 1 0 0 0 0 0 0 34 1 0 0 0 0 0 0\nodd\n  short: 1 2\n    lo:5 1 0 0 0 0 0 0 6 1 0 0 0 0 0 0\n";
-        assert_eq!(counters(text).collect::<Vec<_>>(), [("eth0", 12, 34), ("lo", 5, 6)]);
+                    eth0: 12 1 0 0 0 0 0 0 34 1 0 0 0 0 0 0\nodd\n  short: 1 2\n    lo:5 1 0 0 0 0 0 0 6 1 0 0 0 0 0 0\n   br0:7 1 0 0 0 0 0 0 8 1 0 0 0 0 0 0\n";
+        assert_eq!(counters(text).collect::<Vec<_>>(), [("eth0", 12, 34), ("br0", 7, 8)]);
     }
 }

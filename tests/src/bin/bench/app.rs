@@ -8,15 +8,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use scope_tests::load::{self, Activity, Load};
-use shared::view::{SUBPROTOCOL, StreamDelta};
+use shared::view::StreamDelta;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use crate::figures::{Figures, percentile};
 use crate::process::Process;
+use crate::stream::follow;
 
 /// What a browser was told of the container that the load marks, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,9 +32,7 @@ type Hearing = mpsc::UnboundedSender<(Heard, Instant)>;
 
 /// Follows a view as a browser does.
 async fn browser(address: SocketAddr, topology: &'static str, hearing: Option<Hearing>) {
-    let mut request = format!("ws://{address}/api/topology/{topology}/ws").into_client_request().expect("a URL");
-    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a websocket");
+    let mut socket = follow(address, topology).await;
     let marked = format!("{};<container>", load::container_id(0, 0));
     let mut slot = None;
     while let Some(Ok(message)) = socket.next().await {

@@ -12,6 +12,7 @@ mod probe;
 mod process;
 mod record;
 mod soak;
+mod stream;
 mod talk;
 
 use std::fs;
@@ -37,7 +38,10 @@ fn main() -> ExitCode {
         }
         ["call", count, short] => talk::call(number(count), number(short)),
         ["answer", count] => talk::answer(number(count)),
-        ["dial", count] => talk::dial(number(count)),
+        ["dial", app, count] => {
+            let Ok(app) = app.parse() else { return usage() };
+            runtime().block_on(talk::dial(app, number(count)));
+        }
         ["load", address, ref counts @ ..] => {
             let count = |n: usize, default| counts.get(n).unwrap_or(&default).parse();
             let (Ok(address), Ok(hosts), Ok(beside)) = (address.parse(), count(0, "100"), count(1, "0")) else {

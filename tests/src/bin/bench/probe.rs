@@ -5,19 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use scope_tests::api;
 use scope_tests::testbed::Testbed;
 use scope_tests::{eventually, eventually_every};
-use shared::view::{SUBPROTOCOL, StreamDelta};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use crate::figures::{Figures, percentile};
 use crate::process::Cost;
-use crate::talk;
 
 const SETTLES: Duration = Duration::from_secs(11);
 const MEASURED: Duration = Duration::from_secs(40);
@@ -195,47 +190,14 @@ fn until_halves(app: &str, wanted: usize) -> Instant {
 
 /// Milliseconds from each of some connects on the host until a browser that shows its processes is told of them.
 fn connect_to_browser(testbed: &Testbed) -> Vec<f64> {
-    const CALLS: usize = 100;
-    let url = format!("{}/api/topology/processes/ws", testbed.url(1)).replacen("http", "ws", 1);
+    const CALLS: usize = 200;
     let bench = std::env::current_exe().expect("its own path");
-    let bench = bench.to_str().expect("a path in UTF-8");
-    std::thread::scope(|scope| {
-        // Of the testbed's network, as this one is.
-        let watching = scope.spawn(|| watch_ports(&url, CALLS));
-        let said = testbed.exec(1, &[bench, "dial", &CALLS.to_string()]);
-        let heard = watching.join().expect("who watches");
-        let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        let calls = said.lines().filter_map(|line| line.split_once(' '));
-        let calls = calls.filter_map(|(port, at)| Some((port.parse::<u16>().ok()?, at.parse::<u64>().ok()?)));
-        let after = |(port, at)| heard.get(&port).map_or(f64::MAX, |told| told.saturating_sub(at) as f64 / 1e6);
-        let all: Vec<f64> = calls.map(after).collect();
-        assert_eq!(all.len(), CALLS, "{said}");
-        all
-    })
-}
-
-/// When each of so many ports was first told as that of an edge, in nanoseconds since 1970; those that are within a minute.
-fn watch_ports(url: &str, count: usize) -> BTreeMap<u16, u64> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let mut heard = BTreeMap::new();
-    let watch = async {
-        let mut request = url.into_client_request().expect("a URL");
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a websocket");
-        while let Some(Ok(message)) = socket.next().await {
-            let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
-            let Ok(delta) = message.to_text().map(serde_json::from_str::<StreamDelta>) else { continue };
-            let ports = delta.iter().flat_map(|delta| &delta.edges).map(|(_, edge)| edge.port);
-            ports.filter(|port| talk::is_called_once(*port, count)).for_each(|port| {
-                heard.entry(port).or_insert(at);
-            });
-            if heard.len() == count {
-                break;
-            }
-        }
-    };
-    let _ = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), watch).await });
-    heard
+    let app = format!("{}:4040", testbed.address(1));
+    let said = testbed.exec(1, &[bench.to_str().expect("a path in UTF-8"), "dial", &app, &CALLS.to_string()]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let all: Vec<f64> = said.lines().filter_map(|line| line.parse().ok()).collect();
+    assert_eq!(all.len(), CALLS, "{said}");
+    all
 }
 
 /// What the probe sends to its app while only samples change, bytes a second.

@@ -4,16 +4,23 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use shared::view::StreamDelta;
+
+use crate::stream::follow;
 
 const HELD: u16 = 7000;
 const SHORT: u16 = 7001;
 /// Of those who are called once each.
 const FIRST: u16 = 20_000;
+/// So long it is waited until a call is told.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A tenth of the conversations is replaced this often.
 const REPLACED_EVERY: Duration = Duration::from_secs(3);
 /// How long a short one lasts.
@@ -109,32 +116,37 @@ pub fn answer(count: usize) {
     wait_for_end();
 }
 
-/// Calls each of them once, and says which one when, in nanoseconds since 1970. At the end all are still open.
-pub fn dial(count: usize) {
+/// Calls each of so many ports once, the next as soon as whoever follows the processes of that app is told of the last, and
+/// says how many milliseconds that took. So each call just misses a telling, and waits for the whole of the next interval.
+pub async fn dial(app: SocketAddr, count: usize) {
     let itself = std::env::current_exe().expect("its own path");
     let mut command = Command::new(itself);
-    command.args(["answer", &count.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    // One more: the first shows that those who talk are known, and does not count.
+    command.args(["answer", &(count + 1).to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut answering = command.spawn().expect("who answers");
-    let said = answering.stdout.take().map(BufReader::new);
-    said.map(|mut said| said.read_line(&mut String::new()));
-    // Who talks is known before: what a process does that nobody has met yet waits for that, for a second at most.
-    thread::sleep(Duration::from_secs(5));
+    let mut said = BufReader::new(answering.stdout.take().expect("what it says"));
+    said.read_line(&mut String::new()).expect("that it is ready");
+    let mut told = follow(app, "processes").await;
     let mut held = Vec::new();
-    for port in ports(count) {
-        // Not in step with anybody's clock.
-        thread::sleep(Duration::from_millis(fastrand::u64(100..300)));
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    for port in ports(count + 1) {
+        let at = Instant::now();
         held.push(TcpStream::connect(("127.0.0.1", port)).expect("who answers"));
-        println!("{port} {}", at.as_nanos());
+        let hears = async {
+            while let Some(Ok(message)) = told.next().await {
+                let delta = message.to_text().ok().and_then(|text| serde_json::from_str::<StreamDelta>(text).ok());
+                if delta.iter().flat_map(|delta| &delta.edges).any(|(_, edge)| edge.port == port) {
+                    break;
+                }
+            }
+        };
+        // Who hears nothing has waited for as long.
+        let _ = tokio::time::timeout(PATIENCE, hears).await;
+        if port > FIRST {
+            println!("{}", at.elapsed().as_secs_f64() * 1e3);
+        }
     }
-    thread::sleep(Duration::from_secs(2));
     let _ = answering.kill();
     let _ = answering.wait();
-}
-
-/// Whether that is the port of one of them.
-pub fn is_called_once(port: u16, count: usize) -> bool {
-    ports(count).any(|one| one == port)
 }
 
 fn ports(count: usize) -> impl Iterator<Item = u16> {
