@@ -10,11 +10,14 @@ use crate::view::live::Flushed;
 use crate::view::snapshot::{NodeSnapshot, Snapshot};
 
 /// A reader that is this many messages behind is told the whole view anew instead.
-const QUEUE: usize = 32;
+const QUEUE: usize = 64;
 
 /// What one message of an opening tells at most: a node weighs as much as so many edges, as its JSON is so much longer.
 const PART_EDGES: usize = 1_000;
 const NODE_WEIGHT: usize = 10;
+
+/// And one of later messages, of figures that changed, which are a fraction of an edge each: many do at once.
+const PART_VALUES: usize = 4 * PART_EDGES;
 
 /// The number of the first message after an opening. Those of the opening come before it, however many they are.
 const FIRST: u64 = 1 << 32;
@@ -123,15 +126,37 @@ impl Stream {
         if self.is_empty() {
             return;
         }
-        self.sequence += 1;
-        let rest = StreamDelta { sequence: self.sequence, at: now_ms, ..flushed.rest };
-        // Where the last reader has just gone there is nobody to tell.
-        let _ = self.readers.send(encode(&rest, &flushed.nodes, 1024 + flushed.nodes.len() * 3000));
+        let Flushed { mut nodes, rest } = flushed;
+        for part in parts(rest) {
+            self.sequence += 1;
+            let rest = StreamDelta { sequence: self.sequence, at: now_ms, ..part };
+            // With the first of them.
+            let nodes = std::mem::take(&mut nodes);
+            // Where the last reader has just gone there is nobody to tell.
+            let _ = self.readers.send(encode(&rest, &nodes, 1024 + nodes.len() * 3000));
+        }
     }
 
     pub fn status(&mut self, status: &Status, now_ms: u64) {
         let rest = StreamDelta { status: Some(status.clone()), ..StreamDelta::default() };
         self.publish(Flushed { nodes: Vec::new(), rest }, now_ms);
+    }
+}
+
+/// What changed, in messages none of which keeps a reader busy for long: figures that are too many for one follow in others.
+fn parts(mut rest: StreamDelta) -> Vec<StreamDelta> {
+    let mut values = std::mem::take(&mut rest.values).into_iter();
+    let mut edge_values = std::mem::take(&mut rest.edge_values).into_iter();
+    let mut parts = Vec::new();
+    loop {
+        rest.values = values.by_ref().take(PART_VALUES).collect();
+        rest.edge_values = edge_values.by_ref().take(PART_VALUES - rest.values.len()).collect();
+        rest.more = values.len() + edge_values.len() > 0;
+        let is_last = !rest.more;
+        parts.push(std::mem::take(&mut rest));
+        if is_last {
+            return parts;
+        }
     }
 }
 
@@ -241,6 +266,29 @@ mod tests {
             let told: Vec<u32> = parts.iter().flat_map(|part| part.edges.iter().map(|(slot, _)| *slot)).collect();
             assert_eq!(told, (0..edges).collect::<Vec<_>>(), "{nodes} {edges}");
         }
+    }
+
+    #[test]
+    fn many_figures_that_change_at_once_are_told_in_parts_of_which_the_first_has_all_else() {
+        let mut stream = Stream::default();
+        let mut reader = subscribe(&stream);
+        let values: Vec<(u32, Vec<f64>)> = (0..5_000).map(|slot| (slot, vec![f64::from(slot)])).collect();
+        let edge_values: Vec<(u32, Vec<Option<f64>>)> = (0..7_000).map(|slot| (slot, vec![None])).collect();
+        let rest = StreamDelta {
+            gone: vec![1],
+            values: values.clone(),
+            edge_values: edge_values.clone(),
+            ..StreamDelta::default()
+        };
+        stream.publish(Flushed { nodes: vec![node(9, "new")], rest }, 5);
+        let parts: Vec<StreamDelta> =
+            std::iter::from_fn(|| reader.deltas.try_recv().ok()).map(|text| read(&text)).collect();
+        let said = |part: &StreamDelta| (part.sequence - FIRST, part.more, part.nodes.len(), part.gone.len());
+        assert_eq!(parts.iter().map(said).collect::<Vec<_>>(), [(1, true, 1, 1), (2, true, 0, 0), (3, false, 0, 0)]);
+        assert!(parts.iter().all(|part| part.values.len() + part.edge_values.len() <= PART_VALUES));
+        let told: Vec<_> = parts.iter().flat_map(|part| part.values.clone()).collect();
+        let told_of_edges: Vec<_> = parts.iter().flat_map(|part| part.edge_values.clone()).collect();
+        assert_eq!((told, told_of_edges), (values, edge_values));
     }
 
     #[test]

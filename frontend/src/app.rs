@@ -130,6 +130,8 @@ pub struct Page {
     pub labels: RwSignal<Arc<Labels>>,
     /// How many nodes the view had when it was opened, which decides how its groups begin.
     opened_with: RwSignal<usize>,
+    /// While a large view is shown for the first time, in one task after the other: whether it changed since that began.
+    opening: StoredValue<Option<bool>>,
     /// The nodes that are shown at all, by filters and by what is looked at alone; none for all.
     pub shown: Memo<Option<Arc<BTreeSet<u32>>>>,
     /// The group whose title is under the pointer.
@@ -224,6 +226,7 @@ impl Page {
             }),
             labels: RwSignal::new(Arc::new(Labels::new())),
             opened_with: RwSignal::new(0),
+            opening: StoredValue::new(None),
             shown: Memo::new(move |_| match (searching.passing.get(), alone.get()) {
                 (Some(passing), Some(near)) => Some(Arc::new(passing.intersection(&near).copied().collect())),
                 (one, other) => one.or(other),

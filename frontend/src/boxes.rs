@@ -1,7 +1,8 @@
 //! Open groups on the canvas: their frames, their titles, and what goes from one to another.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::HashMap;
 use shared::view::Summary;
 use web_sys::CanvasRenderingContext2d as Context;
 
@@ -137,7 +138,7 @@ pub struct Bundles<'a> {
 impl<'a> Bundles<'a> {
     pub fn of(shown: &'a Shown, strands: &BTreeMap<(u32, u32), Strand>) -> Self {
         let is_needed = !shown.boxes.is_empty() && strands.len() >= BUNDLED_FROM;
-        let mut bundles = Self { of: HashMap::new(), is_needed, curves: Vec::new() };
+        let mut bundles = Self { of: HashMap::default(), is_needed, curves: Vec::new() };
         for key in shown.boxes.keys() {
             let members = shown.folding.groups.get(key).map_or(&[][..], |group| &group.members);
             bundles.of.extend(members.iter().map(|member| (*member, key.as_str())));

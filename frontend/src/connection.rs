@@ -103,12 +103,12 @@ struct State {
     watch: Option<IntervalHandle>,
     closed: bool,
     link: RwSignal<Link>,
-    take: Rc<dyn Fn(StreamDelta) -> bool>,
+    take: Rc<dyn Fn(StreamDelta)>,
 }
 
 impl Connection {
-    /// `take` gets each message, and says false where one was missed.
-    pub fn open(path: String, link: RwSignal<Link>, take: impl Fn(StreamDelta) -> bool + 'static) -> Self {
+    /// `take` gets what each message tells, and a view as it is at first as a whole.
+    pub fn open(path: String, link: RwSignal<Link>, take: impl Fn(StreamDelta) + 'static) -> Self {
         link.set(Link::Connecting);
         let state = State {
             path,
@@ -219,21 +219,18 @@ fn connect(shared: &Rc<RefCell<State>>) {
             if text == HEARD {
                 return;
             }
-            let Ok(mut delta) = serde_json::from_str::<StreamDelta>(&text) else {
+            let Ok(mut delta) = StreamDelta::read(&text) else {
                 // Another version, or something in between: not at once again, it may come the same way.
                 detach(&mut shared.borrow_mut());
                 return lost(&shared, Why::Garbled);
             };
             delta.nodes.iter_mut().for_each(|(_, node)| disarm::summary(node));
             let take = shared.borrow().take.clone();
-            let is_taken = match arriving.take(delta) {
+            match arriving.take(delta) {
                 Arrived::Part => return,
-                Arrived::Whole(delta) => take(*delta),
-                Arrived::Gap => false,
-            };
-            // What does not follow what is known is asked for anew.
-            if !is_taken {
-                return connect(&shared);
+                Arrived::Taken(delta) => take(*delta),
+                // What does not follow what is known is asked for anew.
+                Arrived::Gap => return connect(&shared),
             }
             let mut state = shared.borrow_mut();
             state.retry_ms = RETRY_MIN_MS;

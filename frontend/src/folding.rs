@@ -3,8 +3,9 @@
 //! A folded group has a number of its own beside those of the app's nodes, and what its members say to others is said
 //! by it. The model below stays as the app tells it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::HashMap;
 use shared::view::{Metric, Parent, StreamEdge, Summary};
 
 use crate::model::Model;
@@ -140,12 +141,6 @@ impl Folding {
     /// The lines that are drawn, by the numbers of their ends.
     pub fn strands(&self, model: &Model, now_ms: u64) -> BTreeMap<(u32, u32), Strand> {
         strand::strands(model.edges.iter(), |edge| self.ends(edge), |edge| model.failing.rate(edge, now_ms))
-    }
-
-    /// Has these lines say what they carry now; nodes, edges and groups are as they were.
-    pub fn measure_anew(&self, strands: &mut BTreeMap<(u32, u32), Strand>, model: &Model, now_ms: u64) {
-        let failing = |edge| model.failing.rate(edge, now_ms);
-        strand::measure_anew(strands, model.edges.iter(), |edge| self.ends(edge), failing);
     }
 
     /// The node and who can be reached from it in so many steps, against the direction of lines too.
@@ -391,7 +386,7 @@ mod tests {
         let strands = folding.strands(&model, 0);
         assert_eq!(strands.len(), 2, "what h1 says to itself is no line");
         let to_h2 = &strands[&(folding.end(1), folding.end(3))];
-        assert_eq!(to_h2.ports.iter().copied().collect::<Vec<_>>(), [81, 82]);
+        assert_eq!(to_h2.ports(&model.edges).collect::<Vec<_>>(), [81, 82]);
         assert_eq!(folding.group_at(folding.end(1)), Some("h1;<hosts>"));
     }
 

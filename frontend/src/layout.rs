@@ -9,8 +9,10 @@ mod force;
 mod layers;
 mod pack;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
+
+use foldhash::HashMap;
 
 use crate::room::Frame;
 

@@ -7,7 +7,7 @@ use shared::view::{Stats, Status, StreamDelta, StreamEdge, Summary};
 
 use crate::changes::Changes;
 use crate::failing::Failing;
-use crate::strand::{self, Strand};
+use crate::strand::{self, Edges, Told};
 
 /// A metric's values are kept for a sparkline of this many seconds.
 const HISTORY: usize = 60;
@@ -15,7 +15,7 @@ const HISTORY: usize = 60;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     pub nodes: BTreeMap<u32, Summary>,
-    pub edges: BTreeMap<u32, StreamEdge>,
+    pub edges: Edges,
     pub failing: Failing,
     pub stats: Stats,
     pub status: Status,
@@ -23,7 +23,6 @@ pub struct Model {
     pub changes: Changes,
     /// Whether anything was told yet.
     is_begun: bool,
-    sequence: u64,
     /// The app's clock minus ours, milliseconds, as of the last message.
     pub clock_ms: i64,
     /// Rises when nodes come or go, or are of other parents or networks than before.
@@ -32,16 +31,15 @@ pub struct Model {
     pub structure: u64,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+/// What came of a message; of several the last counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Taken {
-    /// Nodes or edges changed.
-    Structure,
-    /// Values only.
-    Values,
     /// Only how the hosts are, or how much is left out: nothing that is drawn.
     Status,
-    /// A message was missed: connect again.
-    Gap,
+    /// Values only.
+    Values,
+    /// Nodes or edges changed.
+    Structure,
 }
 
 impl Model {
@@ -73,18 +71,18 @@ impl Model {
         found
     }
 
-    /// The line from one node to another, by their ids, with the numbers of its edges.
-    pub fn strand(&self, (source, target): &(String, String), now_ms: u64) -> Option<(Strand, Vec<u32>)> {
+    /// The line from one node to another, by their ids.
+    pub fn line(&self, (source, target): &(String, String), now_ms: u64) -> Option<Told> {
         let ends = (self.slot_of(source)?, self.slot_of(target)?);
-        let mine = || self.edges.iter().filter(|(_, edge)| (edge.source, edge.target) == ends);
-        let strand = strand::strands(mine(), strand::own_ends, |edge| self.failing.rate(edge, now_ms)).remove(&ends)?;
-        Some((strand, mine().map(|(slot, _)| *slot).collect()))
+        let mine = self.edges.iter().filter(|(_, edge)| (edge.source, edge.target) == ends);
+        let strand = strand::strands(mine, strand::own_ends, |edge| self.failing.rate(edge, now_ms)).remove(&ends)?;
+        Some(strand.told(&self.edges))
     }
 
     pub fn take(&mut self, delta: StreamDelta, now_ms: u64) -> Taken {
-        // What comes in parts is taken once they are together.
+        // Whoever receives it sees to it that none is missed.
         let StreamDelta {
-            sequence,
+            sequence: _,
             reset,
             more: _,
             at,
@@ -97,10 +95,6 @@ impl Model {
             stats,
             status,
         } = delta;
-        if !reset && sequence != self.sequence + 1 {
-            return Taken::Gap;
-        }
-        self.sequence = sequence;
         self.clock_ms = at.cast_signed() - now_ms.cast_signed();
         let structural = reset || !(nodes.is_empty() && gone.is_empty() && edges.is_empty() && edges_gone.is_empty());
         self.changes.forget(now_ms);
@@ -281,8 +275,8 @@ mod tests {
         model.take(StreamDelta { reset: true, nodes, edges: vec![(5, edge(70, 1.0))], ..delta(0) }, 0);
         let ends = ("a".to_owned(), "b".to_owned());
         let line = |model: &Model, now_ms| {
-            let (strand, edges) = model.strand(&ends, now_ms).unwrap();
-            assert_eq!(edges, [5]);
+            let Told { strand, ports, .. } = model.line(&ends, now_ms).unwrap();
+            assert_eq!((&strand.edges[..], ports.first()), (&[5][..], Some(&80)));
             (strand.sent, strand.failing)
         };
         assert_eq!(line(&model, 1_000), (Some(1.0), 0.0));
@@ -293,7 +287,7 @@ mod tests {
         model.take(StreamDelta { edges: vec![(5, edge(90, 9.0))], ..delta(2) }, 2_000);
         assert_eq!(line(&model, 3_000), (Some(9.0), 10.0));
         assert_eq!(crate::folding::Folding::default().strands(&model, 3_000)[&(0, 1)].failing, 10.0);
-        assert_eq!(model.strand(&("b".into(), "a".into()), 3_000), None);
+        assert_eq!(model.line(&("b".into(), "a".into()), 3_000), None);
     }
 
     #[test]
@@ -349,14 +343,6 @@ mod tests {
         assert_eq!(told(&model), (vec!["c".into()], vec!["b".into()]));
         model.take(StreamDelta { reset: true, nodes: vec![(7, node("c")), (8, node("d"))], ..delta(9) }, 3);
         assert_eq!(told(&model), (vec!["c".into(), "d".into()], vec!["b".into(), "a".into()]));
-    }
-
-    #[test]
-    fn a_missed_message_is_noticed() {
-        let mut model = Model::default();
-        model.take(StreamDelta { reset: true, ..delta(3) }, 0);
-        assert_eq!(model.take(delta(5), 0), Taken::Gap);
-        assert_eq!(model.take(delta(3), 0), Taken::Gap);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::model::Model;
 use crate::room::Frame;
 use crate::scene::{self, Camera, Curve, RADIUS, Size};
 use crate::searching::Found;
-use crate::strand::{By, Strand};
+use crate::strand::{By, Edges, Strand};
 use crate::theme::Theme;
 use crate::trade::Trade;
 
@@ -56,10 +56,11 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    /// The line of the network that is shown, where the edge takes that.
-    fn line_of(&self, strand: &Strand) -> Option<usize> {
+    /// The line of the network that is shown, where one of its edges takes that.
+    fn line_of(&self, strand: &Strand, all: &Edges) -> Option<usize> {
         let (line, ids) = self.network.as_ref()?;
-        strand.networks.iter().any(|network| ids.contains(network)).then_some(*line)
+        let mut networks = strand.among(all).filter_map(|edge| edge.network.as_ref());
+        networks.any(|network| ids.contains(network)).then_some(*line)
     }
 
     /// When it came, where that is marked.

@@ -12,7 +12,7 @@ use crate::app::{MANY, Page};
 use crate::paint::{self, Drawing, Flat, Shown};
 use crate::scene::{Camera, Size};
 use crate::sheet::{Painted, Stale};
-use crate::stage::{Stage, context, mark, new_canvas, performance_now, prepare, request_frame, with_shown};
+use crate::stage::{Stage, context, mark, new_canvas, performance_now, placed, prepare, request_frame, with_shown};
 
 /// A view of more edges than this is painted in steps.
 const AT_ONCE_MAX: usize = 1_200;
@@ -39,8 +39,9 @@ pub struct Painting {
 
 /// What is done next, each in a task of its own.
 enum Step {
-    /// Places and lines are worked out.
-    Prepare,
+    /// Places are worked out, then lines between them.
+    Place,
+    Join,
     /// Boxes, and what else is below all lines.
     Below,
     /// That part of the lines.
@@ -69,7 +70,7 @@ pub fn paint(stage: &Rc<Stage>, page: Page, drawing: &Drawing, ratio: f64) -> bo
     };
     let Some(canvas) = old.or_else(new_canvas) else { return false };
     let search = page.route.with_untracked(|route| route.search.clone());
-    let (drawing, took_ms, next, stale) = (drawing.clone(), 0.0, Step::Prepare, Stale::No);
+    let (drawing, took_ms, next, stale) = (drawing.clone(), 0.0, Step::Place, Stale::No);
     *stage.painting.borrow_mut() =
         Some(Painting { view, search, drawing, canvas, camera, size, ratio, took_ms, next, stale });
     if is_large {
@@ -118,14 +119,15 @@ fn count(stage: &Stage, nodes: usize) {
 /// Shows who came and is not in the picture yet, with what joins them to others, over it: that takes little, where a picture
 /// of all takes many steps.
 pub fn show_newcomers(g: &Context, stage: &Stage, page: Page, drawing: &Drawing) {
-    prepare(stage, page);
     let painted = stage.painted.borrow();
     let is_new = |slot: &u32| !painted.contains(slot);
+    // Lines are worked out only where they are drawn now: of a whole view that comes, that is left to its picture.
+    let new: BTreeSet<u32> = placed(stage, page, |prepared| prepared.at.keys().copied().filter(is_new).collect());
+    if new.is_empty() || new.len() > NEWCOMERS_MAX {
+        return;
+    }
+    prepare(stage, page);
     with_shown(stage, page, drawing, |shown| {
-        let new: BTreeSet<u32> = shown.at.keys().copied().filter(is_new).collect();
-        if new.is_empty() || new.len() > NEWCOMERS_MAX {
-            return;
-        }
         page.theme.with_value(|theme| {
             paint::newcomers(g, theme, shown, drawing, &new, stage.camera.get(), stage.size.get());
         });
@@ -159,7 +161,12 @@ impl Painting {
         let Some(g) = context(&self.canvas) else { return true };
         let _ = g.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
         page.theme.with_value(|theme| match &mut self.next {
-            Step::Prepare => {
+            Step::Place => {
+                placed(stage, page, |_| ());
+                self.next = Step::Join;
+                false
+            }
+            Step::Join => {
                 prepare(stage, page);
                 self.next = Step::Below;
                 false

@@ -13,7 +13,7 @@ use crate::layout::{self, Point};
 use crate::model::Model;
 use crate::room::Frame;
 use crate::scene::{self, Run};
-use crate::strand::Strand;
+use crate::strand::{self, Strand};
 use crate::{stage, text};
 
 /// What is worked out of the view once for all pictures and all moves of the pointer until it changes.
@@ -34,12 +34,19 @@ impl Prepared {
     /// Works out what changed since it was worked out last.
     pub fn refresh(&mut self, page: Page, model: &Model, folding: &Folding) {
         self.refresh_places(page, model, folding);
+        // Nothing has a place before it is laid out, which may take longer than until the next picture.
+        if self.at.is_empty() {
+            (self.lined, self.led) = (None, None);
+            (self.strands, self.ways) = Default::default();
+            return;
+        }
         let now = (page.structure.get_untracked(), page.values.get_untracked());
+        let now_ms = now_ms() as u64;
         let before = self.lined.replace(now);
         if before.is_none_or(|before| before.0 != now.0) {
-            self.strands = folding.strands(model, now_ms() as u64);
+            self.strands = folding.strands(model, now_ms);
         } else if before.is_some_and(|before| before.1 != now.1) {
-            folding.measure_anew(&mut self.strands, model, now_ms() as u64);
+            strand::measure_anew(&mut self.strands, &model.edges, |edge| model.failing.rate(edge, now_ms));
         }
         let now = self.placed.map(|placed| (placed, stage::run(page)));
         if self.led != now {

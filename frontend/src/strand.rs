@@ -1,18 +1,20 @@
 //! What two nodes say to one another over all ports: one line of the graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::view::StreamEdge;
+use smallvec::SmallVec;
 
+/// The edges of a view, by their numbers.
+pub type Edges = BTreeMap<u32, StreamEdge>;
+
+/// What is drawn of a line. There are thousands of them, most of one edge: all else is asked of their edges.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Strand {
+    /// The numbers of what it consists of, in order.
+    pub edges: SmallVec<[u32; 2]>,
     /// Conversations that are open now.
     pub open: u32,
-    /// In order, as are those that follow: most lines have one of each, and there are thousands of lines.
-    pub ports: Vec<u16>,
-    pub protocols: Vec<String>,
-    /// Ids in the topology `networks`.
-    pub networks: Vec<String>,
     /// The direction of any of it is only guessed.
     pub is_guess: bool,
     /// Source to target, bytes a second; none where nobody measures.
@@ -27,6 +29,16 @@ pub struct Strand {
     pub failing: f64,
 }
 
+/// A line with what can be told of it, for whoever asks for one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    pub strand: Strand,
+    pub ports: BTreeSet<u16>,
+    pub protocols: BTreeSet<String>,
+    /// Ids in the topology `networks`.
+    pub networks: BTreeSet<String>,
+}
+
 /// What the thickness of lines says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {
@@ -39,16 +51,28 @@ pub enum By {
 }
 
 impl Strand {
-    fn add(&mut self, edge: &StreamEdge, failing: f64) {
+    fn add(&mut self, slot: u32, edge: &StreamEdge, failing: f64) {
+        self.edges.push(slot);
         self.open += edge.open;
-        // What links interfaces has no port.
-        if edge.port > 0 {
-            insert(&mut self.ports, &edge.port);
-        }
-        insert(&mut self.protocols, &edge.protocol);
-        edge.network.iter().for_each(|network| insert(&mut self.networks, network));
         self.is_guess |= edge.direction == "guess";
         self.carry(edge, failing);
+    }
+
+    /// Those of all that it consists of.
+    pub fn among<'a>(&'a self, all: &'a Edges) -> impl Iterator<Item = &'a StreamEdge> {
+        self.edges.iter().filter_map(|slot| all.get(slot))
+    }
+
+    /// On which ports it ends.
+    pub fn ports<'a>(&'a self, all: &'a Edges) -> impl Iterator<Item = u16> + 'a {
+        // What links interfaces has no port.
+        self.among(all).map(|edge| edge.port).filter(|port| *port > 0)
+    }
+
+    pub fn told(self, all: &Edges) -> Told {
+        let protocols = self.among(all).map(|edge| edge.protocol.clone()).collect();
+        let networks = self.among(all).filter_map(|edge| edge.network.clone()).collect();
+        Told { ports: self.ports(all).collect(), protocols, networks, strand: self }
     }
 
     /// Adds what is measured of an edge.
@@ -113,16 +137,6 @@ impl Strand {
     }
 }
 
-fn insert<T: Ord + Clone>(known: &mut Vec<T>, one: &T) {
-    if let Err(at) = known.binary_search(one) {
-        // Not for four, as a vector does by itself.
-        if known.is_empty() {
-            known.reserve_exact(1);
-        }
-        known.insert(at, one.clone());
-    }
-}
-
 impl By {
     pub const ALL: [Self; 5] = [Self::Traffic, Self::Open, Self::Opened, Self::RoundTrip, Self::Again];
 
@@ -165,26 +179,25 @@ pub fn strands<'a>(
     ends: impl Fn(&StreamEdge) -> Option<(u32, u32)>,
     failing: impl Fn(u32) -> f64,
 ) -> BTreeMap<(u32, u32), Strand> {
-    let mut all: BTreeMap<(u32, u32), Strand> = BTreeMap::new();
-    for (slot, edge) in edges {
-        if let Some(ends) = ends(edge) {
-            all.entry(ends).or_default().add(edge, failing(*slot));
-        }
-    }
-    all
+    let mut drawn: Vec<_> = edges.filter_map(|(slot, edge)| Some((ends(edge)?, *slot, edge))).collect();
+    drawn.sort_unstable_by_key(|(ends, slot, _)| (*ends, *slot));
+    let line = |same: &[((u32, u32), u32, &StreamEdge)]| {
+        let mut strand = Strand::default();
+        same.iter().for_each(|(_, slot, edge)| strand.add(*slot, edge, failing(*slot)));
+        (same[0].0, strand)
+    };
+    drawn.chunk_by(|a, b| a.0 == b.0).map(line).collect()
 }
 
 /// Has lines say what their edges carry now. The edges are those that the lines were made of, and differ in that alone.
-pub fn measure_anew<'a>(
-    strands: &mut BTreeMap<(u32, u32), Strand>,
-    edges: impl Iterator<Item = (&'a u32, &'a StreamEdge)>,
-    ends: impl Fn(&StreamEdge) -> Option<(u32, u32)>,
-    failing: impl Fn(u32) -> f64,
-) {
-    strands.values_mut().for_each(Strand::empty);
-    for (slot, edge) in edges {
-        if let Some(strand) = ends(edge).and_then(|ends| strands.get_mut(&ends)) {
-            strand.carry(edge, failing(*slot));
+pub fn measure_anew(strands: &mut BTreeMap<(u32, u32), Strand>, all: &Edges, failing: impl Fn(u32) -> f64) {
+    for strand in strands.values_mut() {
+        strand.empty();
+        for slot in std::mem::take(&mut strand.edges) {
+            if let Some(edge) = all.get(&slot) {
+                strand.carry(edge, failing(slot));
+            }
+            strand.edges.push(slot);
         }
     }
 }
@@ -214,22 +227,27 @@ mod tests {
         let (before, after) = (edges([1.0, 2.0, 3.0]), edges([9.0, 0.0, 1.0]));
         let failing = |slot: u32| f64::from(slot);
         let mut lines = strands(before.iter(), own_ends, failing);
-        measure_anew(&mut lines, after.iter(), own_ends, |slot| f64::from(slot) * 0.5);
+        measure_anew(&mut lines, &after, |slot| f64::from(slot) * 0.5);
         assert_eq!(lines, strands(after.iter(), own_ends, |slot| f64::from(slot) * 0.5));
         assert_ne!(lines, strands(before.iter(), own_ends, failing));
     }
 
     #[test]
     fn ports_of_one_pair_add_up_and_the_longest_round_trip_counts() {
-        let edges = [
-            (0, edge(80, &[Some(100.0), Some(5.0), Some(1.0), Some(0.0), Some(0.4)])),
-            (1, edge(81, &[Some(20.0), None, None, None, Some(0.2)])),
+        let edges = Edges::from([
+            (0, edge(81, &[Some(100.0), Some(5.0), Some(1.0), Some(0.0), Some(0.4)])),
+            (1, edge(80, &[Some(20.0), None, None, None, Some(0.2)])),
             (2, edge(82, &[])),
-        ];
-        let all = strands(edges.iter().map(|(slot, edge)| (slot, edge)), own_ends, |slot| f64::from(slot) * 0.5);
+            (3, StreamEdge { source: 2, target: 1, protocol: "udp".into(), ..edge(53, &[]) }),
+        ]);
+        let all = strands(edges.iter(), own_ends, |slot| f64::from(slot) * 0.5);
         let one = &all[&(1, 2)];
         assert_eq!((one.open, one.sent, one.received, one.round_trip_ms), (9, Some(120.0), Some(5.0), Some(0.4)));
-        assert_eq!((one.failing, one.ports.len()), (1.5, 3));
+        assert_eq!((one.failing, &one.edges[..]), (1.5, &[0, 1, 2][..]));
+        let told = one.clone().told(&edges);
+        assert_eq!(told.ports.into_iter().collect::<Vec<_>>(), [80, 81, 82]);
+        let back = all[&(2, 1)].clone().told(&edges);
+        assert_eq!((back.ports.first(), back.protocols.first().map(String::as_str)), (Some(&53), Some("udp")));
     }
 
     #[test]

@@ -7,6 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
+/// Families of addresses, as requests and answers name them.
+pub const AF_INET: u8 = 2;
+pub const AF_INET6: u8 = 10;
+
 pub const NLM_F_REQUEST: u16 = 1;
 pub const NLM_F_DUMP: u16 = 0x300;
 const NLMSG_ERROR: u16 = 2;

@@ -427,7 +427,8 @@ pub const SUBPROTOCOL: &str = "scope.v2";
 pub const HEARD: &str = "{}";
 
 /// One message of `scope.v2`. Nodes and edges are numbered within the stream; a `reset` forgets all before it.
-/// A large view is told in several messages at first, so that a reader can do other things in between.
+/// A large view is told in several messages at first, and so are many figures that change at once: a reader can do other
+/// things in between.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StreamDelta {
@@ -458,6 +459,17 @@ pub struct StreamDelta {
     pub stats: Option<Stats>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+}
+
+impl StreamDelta {
+    /// As it was written by an app. Here and not where it is called, because this crate is built to be quick.
+    ///
+    /// # Errors
+    /// Where it is something else, or of another version.
+    #[inline(never)]
+    pub fn read(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
 }
 
 /// An edge of a stream: its ends are the stream's numbers of nodes.

@@ -82,9 +82,14 @@ impl Page {
     }
 
     pub(super) fn lay_out_again(&self, afresh: bool) {
+        self.regroup();
+        self.lay_out(afresh);
+    }
+
+    /// Places who is drawn, as they are put together now.
+    pub(super) fn lay_out(&self, afresh: bool) {
         self.arranged.update_value(|turn| *turn += 1);
         let turn = self.arranged.get_value();
-        self.regroup();
         let graph = self.graph();
         let manner = self.route.with_untracked(|route| route.manner);
         let screen = self.screen.get_value();

@@ -2,6 +2,10 @@
 
 use super::*;
 
+/// What is done with a large view that came, each in a task of its own.
+const FIRST_SHOWN: [fn(Page); 5] =
+    [Page::know_members, Page::group_members, Page::place_members, Page::show_members, Page::catch_up];
+
 impl Page {
     /// Opens the stream of the view that the route names.
     pub(super) fn follow(&self, topology: &str, query: &str) {
@@ -17,6 +21,7 @@ impl Page {
         page.folding.set_value(Folding::default());
         page.labels.set(Arc::new(Labels::new()));
         page.opened_with.set(0);
+        page.opening.set_value(None);
         page.laying_out.set(false);
         page.layout.set_value(layout);
         page.layout.update_value(|layout| layout.pin_all(pins));
@@ -25,24 +30,36 @@ impl Page {
         page.hovered_line.set(None);
         page.hovered_box.set(None);
         let first = std::cell::Cell::new(true);
+        // What came of the parts so far.
+        let begun = std::cell::Cell::new(None);
         let take = move |delta: StreamDelta| {
-            if let Some(taken) = page.take_behind(&delta) {
-                return taken != Taken::Gap;
-            }
-            let came = delta.nodes.len();
+            let Some(delta) = page.take_behind(delta) else { return };
+            let (came, more) = (delta.nodes.len(), delta.more);
             let taken = page.model.try_update_value(|model| model.take(delta, now_ms() as u64));
+            let taken = taken.max(begun.take());
             if came >= MANY && !first.get() {
                 stage::mark_nodes("nodes-came", came, connection::received_ms());
+            }
+            if more {
+                // Everybody sees it together with the rest.
+                return begun.set(taken);
             }
             match taken {
                 Some(Taken::Structure) if first.replace(false) => {
                     // Known before anything else comes, which would be put together by it.
                     page.opened_with.set(page.model.with_value(|model| model.nodes.len()));
                     if came > AT_ONCE_MAX {
-                        page.in_turn(page.view(), &[Self::know_members, Self::place_members, Self::show_members]);
+                        page.opening.set_value(Some(false));
+                        page.in_turn(page.view(), &FIRST_SHOWN);
                     } else {
                         page.show_structure();
                         page.look();
+                    }
+                }
+                // It is seen with the rest, or right after it.
+                Some(taken) if page.opening.with_value(Option::is_some) => {
+                    if taken == Taken::Structure {
+                        page.opening.set_value(Some(true));
                     }
                 }
                 Some(Taken::Structure) => page.show_structure(),
@@ -51,10 +68,9 @@ impl Page {
                     page.values.update(|n| *n += 1);
                 }
                 Some(Taken::Status) => {}
-                Some(Taken::Gap) | None => return false,
+                None => return,
             }
             page.status.update(|n| *n += 1);
-            true
         };
         let path = format!("api/topology/{topology}/ws{query}");
         self.connection.with_value(|held| {
@@ -85,14 +101,24 @@ impl Page {
         untrack(|| self.grouped_by());
     }
 
+    fn group_members(self) {
+        self.regroup();
+    }
+
     fn place_members(self) {
-        self.lay_out_again(false);
+        self.lay_out(false);
     }
 
     fn show_members(self) {
         self.structure.update(|n| *n += 1);
         self.values.update(|n| *n += 1);
         self.look();
+    }
+
+    fn catch_up(self) {
+        if self.opening.try_update_value(Option::take).flatten() == Some(true) {
+            self.show_structure();
+        }
     }
 
     /// Has everybody see that nodes or edges changed.
@@ -147,16 +173,21 @@ impl Page {
         }
     }
 
-    /// Takes in what came behind what is shown; none where that does not stand still.
-    fn take_behind(&self, delta: &StreamDelta) -> Option<Taken> {
-        let StreamDelta { nodes, gone, edges, edges_gone, .. } = delta;
+    /// Takes it in behind what is shown, where that stands still; gives it back where it does not.
+    fn take_behind(&self, delta: StreamDelta) -> Option<StreamDelta> {
+        if self.paused.with_untracked(Option::is_none) {
+            return Some(delta);
+        }
+        let StreamDelta { nodes, gone, edges, edges_gone, .. } = &delta;
         let changes = nodes.len() + gone.len() + edges.len() + edges_gone.len();
-        let taken = self
-            .behind
-            .try_update_value(|behind| behind.as_mut().map(|behind| behind.take(delta.clone(), now_ms() as u64)))??;
         if changes > 0 && !delta.reset {
             self.waiting.update(|count| *count += changes);
         }
-        Some(taken)
+        self.behind.update_value(|behind| {
+            if let Some(behind) = behind {
+                behind.take(delta, now_ms() as u64);
+            }
+        });
+        None
     }
 }

@@ -99,9 +99,9 @@ impl Page {
     /// Another second of what the selected line carries.
     pub(super) fn keep_passed(&self) {
         let Some(ends) = self.route.with_untracked(|route| route.edge.clone()) else { return };
-        let told = self.model.with_value(|model| model.strand(&ends, now_ms() as u64));
-        if let Some((strand, _)) = told {
-            let known = edge::samples(&strand).into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let told = self.model.with_value(|model| model.line(&ends, now_ms() as u64));
+        if let Some(line) = told {
+            let known = edge::samples(&line.strand).into_iter().filter_map(|(name, value)| Some((name, value?)));
             self.passed.update(|passed| known.for_each(|(name, value)| passed.push(name, value)));
         }
     }

@@ -10,7 +10,7 @@ use super::way::OnTheWay;
 use crate::app::Page;
 use crate::connection::now_ms;
 use crate::model::Model;
-use crate::strand::Strand;
+use crate::strand::{Strand, Told};
 use crate::text;
 
 /// A figure with its last minute.
@@ -41,11 +41,11 @@ pub fn EdgeCard() -> impl IntoView {
         page.clock.track();
         page.structure.track();
         let ends = ends.get()?;
-        page.model.with_value(|model| model.strand(&ends, now_ms() as u64))
+        page.model.with_value(|model| model.line(&ends, now_ms() as u64))
     };
     // What it was last, for when it is gone.
-    let last = StoredValue::new(None::<(Strand, Vec<u32>)>);
-    let strand = Memo::new(move |_| {
+    let last = StoredValue::new(None::<Told>);
+    let line = Memo::new(move |_| {
         let now = told();
         if now.is_some() {
             last.set_value(now.clone());
@@ -66,14 +66,14 @@ pub fn EdgeCard() -> impl IntoView {
     };
     let title = Memo::new(move |_| ends.get().map(|(source, target)| (name(&source), name(&target))));
     let under = move || {
-        let (_, strand) = strand.get();
-        let (strand, _) = strand?;
-        let ports: Vec<String> = strand.ports.iter().take(6).map(u16::to_string).collect();
-        let more = if strand.ports.len() > 6 { " and more" } else { "" };
-        let protocols: Vec<String> = strand.protocols.iter().map(|protocol| protocol.to_uppercase()).collect();
+        let (_, line) = line.get();
+        let Told { strand, ports, protocols, networks } = line?;
+        let more = if ports.len() > 6 { " and more" } else { "" };
+        let ports: Vec<String> = ports.iter().take(6).map(u16::to_string).collect();
+        let protocols: Vec<String> = protocols.iter().map(|protocol| protocol.to_uppercase()).collect();
         let over = page.model.with_value(|model| {
             let mut all = model.nodes.values().flat_map(|node| &node.networks);
-            let one = strand.networks.first()?;
+            let one = networks.first()?;
             all.find(|network| network.id == *one).map(|network| format!(" over {}", network.label))
         });
         let guess = if strand.is_guess { ", which end calls is a guess" } else { "" };
@@ -98,10 +98,10 @@ pub fn EdgeCard() -> impl IntoView {
                         <Icon name="close"/>
                     </button>
                 </header>
-                <Show when=move || strand.with(|(is_there, _)| !is_there) && page.is_live()>
+                <Show when=move || line.with(|(is_there, _)| !is_there) && page.is_live()>
                     <p class="gone">
                         <Warning/>
-                        {move || match strand.with(|(_, strand)| strand.is_some()) {
+                        {move || match line.with(|(_, line)| line.is_some()) {
                             true => "This went. The card shows its last values.",
                             false => "Nothing goes from one to the other in this view. It may have ended, or the options hide an end.",
                         }}
@@ -117,9 +117,9 @@ pub fn EdgeCard() -> impl IntoView {
                         })
                     }}
                 </div>
-                {move || strand.with(|(_, strand)| strand.clone()).map(|(strand, edges)| view! {
-                    <Figures strand=strand.clone()/>
-                    <Reasons edges/>
+                {move || line.with(|(_, line)| line.clone()).map(|line| view! {
+                    <Figures line=line.clone()/>
+                    <Reasons edges=line.strand.edges.to_vec()/>
                 })}
                 <Totals/>
                 <section>
@@ -145,7 +145,8 @@ fn End(id: String, name: (String, String)) -> impl IntoView {
 }
 
 #[component]
-fn Figures(strand: Strand) -> impl IntoView {
+fn Figures(line: Told) -> impl IntoView {
+    let Told { strand, protocols, .. } = line;
     let page = expect_context::<Page>();
     let history = move |name: &str| page.passed.with(|passed| passed.of(name).to_vec());
     let figure = |label: &str, name: &str, words: Option<String>| {
@@ -164,7 +165,7 @@ fn Figures(strand: Strand) -> impl IntoView {
             ..figure("Failing", "failing", Some(text::edge_metric("per_s", strand.failing)))
         },
     ];
-    let is_unmeasured = !strand.is_measured() && strand.protocols.iter().any(|protocol| protocol == "tcp");
+    let is_unmeasured = !strand.is_measured() && protocols.contains("tcp");
     view! {
         <section class="metrics">
             <h3>"Now"<span class="aside">"last 60 s"</span></h3>

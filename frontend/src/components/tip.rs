@@ -6,7 +6,7 @@ use crate::app::Page;
 use crate::connection::now_ms;
 use crate::folding::Folding;
 use crate::model::Model;
-use crate::strand::{self, Strand};
+use crate::strand::{self, Told};
 use crate::text;
 
 #[component]
@@ -19,7 +19,7 @@ pub fn Tip() -> impl IntoView {
         page.drawn(|model, folding| {
             let name = |slot: u32| folding.node(model, slot).map(|node| text::base_name(&node.label).to_owned());
             let names = (name(ends.0)?, name(ends.1)?);
-            Some((names, strand_at(model, folding, ends)?))
+            Some((names, line_at(model, folding, ends)?))
         })
     });
     let place = move || {
@@ -27,9 +27,9 @@ pub fn Tip() -> impl IntoView {
         format!("left: {:.0}px; top: {:.0}px", at.0, at.1)
     };
     move || {
-        words.get().map(|((source, target), strand)| {
-            let ports: Vec<String> = strand.ports.iter().take(4).map(u16::to_string).collect();
-            let more = if strand.ports.len() > 4 { " …" } else { "" };
+        words.get().map(|((source, target), Told { strand, ports, .. })| {
+            let more = if ports.len() > 4 { " …" } else { "" };
+            let ports: Vec<String> = ports.iter().take(4).map(u16::to_string).collect();
             let rate = |value: f64| text::edge_metric("bytes_per_s", value);
             let traffic = strand.sent.map(|sent| {
                 let received = strand.received.unwrap_or(0.0);
@@ -59,7 +59,8 @@ pub fn Tip() -> impl IntoView {
     }
 }
 
-fn strand_at(model: &Model, folding: &Folding, ends: (u32, u32)) -> Option<Strand> {
+fn line_at(model: &Model, folding: &Folding, ends: (u32, u32)) -> Option<Told> {
     let mine = |edge: &_| folding.ends(edge).filter(|drawn| *drawn == ends);
-    strand::strands(model.edges.iter(), mine, |edge| model.failing.rate(edge, now_ms() as u64)).remove(&ends)
+    let failing = |edge| model.failing.rate(edge, now_ms() as u64);
+    Some(strand::strands(model.edges.iter(), mine, failing).remove(&ends)?.told(&model.edges))
 }

@@ -141,7 +141,7 @@ impl<'a> Lines<'a> {
                 head(g, last, colour, width);
                 if !look.is_faded {
                     let (_, on) = ports.entry((*target, last[0].x <= end.x)).or_insert((end, BTreeSet::new()));
-                    on.extend(&strand.ports);
+                    on.extend(strand.ports(&self.shown.model.edges));
                 }
             }
         }
@@ -194,7 +194,7 @@ impl<'a> Lines<'a> {
         if !is_lit && !fails && is_hidden {
             return None;
         }
-        let network = drawing.line_of(strand).filter(|_| !fails);
+        let network = drawing.line_of(strand, &self.shown.model.edges).filter(|_| !fails);
         Some(Look {
             is_lit,
             is_faded: !is_lit && (has_faded_end || drawing.hovered.is_some()),

@@ -13,7 +13,7 @@ use crate::{host, procfs};
 /// A container in which nothing runs is looked at as a whole this often, seconds, and one in which little runs: of it only
 /// its CPU time is read, and that this often.
 const RESTS_S: f64 = 10.0;
-const DAWDLES_S: f64 = 8.0;
+const DAWDLES_S: f64 = 10.0;
 const GLANCES_S: f64 = 1.5;
 /// Less of one CPU is little.
 const LITTLE_PERCENT: f64 = 1.0;
@@ -238,8 +238,8 @@ mod tests {
         assert_eq!(use_all(3.0, 503, 12_000), (0.1, 1_000.0, 10_000), "not looked at again so soon");
         assert_eq!(use_all(4.0, 505, 12_000), (0.2, 1_000.0, 10_000), "as when it was looked at");
         assert_eq!(use_all(9.0, 510, 15_000), (0.1, 1_000.0, 10_000));
-        assert_eq!(use_all(11.0, 512, 28_000), (0.1, 2_000.0, 28_000), "over the time since it was looked at");
-        assert_eq!(use_all(13.0, 712, 46_000), (10.0, 9_000.0, 46_000), "one that is busy is looked at at once");
+        assert_eq!(use_all(12.0, 513, 30_000), (0.1, 2_000.0, 30_000), "over the time since it was looked at");
+        assert_eq!(use_all(14.0, 713, 48_000), (10.0, 9_000.0, 48_000), "one that is busy is looked at at once");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::rest::{Rest, unseen};
 use super::{address, forwarding, interface, neighbour, peer, route, rule};
 use crate::collector::{Outlet, boot_ms, degraded, failed, ok};
 use crate::host::per_second;
-use crate::netlink::{Attributes, Family, Socket, attribute, number};
+use crate::netlink::{AF_INET, AF_INET6, Attributes, Family, Socket, attribute, number};
 use crate::netns::{Namespaces, is_gone};
 use crate::state::Reading;
 
@@ -139,7 +139,7 @@ impl Reader {
         read += rested.len();
         paths.extend(rested.iter().filter_map(|id| Some((*id, self.paths.get(id)?.clone()))));
         let links = self.join(&interfaces, namespaces);
-        self.rest.note(&interfaces, &self.interfaces, &self.peers, &rested);
+        self.rest.note(&interfaces, &self.interfaces, &self.peers, &rested, may_rest);
         let metrics = self.rates(&interfaces, &guessed, at_s);
         self.interfaces = interfaces;
         let status = match refused {
@@ -270,8 +270,11 @@ fn table() -> io::Result<Table> {
             interface.link.addresses.push(subnet);
         }
     }
-    let (routes, routes_left_out) = route::all(&mut socket, ROUTES_MAX)?;
-    let rules = rule::all(&mut socket, RULES_MAX)?;
+    // Where nobody has an address of version 6, as in most containers, there is no way for one.
+    let has_v6 = interfaces.iter().flat_map(|i| &i.link.addresses).any(|subnet| subnet.address.is_ipv6());
+    let families = if has_v6 { &[AF_INET, AF_INET6][..] } else { &[AF_INET] };
+    let (routes, routes_left_out) = route::all(&mut socket, families, ROUTES_MAX)?;
+    let rules = rule::all(&mut socket, families, RULES_MAX)?;
     let forwards = interfaces.iter().any(|interface| interface.link.vxlan.is_some());
     let neighbours_max = if forwards { FORWARDING_MAX } else { NEIGHBOURS_MAX };
     let (neighbours, neighbours_left_out) = neighbour::all(&mut socket, neighbours_max)?;

@@ -8,8 +8,9 @@ use shared::report::LinkKey;
 
 use super::interface::{Counters, Interface};
 
-/// So many passes one must have been the same before it rests, and so many it may rest then.
-const SAME_PASSES: u32 = 3;
+/// So many passes one must have been the same before it rests, of those before which the kernel told of no change anywhere:
+/// while a container starts they follow upon each other. And so many it may rest then.
+const SAME_PASSES: u32 = 1;
 const REST_PASSES: u32 = 4;
 
 /// Of namespaces that may rest: for how many passes they were the same, and for how many they were not entered.
@@ -24,13 +25,14 @@ impl Rest {
         self.plain.get(&id).is_some_and(|(same, rested)| *same >= SAME_PASSES && *rested < REST_PASSES)
     }
 
-    /// What a pass has shown; those that `rested` were not entered.
+    /// What a pass has shown; those that `rested` were not entered, and `is_quiet` where no change was told before it.
     pub fn note(
         &mut self,
         now: &BTreeMap<LinkKey, Interface>,
         before: &BTreeMap<LinkKey, Interface>,
         peers: &BTreeMap<LinkKey, LinkKey>,
         rested: &[NetNsId],
+        is_quiet: bool,
     ) {
         let is_loopback = |interface: &Interface| interface.link.kind == "loopback";
         let mut namespaces: BTreeMap<NetNsId, bool> = BTreeMap::new();
@@ -52,7 +54,7 @@ impl Rest {
             }));
             let counts = match rested.contains(id) {
                 true => (same, was_left + 1),
-                false if is_as_before => (same + 1, 0),
+                false if is_as_before => (same + u32::from(is_quiet), 0),
                 false => (0, 0),
             };
             plain.insert(*id, counts);
@@ -150,9 +152,18 @@ mod tests {
         for pass in 0..=SAME_PASSES {
             assert!(!rest.rests(NetNsId(2)), "{pass}");
             let before = if pass == 0 { All::new() } else { seen(0) };
-            rest.note(&seen(0), &before, &peers(), &[]);
+            rest.note(&seen(0), &before, &peers(), &[], true);
         }
         rest
+    }
+
+    #[test]
+    fn a_container_is_not_left_while_something_changes_around_it() {
+        let mut rest = Rest::default();
+        (0..9).for_each(|_| rest.note(&seen(0), &seen(0), &peers(), &[], false));
+        assert!(!rest.rests(NetNsId(2)));
+        rest.note(&seen(0), &seen(0), &peers(), &[], true);
+        assert!(rest.rests(NetNsId(2)));
     }
 
     #[test]
@@ -160,14 +171,14 @@ mod tests {
         let mut rest = rested();
         for _ in 0..REST_PASSES {
             assert!(rest.rests(NetNsId(2)) && !rest.rests(NetNsId(1)), "bridges are looked at each time");
-            rest.note(&seen(0), &seen(0), &peers(), &[NetNsId(2)]);
+            rest.note(&seen(0), &seen(0), &peers(), &[NetNsId(2)], true);
         }
         assert!(!rest.rests(NetNsId(2)));
-        rest.note(&seen(0), &seen(0), &peers(), &[]);
+        rest.note(&seen(0), &seen(0), &peers(), &[], true);
         assert!(rest.rests(NetNsId(2)), "it is as it was");
         let mut other = seen(0);
         other.get_mut(&key(2, 8)).unwrap().link.mtu = 1_400;
-        rest.note(&other, &seen(0), &peers(), &[]);
+        rest.note(&other, &seen(0), &peers(), &[], true);
         assert!(!rest.rests(NetNsId(2)));
     }
 
@@ -193,7 +204,7 @@ mod tests {
         let both: All = [(key(2, 8), interface(8, "veth", 0)), (key(3, 8), interface(8, "veth", 0))].into();
         let peers = [(key(2, 8), key(3, 8)), (key(3, 8), key(2, 8))].into();
         let mut rest = Rest::default();
-        (0..9).for_each(|_| rest.note(&both, &both, &peers, &[]));
+        (0..9).for_each(|_| rest.note(&both, &both, &peers, &[], true));
         assert!(!rest.rests(NetNsId(2)) && !rest.rests(NetNsId(3)));
     }
 }

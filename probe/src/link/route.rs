@@ -6,12 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use shared::addr::Subnet;
 use shared::report::{Route, RouteKind};
 
-use crate::netlink::{Attributes, NLM_F_DUMP, Socket, ip, number};
+use crate::netlink::{AF_INET, AF_INET6, Attributes, NLM_F_DUMP, Socket, ip, number};
 
 const RTM_GETROUTE: u16 = 26;
 const RTM_NEWROUTE: u16 = 24;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 /// Addresses of the host itself, which the kernel fills in.
 const RT_TABLE_LOCAL: u32 = 255;
 const RTN_UNICAST: u8 = 1;
@@ -30,11 +28,11 @@ const RTA_TABLE: u16 = 15;
 ///
 /// # Errors
 /// The kernel's own, where it refuses.
-pub fn all(link: &mut Socket, most: usize) -> io::Result<(Vec<Route>, usize)> {
+pub fn all(link: &mut Socket, families: &[u8], most: usize) -> io::Result<(Vec<Route>, usize)> {
     let (mut found, mut left_out) = (Vec::new(), 0);
-    for family in [AF_INET, AF_INET6] {
+    for family in families {
         let mut request = [0; 12];
-        request[0] = family;
+        request[0] = *family;
         link.request(RTM_GETROUTE, NLM_F_DUMP, &request, |kind, payload| {
             if kind == RTM_NEWROUTE {
                 for route in parse(payload) {

@@ -6,12 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use shared::addr::Subnet;
 use shared::report::{RouteKind, Rule};
 
-use crate::netlink::{Attributes, NLM_F_DUMP, Socket, ip, number};
+use crate::netlink::{AF_INET, AF_INET6, Attributes, NLM_F_DUMP, Socket, ip, number};
 
 const RTM_GETRULE: u16 = 34;
 const RTM_NEWRULE: u16 = 32;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 const FR_ACT_TO_TABLE: u8 = 1;
 const FR_ACT_BLACKHOLE: u8 = 6;
 const FR_ACT_UNREACHABLE: u8 = 7;
@@ -30,11 +28,11 @@ const EVERYWHERES: [u32; 3] = [0, 32766, 32767];
 ///
 /// # Errors
 /// The kernel's own, where it refuses. A kernel without policy routing has none.
-pub fn all(link: &mut Socket, most: usize) -> io::Result<Vec<Rule>> {
+pub fn all(link: &mut Socket, families: &[u8], most: usize) -> io::Result<Vec<Rule>> {
     let mut found = Vec::new();
-    for family in [AF_INET, AF_INET6] {
+    for family in families {
         let mut request = [0; 12];
-        request[0] = family;
+        request[0] = *family;
         let asked = link.request(RTM_GETRULE, NLM_F_DUMP, &request, |kind, payload| {
             if kind == RTM_NEWRULE && found.len() < most {
                 found.extend(parse(payload));

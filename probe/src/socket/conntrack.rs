@@ -6,10 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use shared::addr::{Protocol, Tuple};
 
-use crate::netlink::{self, Attributes, Family, NLM_F_DUMP, attribute, ip};
+use crate::netlink::{self, AF_INET, AF_INET6, Attributes, Family, NLM_F_DUMP, attribute, ip};
 
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 const IPCTNL_MSG_CT_GET: u16 = (1 << 8) | 1;
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;

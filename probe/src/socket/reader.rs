@@ -36,7 +36,7 @@ const ADDRESSES_EVERY_PASSES_WITH_EVENTS: u32 = 4;
 /// Where nothing tells of changes, and where the kernel does: a dump then only shows what it does not tell, such as who
 /// has a connection that was accepted, and UDP.
 const PACE: Pace = Pace { rest: 40, least: Duration::from_millis(250) };
-const PACE_WITH_EVENTS: Pace = Pace { rest: 400, least: Duration::from_secs(4) };
+const PACE_WITH_EVENTS: Pace = Pace { rest: 400, least: Duration::from_secs(5) };
 /// The kernel sums up what UDP sends.
 const PACE_OF_DATAGRAMS: Pace = Pace { rest: 150, least: Duration::from_millis(500) };
 /// A host may have many conversations that conntrack remembers, and its table is gone through as a whole. Where the kernel

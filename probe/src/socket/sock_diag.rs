@@ -7,11 +7,9 @@ use shared::addr::{Protocol, canonical};
 
 use super::traffic::Carried;
 use super::{Socket, State};
-use crate::netlink::{self, Attributes, Family, NLM_F_DUMP, ip};
+use crate::netlink::{self, AF_INET, AF_INET6, Attributes, Family, NLM_F_DUMP, ip};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
 const IPPROTO_UDP: u8 = 17;
 

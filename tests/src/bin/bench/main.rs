@@ -27,7 +27,8 @@ const USAGE: &str =
     "usage: bench [BINARY [PART]...]        PART: app, fleet, overlays, audit, links, probe, networks, page; all of them unless said
        bench soak BINARY [MINUTES]    churn for so long (60), and whether memory stayed flat
        bench record ADDRESS:PORT FILE [FRAMES]    what the first probe that connects says, as a fixture
-       bench load ADDRESS:PORT [HOSTS [BESIDE]]    only the load, against an app that runs, until it is ended, beside the first BESIDE hosts of another";
+       bench load ADDRESS:PORT [HOSTS [BESIDE [ACROSS]]]    only the load, against an app that runs, until it is ended, beside the first BESIDE
+           hosts of another; where that is 0, each has ACROSS conversations with others (70)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,8 +48,12 @@ fn main() -> ExitCode {
             let (Ok(address), Ok(hosts), Ok(beside)) = (address.parse(), count(0, "100"), count(1, "0")) else {
                 return usage();
             };
+            let Ok(across) = count(2, "70") else { return usage() };
             runtime().block_on(async {
-                let _load = if beside == 0 { Load::start(address, hosts) } else { Load::more(address, beside, hosts) };
+                let _load = match beside {
+                    0 => Load::shaped(address, hosts, across),
+                    _ => Load::more(address, beside, hosts),
+                };
                 std::future::pending::<()>().await;
             });
         }
