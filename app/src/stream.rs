@@ -270,25 +270,26 @@ mod tests {
 
     #[test]
     fn many_figures_that_change_at_once_are_told_in_parts_of_which_the_first_has_all_else() {
-        let mut stream = Stream::default();
-        let mut reader = subscribe(&stream);
-        let values: Vec<(u32, Vec<f64>)> = (0..5_000).map(|slot| (slot, vec![f64::from(slot)])).collect();
-        let edge_values: Vec<(u32, Vec<Option<f64>>)> = (0..7_000).map(|slot| (slot, vec![None])).collect();
-        let rest = StreamDelta {
-            gone: vec![1],
-            values: values.clone(),
-            edge_values: edge_values.clone(),
-            ..StreamDelta::default()
-        };
-        stream.publish(Flushed { nodes: vec![node(9, "new")], rest }, 5);
-        let parts: Vec<StreamDelta> =
-            std::iter::from_fn(|| reader.deltas.try_recv().ok()).map(|text| read(&text)).collect();
-        let said = |part: &StreamDelta| (part.sequence - FIRST, part.more, part.nodes.len(), part.gone.len());
-        assert_eq!(parts.iter().map(said).collect::<Vec<_>>(), [(1, true, 1, 1), (2, true, 0, 0), (3, false, 0, 0)]);
-        assert!(parts.iter().all(|part| part.values.len() + part.edge_values.len() <= PART_VALUES));
-        let told: Vec<_> = parts.iter().flat_map(|part| part.values.clone()).collect();
-        let told_of_edges: Vec<_> = parts.iter().flat_map(|part| part.edge_values.clone()).collect();
-        assert_eq!((told, told_of_edges), (values, edge_values));
+        for (nodes, edges, count) in [(1, 1, 1), (4_000, 0, 1), (4_001, 0, 2), (0, 4_001, 2), (5_000, 7_000, 3)] {
+            let mut stream = Stream::default();
+            let mut reader = subscribe(&stream);
+            let values: Vec<(u32, Vec<f64>)> = (0..nodes).map(|slot| (slot, vec![f64::from(slot)])).collect();
+            let edge_values: Vec<(u32, Vec<Option<f64>>)> = (0..edges).map(|slot| (slot, vec![None])).collect();
+            let figures = StreamDelta { values, edge_values, ..StreamDelta::default() };
+            let rest = StreamDelta { gone: vec![1], ..figures.clone() };
+            stream.publish(Flushed { nodes: vec![node(9, "new")], rest }, 5);
+            let parts: Vec<StreamDelta> =
+                std::iter::from_fn(|| reader.deltas.try_recv().ok()).map(|text| read(&text)).collect();
+            assert_eq!(parts.len(), count, "{nodes} {edges}");
+            for (n, part) in parts.iter().enumerate() {
+                assert_eq!((part.sequence, part.more), (FIRST + 1 + n as u64, n + 1 < count), "{nodes} {edges}");
+                let others = usize::from(n == 0);
+                assert_eq!((part.nodes.len(), part.gone.len()), (others, others), "{nodes} {edges}");
+                assert!(part.values.len() + part.edge_values.len() <= PART_VALUES);
+            }
+            assert_eq!(parts.iter().flat_map(|part| part.values.clone()).collect::<Vec<_>>(), figures.values);
+            assert_eq!(parts.iter().flat_map(|part| part.edge_values.clone()).collect::<Vec<_>>(), figures.edge_values);
+        }
     }
 
     #[test]

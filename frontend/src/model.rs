@@ -31,7 +31,7 @@ pub struct Model {
     pub structure: u64,
 }
 
-/// What came of a message; of several the last counts.
+/// What came of a message: of several, whichever comes later in this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Taken {
     /// Only how the hosts are, or how much is left out: nothing that is drawn.

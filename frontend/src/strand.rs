@@ -193,12 +193,11 @@ pub fn strands<'a>(
 pub fn measure_anew(strands: &mut BTreeMap<(u32, u32), Strand>, all: &Edges, failing: impl Fn(u32) -> f64) {
     for strand in strands.values_mut() {
         strand.empty();
-        for slot in std::mem::take(&mut strand.edges) {
-            if let Some(edge) = all.get(&slot) {
-                strand.carry(edge, failing(slot));
-            }
-            strand.edges.push(slot);
+        let edges = std::mem::take(&mut strand.edges);
+        for (slot, edge) in edges.iter().filter_map(|slot| Some((*slot, all.get(slot)?))) {
+            strand.carry(edge, failing(slot));
         }
+        strand.edges = edges;
     }
 }
 

@@ -45,10 +45,10 @@ fn main() -> ExitCode {
         }
         ["load", address, ref counts @ ..] => {
             let count = |n: usize, default| counts.get(n).unwrap_or(&default).parse();
-            let (Ok(address), Ok(hosts), Ok(beside)) = (address.parse(), count(0, "100"), count(1, "0")) else {
+            let counts = (count(0, "100"), count(1, "0"), count(2, "70"));
+            let (Ok(address), (Ok(hosts), Ok(beside), Ok(across))) = (address.parse(), counts) else {
                 return usage();
             };
-            let Ok(across) = count(2, "70") else { return usage() };
             runtime().block_on(async {
                 let _load = match beside {
                     0 => Load::shaped(address, hosts, across),
