@@ -107,7 +107,8 @@ fn a_table_of_thousands_of_rows_has_few_in_the_page_and_leads_to_each() {
         let before = format!("return +document.activeElement.getAttribute('aria-rowindex') === {all} - 1");
         browser.until("the one before", &before).await;
         // The keyboard stays there, however often the figures change, and so does the row.
-        let name = "return document.activeElement.querySelector('.name').textContent";
+        // By its whole label, beside which it may say at any time that its host has not been heard for a while.
+        let name = "return document.activeElement.querySelector('.name span').title";
         let focused = browser.client.execute(name, Vec::new()).await.unwrap();
         browser.until("it says so", "return document.querySelector('.foot').textContent.includes('held while you are in it')").await;
         for _ in 0..2 {
