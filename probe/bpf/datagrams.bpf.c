@@ -139,8 +139,6 @@ int leaves(u64 *context)
 	struct net *net;
 	struct passing *now;
 	struct socket *socket;
-	struct file *file;
-	struct inode *node;
 	struct sum *sum;
 	unsigned char *header;
 	u8 start[20];
@@ -183,8 +181,7 @@ int leaves(u64 *context)
 	socket = COPIED(sk->sk_socket);
 	if (!socket)
 		return 0;
-	file = COPIED(socket->file);
-	if (!file)
+	if (!COPIED(socket->file))
 		return 0;
 	now = map_lookup(&passing, &zero);
 	if (!now || (now->skb == (u64)skb && now->sk == (u64)sk))
@@ -208,8 +205,7 @@ int leaves(u64 *context)
 	}
 	__sync_fetch_and_add(&sum->sent_packets, 1);
 	__sync_fetch_and_add(&sum->sent_bytes, __builtin_bswap16(udp[2]) - 8);
-	node = COPIED(file->f_inode);
-	inode = COPIED(node->i_ino);
+	inode = inode_of(socket);
 	if (sum->inode != inode) {
 		sum->inode = inode;
 		sum->pid = own_pid(current_task());

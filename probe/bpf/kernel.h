@@ -66,11 +66,13 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct files_struct *files;
 } KERNELS;
-struct inode { unsigned long i_ino; } KERNELS;
-struct file { struct inode *f_inode; } KERNELS;
+struct file;
 struct socket { struct sock *sk; struct file *file; } KERNELS;
+struct inode { unsigned long i_ino; } KERNELS;
+struct socket_alloc { struct socket socket; struct inode vfs_inode; } KERNELS;
+// What iterators are given is the same with all kernels; the verifier compares it.
 struct seq_file;
-struct bpf_iter_meta { struct seq_file *seq; } KERNELS;
+struct bpf_iter_meta { struct seq_file *seq; };
 
 // The inode of the probe's pid namespace; filled in when the program is loaded.
 const volatile u32 own_pid_namespace = 0;
@@ -87,6 +89,12 @@ static inline u64 cookie_of_namespace(struct net *net)
 	if (!__builtin_preserve_field_info(((struct net *)0)->net_cookie, BPF_FIELD_EXISTS))
 		return 0;
 	return COPIED(net->net_cookie);
+}
+
+// That of its file: a socket is made with it.
+static inline u64 inode_of(struct socket *socket)
+{
+	return COPIED(((struct socket_alloc *)socket)->vfs_inode.i_ino);
 }
 
 // The port that a socket has or had: one that is closed has given back the one in skc_num.

@@ -27,7 +27,7 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	u32 fd;
 	struct file *file;
-} KERNELS;
+};
 
 // Who began to connect, and when; kept until the connection is made or fails.
 struct birth { u64 at_ns; u32 pid; u32 pad; };
@@ -255,7 +255,6 @@ int sockets_held(struct bpf_iter__task_file *context)
 	struct file *file = context->file;
 	struct held held = {};
 	struct socket *socket;
-	struct inode *inode;
 	struct sock *sk;
 	struct net *net;
 
@@ -282,8 +281,7 @@ int sockets_held(struct bpf_iter__task_file *context)
 	if (!held.pid)
 		return 0;
 	held.cookie = cookie_of(sk);
-	inode = COPIED(file->f_inode);
-	held.inode = COPIED(inode->i_ino);
+	held.inode = inode_of(socket);
 	net = COPIED(sk->__sk_common.skc_net.net);
 	held.namespace_cookie = cookie_of_namespace(net);
 	held.namespace = COPIED(net->ns.inum);

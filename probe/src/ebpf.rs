@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf, Ebpf, EbpfLoader};
@@ -18,37 +18,70 @@ const VERDICT: &str = "processed";
 
 /// Where the host does not say which ports are for those who call.
 const EPHEMERAL: (u16, u16) = (32_768, 60_999);
+/// Of a thread that lets all others go before.
+const PATIENT: i32 = 19;
 const BROKEN: &str = "the thread that loads it is broken";
 
-/// What there is of the kernel's own programs, each by itself, or why it is not there, in words.
-pub struct Opened {
-    pub watch: Result<Watch, String>,
+/// What the kernel runs beside what tells of connections, each by itself, or why it is not there, in words.
+pub struct Others {
     pub datagrams: Result<Datagrams, String>,
     pub tasks: Result<Tasks, String>,
 }
 
-impl Opened {
-    /// None of them, in words that say why.
-    pub fn nothing(why: &str) -> Self {
-        Self { watch: Err(why.to_owned()), datagrams: Err(why.to_owned()), tasks: Err(why.to_owned()) }
+/// Programs that are being loaded, in a thread of its own: what needs none of them is read meanwhile.
+pub struct Opening {
+    watch: Receiver<Result<Watch, String>>,
+    others: Receiver<Others>,
+}
+
+impl Others {
+    fn nothing(why: &str) -> Self {
+        Self { datagrams: Err(why.to_owned()), tasks: Err(why.to_owned()) }
     }
 }
 
-/// Loads them in a thread of its own, so that what needs none of them can be read meanwhile. `ephemeral` is the host's range
-/// of ports for those who call; answers of DNS are heard where `hears_answers`.
-pub fn opening(proc_root: &Path, ephemeral: Option<(u16, u16)>, hears_answers: bool) -> JoinHandle<Opened> {
-    let proc_root = proc_root.to_owned();
-    std::thread::spawn(move || open(&proc_root, ephemeral, hears_answers))
+impl Opening {
+    /// `ephemeral` is the host's range of ports for those who call; answers of DNS are heard where `hears_answers`.
+    pub fn begin(proc_root: &Path, ephemeral: Option<(u16, u16)>, hears_answers: bool) -> Self {
+        let proc_root = proc_root.to_owned();
+        let (tell_watch, watch) = mpsc::channel();
+        let (tell_others, others) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Who does not want them any more is stopping.
+            let tell_watch = |loaded| _ = tell_watch.send(loaded);
+            let loaded = load(&proc_root, ephemeral, hears_answers, &tell_watch);
+            _ = tell_others.send(loaded.unwrap_or_else(|why| {
+                let nothing = Others::nothing(&why);
+                tell_watch(Err(why));
+                nothing
+            }));
+            // The kernel's types, read for a moment, are more than all that the probe keeps.
+            crate::memory::give_back();
+        });
+        Self { watch, others }
+    }
+
+    /// Waits for what tells of connections, which is half of what there is to know; to be called once.
+    pub fn watch(&self) -> Result<Watch, String> {
+        self.watch.recv().unwrap_or_else(|_| Err(BROKEN.to_owned()))
+    }
+
+    /// The others; none while the kernel still looks at them.
+    pub fn others(&self) -> Option<Others> {
+        match self.others.try_recv() {
+            Ok(others) => Some(others),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Others::nothing(BROKEN)),
+        }
+    }
 }
 
-pub fn open(proc_root: &Path, ephemeral: Option<(u16, u16)>, hears_answers: bool) -> Opened {
-    let opened = load(proc_root, ephemeral, hears_answers).unwrap_or_else(|why| Opened::nothing(&why));
-    // The kernel's types, read for a moment, are more than all that the probe keeps.
-    crate::memory::give_back();
-    opened
-}
-
-fn load(proc_root: &Path, ephemeral: Option<(u16, u16)>, hears_answers: bool) -> Result<Opened, String> {
+fn load(
+    proc_root: &Path,
+    ephemeral: Option<(u16, u16)>,
+    hears_answers: bool,
+    tell_watch: &(impl Fn(Result<Watch, String>) + Sync),
+) -> Result<Others, String> {
     let own = std::fs::read_link(proc_root.join("self/ns/pid")).ok().and_then(|link| procfs::bracketed(&link));
     let own = own.and_then(|inode| u32::try_from(inode).ok()).ok_or("its own pid namespace has no number")?;
     let (low, high) = ephemeral.unwrap_or(EPHEMERAL);
@@ -66,19 +99,20 @@ fn load(proc_root: &Path, ephemeral: Option<(u16, u16)>, hears_answers: bool) ->
     loader.override_global("ephemeral_low", &low, false).override_global("ephemeral_high", &high, false);
     let mut object = move |bytes| loader.load(bytes).map_err(|error| refused(&error));
     // The kernel looks at each program before it takes it: meanwhile the next ones are made ready.
-    let opened = std::thread::scope(|scope| {
+    let others = std::thread::scope(|scope| {
         let sockets = object(bpf::OBJECT);
-        let watch = scope.spawn(|| Watch::load(sockets?, &btf));
+        scope.spawn(|| tell_watch(sockets.and_then(|sockets| Watch::load(sockets, &btf))));
+        // Nobody waits for the others, and they would hold up who takes stock now.
+        _ = rustix::process::nice(PATIENT);
         let datagrams = object(datagram::OBJECT);
         let datagrams = scope.spawn(|| Datagrams::load(datagrams?, &btf));
         let tasks = object(tasks::OBJECT);
         drop(object);
         let tasks = tasks.and_then(|tasks| Tasks::load(tasks, proc_root, &btf));
-        let watch = watch.join().map_err(|_| BROKEN.to_owned()).and_then(|loaded| loaded);
         let datagrams = datagrams.join().map_err(|_| BROKEN.to_owned()).and_then(|loaded| loaded);
-        Opened { watch, datagrams, tasks }
+        Others { datagrams, tasks }
     });
-    Ok(opened)
+    Ok(others)
 }
 
 /// Attaches a program to a tracepoint, for as long as the programs are there.
@@ -148,5 +182,16 @@ fn whole(error: &dyn std::error::Error) -> String {
             format!("{VERDICT} and found wrong: {objection}")
         }
         false => text.lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// All of them, on the kernel that the tests run on. It needs root, as the end-to-end tests do.
+    pub fn programs(ephemeral: Option<(u16, u16)>, hears_answers: bool) -> (Result<Watch, String>, Others) {
+        let opening = Opening::begin(Path::new("/proc"), ephemeral, hears_answers);
+        (opening.watch(), opening.others.recv().unwrap())
     }
 }

@@ -18,14 +18,12 @@ use crate::bell::Sleeper;
 use crate::cgroup::meter::Meter;
 use crate::collector::{Closed, Outlet, degraded, failed, off, ok};
 use crate::docker::Watched;
-use crate::ebpf::Opened;
+use crate::ebpf::{Opening, Others};
 use crate::netns::Namespaces;
 use crate::process::{self, Scanner};
 use crate::socket::With;
-use crate::socket::bpf::Watch;
-use crate::socket::datagram::Datagrams;
 use crate::state::Reading;
-use crate::{Config, ebpf, host, link, memory, socket};
+use crate::{Config, host, link, memory, socket};
 
 /// A pass waits this many times its own cost before the next. Processes may be read less often than sockets, which keep
 /// their own time, and links change rarely.
@@ -76,8 +74,8 @@ struct Kernel {
     scanner: Scanner,
     namespaces: Namespaces,
     sockets: socket::Reader,
-    /// Those that the kernel is to run, until they are loaded.
-    programs: Option<JoinHandle<Opened>>,
+    /// Those that the kernel is to run, until all are loaded.
+    programs: Option<Opening>,
     /// None where they are not to be read.
     links: Option<link::Reader>,
     meter: Meter,
@@ -88,7 +86,7 @@ impl Kernel {
     fn new(config: Config, watched: Watched, readings: mpsc::Sender<Reading>) -> Self {
         let ephemeral = socket::ephemeral_ports(&config.proc_root);
         let programs =
-            (config.sockets == With::Ebpf).then(|| ebpf::opening(&config.proc_root, ephemeral, config.read_names));
+            (config.sockets == With::Ebpf).then(|| Opening::begin(&config.proc_root, ephemeral, config.read_names));
         Self {
             outlet: Outlet::new(readings),
             sleeper: Sleeper::new(watched.bell()),
@@ -184,19 +182,26 @@ impl Kernel {
         }
     }
 
-    /// Waits for them: what they tell is half of what there is to know.
+    /// Those that tell of connections are waited for; the others are taken as they come.
     fn take_programs(&mut self) {
-        let Some(programs) = self.programs.take() else { return };
-        let opened = programs.join().unwrap_or_else(|_| Opened::nothing("the thread that loads them is broken"));
-        let Opened { watch, datagrams, tasks } = opened;
-        for ring in watch.iter().map(Watch::ring).chain(datagrams.iter().map(Datagrams::ring)) {
-            self.sleeper.watch(ring);
+        let Some(programs) = &self.programs else { return };
+        if !self.sockets.awaits_programs() {
+            let watch = programs.watch();
+            if let Ok(watch) = &watch {
+                self.sleeper.watch(watch.ring());
+            }
+            self.sockets.use_watch(watch);
         }
-        self.sockets.use_programs(watch, datagrams);
+        let Some(Others { datagrams, tasks }) = programs.others() else { return };
+        if let Ok(datagrams) = &datagrams {
+            self.sleeper.watch(datagrams.ring());
+        }
+        self.sockets.use_datagrams(datagrams);
         match tasks {
             Ok(tasks) => self.scanner.use_tasks(tasks),
             Err(why) => info!(%why, "what processes use is read in /proc"),
         }
+        self.programs = None;
     }
 
     /// Which processes there are, and what they use.

@@ -93,6 +93,19 @@ impl Browser {
         family.iter().filter(|pid| **pid != self.driver.id()).map(ticks).sum::<f64>() / 100.0
     }
 
+    /// What the processes that draw pages have in memory that is of no file, the page's own and what it is compiled to among
+    /// it, megabytes.
+    pub fn pages_mb(&self) -> f64 {
+        let file = |pid: u32, name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let draws = |pid: &u32| file(*pid, "cmdline").split(['\0', ' ']).any(|word| word == "--type=renderer");
+        let own_kib = |pid| {
+            let text = file(pid, "status");
+            let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+            line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0)
+        };
+        descendants(self.driver.id()).into_iter().filter(draws).map(own_kib).sum::<f64>() * 1024.0 / 1e6
+    }
+
     pub async fn close(self) {
         let _ = self.client.clone().close().await;
     }

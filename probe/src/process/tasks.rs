@@ -130,7 +130,7 @@ mod tests {
     use crate::ebpf;
 
     fn tasks() -> Tasks {
-        ebpf::open(Path::new("/proc"), None, false).tasks.expect("a kernel with BTF, and root")
+        ebpf::tests::programs(None, false).1.tasks.expect("a kernel with BTF, and root")
     }
 
     fn mine(tasks: &mut Tasks) -> Used {

@@ -267,7 +267,6 @@ mod tests {
     use std::collections::HashMap;
     use std::io::{Read, Write};
     use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
-    use std::path::Path;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
@@ -276,7 +275,7 @@ mod tests {
 
     /// Of the kernel that the tests run on; it needs root, as the end-to-end tests do.
     fn watch() -> Watch {
-        crate::ebpf::open(Path::new("/proc"), None, false).watch.expect("a kernel with BTF, and root")
+        crate::ebpf::tests::programs(None, false).0.expect("a kernel with BTF, and root")
     }
 
     fn held(watch: &mut Watch) -> Vec<Held> {

@@ -16,6 +16,7 @@ const CTA_COUNTERS_ORIG: u16 = 9;
 const CTA_COUNTERS_REPLY: u16 = 10;
 const CTA_COUNTERS_PACKETS: u16 = 1;
 const CTA_COUNTERS_BYTES: u16 = 2;
+const CTA_ZONE: u16 = 18;
 const CTA_FILTER: u16 = 25;
 const CTA_FILTER_ORIG_FLAGS: u16 = 1;
 const CTA_FILTER_REPLY_FLAGS: u16 = 2;
@@ -23,14 +24,20 @@ const CTA_FILTER_REPLY_FLAGS: u16 = 2;
 const FILTER_PROTO_NUM: u32 = 1 << 3;
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_TUPLE_PROTO: u16 = 2;
+const CTA_TUPLE_ZONE: u16 = 3;
 const CTA_PROTO_NUM: u16 = 1;
 const CTA_PROTO_SRC_PORT: u16 = 2;
 const CTA_PROTO_DST_PORT: u16 = 3;
 const NESTED: u16 = 0x8000;
+/// The kernel goes through a table of many thousand rows to list what is in it: so many entries are sooner asked for one by
+/// one.
+const FEW: usize = 256;
 
 /// Of the namespace in which it was opened.
 pub struct Conntrack {
     link: netlink::Socket,
+    /// What asks for each of the entries that were listed last; empty where those were not all, or too many.
+    few: Vec<Vec<u8>>,
 }
 
 /// A tracked conversation: as its first packet was, and as answers come back.
@@ -50,6 +57,8 @@ pub struct Tracked {
     /// Packets and bytes, IP headers among them, of the original direction and of the reply; none where the kernel does
     /// not count them (`net.netfilter.nf_conntrack_acct`).
     pub counted: Option<[(u64, u64); 2]>,
+    /// It is in a zone, where other conversations may have the same addresses.
+    pub is_zoned: bool,
 }
 
 impl Entry {
@@ -69,7 +78,7 @@ impl Entry {
 
 impl Conntrack {
     pub fn open() -> io::Result<Self> {
-        Ok(Self { link: netlink::Socket::open(Family::Netfilter)? })
+        Ok(Self { link: netlink::Socket::open(Family::Netfilter)?, few: Vec::new() })
     }
 
     /// The entry that one end of which is `here`; none where the connection is not tracked.
@@ -85,23 +94,70 @@ impl Conntrack {
 }
 
 impl Conntrack {
-    /// All entries of these protocols. The kernel goes through its whole table for each question, and a table of many
-    /// entries has a question for each protocol and family; kernels before 5.8 list all others too then, which are left
-    /// out here.
-    pub fn all(&mut self, protocols: &[Protocol], is_small: bool) -> io::Result<Vec<Tracked>> {
-        let families = protocols.iter().flat_map(|protocol| [AF_INET, AF_INET6].map(|family| (family, *protocol)));
-        let requests: Vec<Vec<u8>> = match is_small {
-            true => vec![vec![0; 4]],
-            false => families.map(|(family, protocol)| dump_request(family, protocol)).collect(),
-        };
+    /// All entries, whatever their protocol, but for those that have no ports. `count` is how many the kernel says that
+    /// there are: where it is as many as were listed last, and each of those is still there, nothing else can be.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn all(&mut self, count: usize) -> io::Result<Vec<Tracked>> {
+        if count == self.few.len()
+            && let Some(same) = self.same()?
+        {
+            return Ok(same);
+        }
+        let (mut found, mut few) = (Vec::new(), Vec::new());
+        self.link.request(IPCTNL_MSG_CT_GET, NLM_F_DUMP, &[0; 4], |_, payload| {
+            found.extend(parse(payload));
+            if few.len() <= FEW {
+                few.push(question(payload));
+            }
+        })?;
+        self.few = if few.len() <= FEW { few } else { Vec::new() };
+        Ok(found)
+    }
+
+    /// The entries that were listed last, as they are now; none where one of them is gone.
+    fn same(&mut self) -> io::Result<Option<Vec<Tracked>>> {
+        let mut found = Vec::with_capacity(self.few.len());
+        for question in &self.few {
+            match self.link.request(IPCTNL_MSG_CT_GET, 0, question, |_, payload| found.extend(parse(payload))) {
+                Ok(()) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// All entries of these protocols, of a table of many: there is a question for each protocol and family. Kernels before
+    /// 5.8 list all others too then, which are left out here.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn all_of(&mut self, protocols: &[Protocol]) -> io::Result<Vec<Tracked>> {
         let mut found = Vec::new();
-        for request in requests {
+        for (protocol, family) in protocols.iter().flat_map(|protocol| [AF_INET, AF_INET6].map(|f| (*protocol, f))) {
+            let request = dump_request(family, protocol);
             self.link.request(IPCTNL_MSG_CT_GET, NLM_F_DUMP, &request, |_, payload| {
                 found.extend(parse(payload).filter(|tracked| protocols.contains(&tracked.protocol)));
             })?;
         }
         Ok(found)
     }
+}
+
+/// What asks for an entry that was listed, whatever its protocol: as the kernel describes it.
+fn question(payload: &[u8]) -> Vec<u8> {
+    let (header, attributes) = payload.split_at(payload.len().min(4));
+    let mut bytes = header.to_vec();
+    for (kind, value) in Attributes(attributes) {
+        match kind {
+            CTA_TUPLE_ORIG => attribute(&mut bytes, kind | NESTED, |b| b.extend_from_slice(value)),
+            CTA_ZONE => attribute(&mut bytes, kind, |b| b.extend_from_slice(value)),
+            _ => {}
+        }
+    }
+    bytes
 }
 
 /// `struct nfgenmsg`, then what entries are to be like; the kernel wants a family with that.
@@ -151,9 +207,14 @@ fn request(protocol: Protocol, tuple: Tuple) -> Vec<u8> {
 
 fn parse(payload: &[u8]) -> Option<Tracked> {
     let (mut original, mut reply, mut timeout_s, mut counted) = (None, None, 0, [None; 2]);
+    let mut is_zoned = false;
     for (kind, value) in Attributes(payload.get(4..)?) {
         match kind {
-            CTA_TUPLE_ORIG => original = tuple(value),
+            CTA_TUPLE_ORIG => {
+                original = tuple(value);
+                is_zoned |= Attributes(value).any(|(kind, _)| kind == CTA_TUPLE_ZONE);
+            }
+            CTA_ZONE => is_zoned = true,
             CTA_TUPLE_REPLY => reply = tuple(value).map(|(_, reply)| reply),
             CTA_TIMEOUT => timeout_s = value.first_chunk().map(|b| u32::from_be_bytes(*b))?,
             CTA_COUNTERS_ORIG => counted[0] = counters(value),
@@ -163,7 +224,7 @@ fn parse(payload: &[u8]) -> Option<Tracked> {
     }
     let (protocol, original) = original?;
     let counted = counted[0].zip(counted[1]).map(|(original, reply)| [original, reply]);
-    Some(Tracked { protocol, entry: Entry { original, reply: reply? }, timeout_s, counted })
+    Some(Tracked { protocol, entry: Entry { original, reply: reply? }, timeout_s, counted, is_zoned })
 }
 
 fn counters(bytes: &[u8]) -> Option<(u64, u64)> {
@@ -289,5 +350,69 @@ mod tests {
         let tracked = parse(&bytes).unwrap();
         assert_eq!((tracked.protocol, tracked.timeout_s), (Protocol::Sctp, 210));
         assert_eq!((tracked.entry.original, tracked.counted), (original, Some([(7, 700), (5, 9_000)])));
+    }
+
+    #[test]
+    fn what_is_listed_is_asked_for_again_as_it_was_described() {
+        let record = &recorded::kernel()["conntrack"];
+        for payload in recorded::payloads(record) {
+            let original = parse(&payload).unwrap().entry.original;
+            assert_eq!(question(&payload), request(Protocol::Tcp, original));
+        }
+    }
+
+    /// The kernel's table of a namespace in which nothing else is.
+    struct Fresh(Conntrack);
+
+    impl Fresh {
+        /// Of the calling thread, which stays in it. It needs root, as the end-to-end tests do.
+        fn of_this_thread() -> Self {
+            // SAFETY: nothing that threads share is taken from this one but where it is in the network.
+            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
+            Self(Conntrack::open().unwrap())
+        }
+
+        fn change(&mut self, kind: u16, flags: u16, original: Tuple) {
+            let mut bytes = answer(original, original.reversed());
+            attribute(&mut bytes, CTA_TIMEOUT, |b| b.extend(600u32.to_be_bytes()));
+            const NLM_F_ACK: u16 = 4;
+            self.0.link.request((1 << 8) | kind, NLM_F_ACK | flags, &bytes, |_, _| {}).unwrap();
+        }
+
+        fn add(&mut self, original: Tuple) {
+            const NLM_F_CREATE: u16 = 0x400;
+            self.change(0, NLM_F_CREATE, original);
+        }
+
+        fn remove(&mut self, original: Tuple) {
+            self.change(2, 0, original);
+        }
+
+        fn all(&mut self, count: usize) -> Vec<Tuple> {
+            let mut all: Vec<Tuple> = self.0.all(count).unwrap().iter().map(|tracked| tracked.entry.original).collect();
+            all.sort();
+            all
+        }
+    }
+
+    #[test]
+    fn a_table_of_the_same_few_entries_is_not_gone_through_again() {
+        std::thread::spawn(|| {
+            let mut table = Fresh::of_this_thread();
+            let [first, second, third] = [1, 2, 3].map(|port| pair(&format!("10.0.0.1:{port}"), "10.0.0.2:80"));
+            table.add(first);
+            table.add(second);
+            assert_eq!(table.all(2), [first, second]);
+            table.add(third);
+            assert_eq!(table.all(2), [first, second], "nobody says that there are more");
+            assert_eq!(table.all(3), [first, second, third]);
+            table.remove(first);
+            let fourth = pair("[fd00::1]:4", "[fd00::2]:80");
+            table.add(fourth);
+            assert_eq!(table.all(3), [second, third, fourth], "as many, but others");
+            assert_eq!(table.all(3), [second, third, fourth]);
+        })
+        .join()
+        .unwrap();
     }
 }

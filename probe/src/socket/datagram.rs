@@ -209,13 +209,12 @@ fn sent(talk: &Talk, sum: &Sum, new: (u64, u64, u64, u64)) -> Option<Sent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ebpf::open;
+    use crate::ebpf::tests::programs;
     use std::net::UdpSocket;
-    use std::path::Path;
 
     #[test]
     fn datagrams_are_summed_by_who_sends_them_to_whom() {
-        let mut datagrams = open(Path::new("/proc"), None, true).datagrams.expect("a kernel with BTF, and root");
+        let mut datagrams = programs(None, true).1.datagrams.expect("a kernel with BTF, and root");
         let server = UdpSocket::bind("127.0.0.1:7").or_else(|_| UdpSocket::bind("127.0.0.1:1007")).unwrap();
         let there = server.local_addr().unwrap();
         let clients = [0, 1].map(|_| UdpSocket::bind("0.0.0.0:0").unwrap());
@@ -246,8 +245,7 @@ mod tests {
         let server = UdpSocket::bind("127.0.0.54:53").unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         for is_wanted in [true, false] {
-            let mut datagrams =
-                open(Path::new("/proc"), None, is_wanted).datagrams.expect("a kernel with BTF, and root");
+            let mut datagrams = programs(None, is_wanted).1.datagrams.expect("a kernel with BTF, and root");
             for message in [&[1; 11][..], &[2; 12], &[3; 1232], &[4; 1233]] {
                 server.send_to(message, client.local_addr().unwrap()).unwrap();
             }

@@ -84,7 +84,7 @@ mod tests {
     fn tracked(timeout_s: u32, counted: Option<[(u64, u64); 2]>) -> Tracked {
         let original = Tuple { from: "10.0.0.1:40000".parse().unwrap(), to: "10.0.0.2:53".parse().unwrap() };
         let entry = Entry { original, reply: original.reversed() };
-        Tracked { protocol: Protocol::Udp, entry, timeout_s, counted }
+        Tracked { protocol: Protocol::Udp, entry, timeout_s, counted, is_zoned: false }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use shared::addr::{Protocol, Tuple};
 use shared::id::NetNsId;
 use shared::report::CollectorStatus;
 
-use super::conntrack::{Conntrack, Entry};
+use super::conntrack::{Conntrack, Entry, Tracked};
 use super::tracked::{Conversations, News};
 use crate::collector::{failed, off, ok};
 
@@ -22,7 +22,9 @@ const UNTRANSLATED_MAX: usize = 8_192;
 /// How many entries there are, in the namespace of who reads it.
 const COUNT: &str = "sys/net/netfilter/nf_conntrack_count";
 /// Fewer are listed with those of TCP among them.
-const SMALL: u32 = 2_000;
+const SMALL: usize = 2_000;
+/// For so many questions a small table is listed as a whole instead.
+const MANY: usize = 2_000;
 /// It is there where conntrack knows of SCTP.
 const SCTP: &str = "sys/net/netfilter/nf_conntrack_sctp_timeout_established";
 /// Where conntrack does not answer, it may later: its module is loaded by whoever needs it.
@@ -65,6 +67,19 @@ impl Tracker {
         }
     }
 
+    /// The way to answers to so many questions, of connections that are there already.
+    pub fn answers(&mut self, questions: usize) -> Answers<'_> {
+        let count = if questions < MANY { None } else { count(&self.proc_root).filter(|count| *count < SMALL) };
+        let listed = count.zip(self.conntrack.as_mut().ok()).and_then(|(count, conntrack)| conntrack.all(count).ok());
+        let by_ends = |tracked: Tracked| {
+            let Tracked { protocol, entry, .. } = tracked;
+            [((protocol, entry.original), entry), ((protocol, entry.reply), entry)]
+        };
+        // Those of a zone are not asked for either.
+        let listed = listed.map(|all| all.into_iter().filter(|tracked| !tracked.is_zoned).flat_map(by_ends).collect());
+        Answers { tracker: self, listed }
+    }
+
     pub fn find(&mut self, protocol: Protocol, here: Tuple) -> Option<Entry> {
         let conntrack = self.conntrack.as_mut().ok()?;
         match conntrack.find(protocol, here) {
@@ -100,11 +115,14 @@ impl Tracker {
     /// Conversations by UDP and SCTP in which anything passed since the last time.
     pub fn datagrams(&mut self, now: Instant) -> Vec<News> {
         let Ok(conntrack) = &mut self.conntrack else { return Vec::new() };
-        let count = std::fs::read_to_string(self.proc_root.join(COUNT)).ok().and_then(|text| text.trim().parse().ok());
-        let is_small = count.is_some_and(|count: u32| count < SMALL);
-        let all = match count {
+        let protocols = &[Protocol::Udp, Protocol::Sctp][..if self.has_sctp { 2 } else { 1 }];
+        let all = match count(&self.proc_root) {
             Some(0) => Ok(Vec::new()),
-            _ => conntrack.all(&[Protocol::Udp, Protocol::Sctp][..if self.has_sctp { 2 } else { 1 }], is_small),
+            Some(count) if count < SMALL => conntrack.all(count).map(|mut all| {
+                all.retain(|tracked| protocols.contains(&tracked.protocol));
+                all
+            }),
+            _ => conntrack.all_of(protocols),
         };
         match all {
             Ok(all) => self.conversations.news(all, now),
@@ -127,6 +145,25 @@ impl Tracker {
             )),
         }
     }
+}
+
+/// What conntrack has of many connections: listed at once where that is less, asked for one by one otherwise.
+pub struct Answers<'a> {
+    tracker: &'a mut Tracker,
+    listed: Option<HashMap<(Protocol, Tuple), Entry>>,
+}
+
+impl Answers<'_> {
+    pub fn find(&mut self, protocol: Protocol, here: Tuple) -> Option<Entry> {
+        match &self.listed {
+            Some(listed) => listed.get(&(protocol, here)).copied(),
+            None => self.tracker.find(protocol, here),
+        }
+    }
+}
+
+fn count(proc_root: &Path) -> Option<usize> {
+    std::fs::read_to_string(proc_root.join(COUNT)).ok()?.trim().parse().ok()
 }
 
 /// Asked once for what is not there: whether we may ask at all is said before there is anything to ask for.

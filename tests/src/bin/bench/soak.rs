@@ -22,15 +22,17 @@ pub async fn run(binary: &Path, minutes: u64) -> bool {
     browser.client.goto(&format!("http://{address}/")).await.expect("the page");
     browser.until("the first graph", "return performance.getEntriesByName('first-graph')[0]?.startTime").await;
     let (started, whole) = (Instant::now(), Duration::from_secs(minutes * 60));
-    let mut base: Option<(f64, f64)> = None;
-    let mut last = (0.0, 0.0);
-    println!("| minute | app RSS | page heap |\n|---:|---:|---:|");
+    let mut base: Option<[f64; 3]> = None;
+    let mut last = [0.0; 3];
+    println!("| minute | app RSS | page heap | the page's process |\n|---:|---:|---:|---:|");
     while started.elapsed() < whole {
         sleep((whole / 30).min(Duration::from_secs(60))).await;
         let heap = "return performance.memory.usedJSHeapSize / 1e6";
         let heap = browser.client.execute(heap, Vec::new()).await.ok().and_then(|v| v.as_f64()).unwrap_or(f64::NAN);
-        last = (app.rss_mb(), heap);
-        println!("| {:.1} | {:.1} MB | {:.1} MB |", started.elapsed().as_secs_f64() / 60.0, last.0, last.1);
+        // The script's heap has not what the page's own code keeps.
+        last = [app.rss_mb(), heap, browser.pages_mb()];
+        let [app, heap, page] = last;
+        println!("| {:.1} | {app:.1} MB | {heap:.1} MB | {page:.1} MB |", started.elapsed().as_secs_f64() / 60.0);
         if started.elapsed() > whole / 10 {
             base.get_or_insert(last);
         }
@@ -39,7 +41,7 @@ pub async fn run(binary: &Path, minutes: u64) -> bool {
     let base = base.unwrap_or(last);
     // A heap that is collected now and then swings by some megabytes whatever it holds.
     let is_flat = |from: f64, to: f64| to <= (from * GROWTH_MAX).max(from + 20.0);
-    let verdict = is_flat(base.0, last.0) && is_flat(base.1, last.1);
+    let verdict = base.into_iter().zip(last).all(|(from, to)| is_flat(from, to));
     println!("memory is {}", if verdict { "flat" } else { "not flat" });
     verdict
 }
