@@ -196,7 +196,8 @@ pub fn paint(g: &Context, theme: &Theme, shown: &Shown, drawing: &Drawing, camer
         let shape = RADIUS * if node.kind == "network" { 1.15 } else { 1.0 } + if node.stack { 5.0 } else { 0.0 };
         let reach = shape + GAP_PX * pen.scale.min(GAP_SCALE_MAX);
         let sizes: Vec<(f64, f64)> = wished.iter().map(|words| pen.size(words)).collect();
-        let found = room.place(p, reach, &sizes, &stage);
+        let around = shown.boxes.values().find(|frame| frame.has(p));
+        let found = room.place(p, reach, &sizes, (&stage, around));
         let (n, side, frame) = match found {
             Some(found) => found,
             None if is_pointed_at => {
@@ -226,7 +227,6 @@ fn bars(g: &Context, theme: &Theme, node: &Summary, x: f64, y: f64) {
         let left = x + n as f64 * 17.0;
         g.set_stroke_style_str(&theme.networks[slot]);
         g.set_line_width(3.0);
-        g.set_line_cap(if slot == 2 { "round" } else { "butt" });
         dash(g, pattern(slot));
         g.begin_path();
         if slot == 3 {
@@ -242,5 +242,4 @@ fn bars(g: &Context, theme: &Theme, node: &Summary, x: f64, y: f64) {
         g.stroke();
     }
     dash(g, &[]);
-    g.set_line_cap("butt");
 }

@@ -356,7 +356,7 @@ fn whole(count: usize, edges: &[(usize, usize)], manner: Manner, screen: f64) ->
         let (low, high) = pack::bounds(&positions, group);
         sizes.push((high.x - low.x + COLUMN, high.y - low.y + ROW * 1.1));
     }
-    for (group, corner) in groups.iter().zip(pack::shelved(&sizes, screen)) {
+    for (group, corner) in groups.iter().zip(pack::shelved(&sizes, alone.len(), screen)) {
         let (low, _) = pack::bounds(&positions, group);
         for node in group {
             let at = &mut positions[*node];
@@ -554,6 +554,25 @@ mod tests {
         let width =
             at.values().map(|p| p.x).fold(f64::MIN, f64::max) - at.values().map(|p| p.x).fold(f64::MAX, f64::min);
         assert!(width < 40.0 * COLUMN, "{width}");
+    }
+
+    #[test]
+    fn groups_stand_side_by_side_where_those_that_talk_to_nobody_need_room_below() {
+        let mut shop = Named::default();
+        for group in ["a", "b", "c"] {
+            let calls = (0..4).map(|n| (format!("{group}-gateway"), format!("{group}-{n}")));
+            shop.edges.extend(calls);
+        }
+        shop.edges.extend([("client", "web"), ("app", "db")].map(|(from, to)| (from.to_owned(), to.to_owned())));
+        shop.nodes = shop.edges.iter().flat_map(|(from, to)| [from.clone(), to.clone()]).collect();
+        let wide = |graph: &Named| {
+            let at = graph.placed(Manner::Layers, 1.6);
+            let across = |p: &Point| (p.x / COLUMN * 2.0).round() as i64;
+            at.values().map(across).max().unwrap() - at.values().map(across).min().unwrap()
+        };
+        let before = wide(&shop);
+        shop.nodes.extend((0..6).map(|n| format!("lonely-{n}")));
+        assert!(before < 8 && wide(&shop) > 12, "{before} {}", wide(&shop));
     }
 
     #[test]

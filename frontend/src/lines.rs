@@ -3,6 +3,19 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+#[cfg(target_arch = "wasm32")]
+use crate::storage;
+
+/// Where there is no browser nothing is kept.
+#[cfg(not(target_arch = "wasm32"))]
+mod storage {
+    pub fn of_tab(_key: &str) -> Option<String> {
+        None
+    }
+
+    pub fn set_of_tab(_key: &str, _text: &str) {}
+}
+
 /// How many lines there are.
 pub const LINES: usize = 6;
 
@@ -29,13 +42,41 @@ fn wished(name: &str) -> usize {
     (hash >> 7) as usize % LINES
 }
 
+/// By what name they are kept, and up to how many.
+const KEPT: &str = "scope.lines";
+const KEPT_MAX: usize = 64;
+
 thread_local! {
-    static SEEN: RefCell<Lines> = RefCell::default();
+    static SEEN: RefCell<Lines> = RefCell::new(Lines::kept());
 }
 
-/// Of the page: the same for as long as it is open.
+impl Lines {
+    /// Those that networks had before the page was loaded again.
+    fn kept() -> Self {
+        let kept: Option<BTreeMap<String, usize>> =
+            storage::of_tab(KEPT).and_then(|text| serde_json::from_str(&text).ok());
+        Self(kept.unwrap_or_default().into_iter().filter(|(_, line)| *line < LINES).collect())
+    }
+
+    fn keep(&self) {
+        if self.0.len() <= KEPT_MAX
+            && let Ok(text) = serde_json::to_string(&self.0)
+        {
+            storage::set_of_tab(KEPT, &text);
+        }
+    }
+}
+
+/// Of the page: the same for as long as its tab is open.
 pub fn slot_of(name: &str) -> usize {
-    SEEN.with_borrow_mut(|lines| lines.of(name))
+    SEEN.with_borrow_mut(|lines| {
+        let before = lines.0.len();
+        let line = lines.of(name);
+        if lines.0.len() > before {
+            lines.keep();
+        }
+        line
+    })
 }
 
 #[cfg(test)]

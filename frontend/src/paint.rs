@@ -278,7 +278,13 @@ pub fn path(g: &Context, curves: impl IntoIterator<Item = Curve>) {
     }
 }
 
+/// Dots are dashes of next to no length, which are seen only by their round ends.
+pub fn is_dotted(pattern: &[f64]) -> bool {
+    pattern.first().is_some_and(|dash| *dash < 1.0)
+}
+
 pub fn dash(g: &Context, pattern: &[f64]) {
+    g.set_line_cap(if is_dotted(pattern) { "round" } else { "butt" });
     let list: js_sys::Array = pattern.iter().map(|n| JsValue::from_f64(*n)).collect();
     let _ = g.set_line_dash(&list);
 }

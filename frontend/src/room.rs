@@ -48,6 +48,9 @@ impl Frame {
     }
 }
 
+/// So far over an edge a name may reach all the same.
+const OVER_EDGE: f64 = 12.0;
+
 /// What is taken, in squares as wide as a column, so that few have to be looked at.
 #[derive(Default)]
 pub struct Room(HashMap<(i64, i64), Vec<Frame>>);
@@ -70,15 +73,19 @@ impl Room {
     }
 
     /// A place for words of some sizes, the widest first, and which of them. Right of the node is where names are looked
-    /// for: there they are cut before they go to another side.
+    /// for: there they are cut before they go to another side, and before they go over the edge of what the node stands
+    /// `inside` of.
     pub fn place(
         &mut self,
         at: Point,
         reach: f64,
         sizes: &[(f64, f64)],
-        bounds: &Frame,
+        (bounds, inside): (&Frame, Option<&Frame>),
     ) -> Option<(usize, Side, Frame)> {
-        let right = (0..sizes.len()).map(|n| (Side::Right, n));
+        let ends = |n: usize| Frame::beside(at, reach, Side::Right, sizes[n]).right;
+        let fits = |n: &usize| inside.is_none_or(|inside| ends(*n) <= inside.right + OVER_EDGE);
+        let right = (0..sizes.len()).filter(fits).chain((0..sizes.len()).filter(|n| !fits(n)));
+        let right = right.map(|n| (Side::Right, n));
         let left = (0..sizes.len()).map(|n| (Side::Left, n));
         let below = (0..sizes.len()).map(|n| (Side::Below, n));
         for (side, n) in right.chain(left).chain(below) {
@@ -107,7 +114,7 @@ mod tests {
 
     fn place(room: &mut Room, node: Point, widths: &[f64], bounds: &Frame) -> Option<(usize, Side)> {
         let sizes: Vec<(f64, f64)> = widths.iter().map(|width| (*width, 16.0)).collect();
-        room.place(node, REACH, &sizes, bounds).map(|(n, side, _)| (n, side))
+        room.place(node, REACH, &sizes, (bounds, None)).map(|(n, side, _)| (n, side))
     }
 
     #[test]
@@ -143,6 +150,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_cut_before_it_leaves_the_box_of_its_node() {
+        let around = Frame { left: -50.0, top: -50.0, right: 150.0, bottom: 50.0 };
+        let which = |widths: &[f64]| {
+            let sizes: Vec<(f64, f64)> = widths.iter().map(|width| (*width, 16.0)).collect();
+            Room::default().place(at(0.0, 0.0), REACH, &sizes, (&EVERYWHERE, Some(&around))).unwrap().0
+        };
+        assert_eq!(which(&[200.0, 150.0, 100.0]), 2);
+        assert_eq!(which(&[100.0, 50.0]), 0);
+        assert_eq!(which(&[200.0, 150.0]), 0, "where no cut is short enough it may as well be read");
+    }
+
+    #[test]
     fn no_name_goes_over_the_edge_for_want_of_room() {
         let mut room = Room::default();
         [at(0.0, 0.0), at(70.0, 0.0)].iter().for_each(|p| room.take(Frame::around(*p, RADIUS)));
@@ -163,7 +182,7 @@ mod tests {
         }
         for (n, node) in nodes.iter().enumerate() {
             let sizes = [90.0, 40.0, 25.0].map(|width| (width, 14.0));
-            if let Some((_, _, frame)) = room.place(*node, 10.0, &sizes, &EVERYWHERE) {
+            if let Some((_, _, frame)) = room.place(*node, 10.0, &sizes, (&EVERYWHERE, None)) {
                 assert!(taken.iter().all(|other| !other.overlaps(&frame)), "{n}");
                 taken.push(frame);
             }

@@ -14,6 +14,17 @@ pub fn set(key: &str, text: Option<&str>) {
     };
 }
 
+/// What is kept for as long as the tab is open.
+pub fn of_tab(key: &str) -> Option<String> {
+    web_sys::window()?.session_storage().ok()??.get_item(key).ok()?
+}
+
+pub fn set_of_tab(key: &str, text: &str) {
+    if let Some(Ok(Some(storage))) = web_sys::window().map(|window| window.session_storage()) {
+        let _ = storage.set_item(key, text);
+    }
+}
+
 fn open() -> Option<web_sys::Storage> {
     web_sys::window()?.local_storage().ok()?
 }

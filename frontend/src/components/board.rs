@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use leptos::prelude::*;
 use shared::view::Summary;
 
-use super::icon::{Glyph, Icon};
+use super::icon::{self, Glyph, Icon};
 use crate::app::Page;
 use crate::side_by_side::arranged;
 use crate::text;
@@ -32,13 +32,14 @@ pub fn Board() -> impl IntoView {
                     let heads = hosts.iter().map(|host| view! { <th scope="col" title=host.clone()>{text::shortened(host, 18)}</th> });
                     let body = rows.into_iter().map(|(name, cells)| {
                         let count = cells.len();
+                        let icon = icon::of_daemon(cells.values().next().map_or("", |node| node.rank.as_str()));
                         let cells = hosts.iter().map(|host| match cells.get(host.as_str()) {
                             Some(node) => view! { <td><Tile node=(*node).clone() found/></td> }.into_any(),
                             None => view! { <td class="none">"–"</td> }.into_any(),
                         });
                         view! {
                             <tr>
-                                <th scope="row"><b>{name}</b><span>{text::plural(count, "host", "hosts")}</span></th>
+                                <th scope="row"><Icon name=icon/><b>{name}</b><span>{text::plural(count, "host", "hosts")}</span></th>
                                 {cells.collect_view()}
                             </tr>
                         }

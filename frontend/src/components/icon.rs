@@ -75,6 +75,16 @@ pub fn of_topology(id: &str) -> &'static str {
     }
 }
 
+/// The icon of a daemon, by its rank.
+pub fn of_daemon(rank: &str) -> &'static str {
+    match rank {
+        "engine" => "container",
+        "swarm" => "service",
+        "weave" => "network",
+        _ => "daemon",
+    }
+}
+
 fn path(name: &str) -> &'static str {
     match name {
         "container" => "M8 1.75l5.4 3.12v6.26L8 14.25l-5.4-3.12V4.87z",

@@ -11,7 +11,7 @@ use crate::app::Page;
 use crate::connection;
 use crate::disarm;
 use crate::lines::slot_of;
-use crate::paint::pattern;
+use crate::paint::{is_dotted, pattern};
 use crate::text;
 
 /// Of a host's column and of a network's row, pixels.
@@ -89,7 +89,17 @@ pub fn Map() -> impl IntoView {
                         </div>
                     }.into_any()
                 }
-                Some(told) => drawn(page, &told).into_any(),
+                Some(told) => {
+                    // Filters are known to hide; that networks of one host are left out is said here.
+                    let local = map.with(|map| map.as_ref().map_or(0, |map| map.networks.iter().filter(|one| one.local).count()));
+                    let rest = (!all() && local > 0).then(|| view! {
+                        <p class="map-rest">
+                            {text::plural(local, "network of one host is", "networks of one host are")}" not shown. "
+                            <button on:click=move |_| page.go(|route| route.all_networks = true)>"Show all"</button>
+                        </p>
+                    });
+                    view! { {drawn(page, &told)}{rest} }.into_any()
+                }
             }}
         </div>
     }
@@ -214,6 +224,7 @@ fn line(network: &MapNetwork, hosts: &[MapHost], slot: usize, width: f64) -> Str
         out.push_str(&format!(r#"<line x1="{x}" x2="{x}" y1="0" y2="{ROW}" class="track"/>"#));
     }
     let dashes: Vec<String> = pattern(slot).iter().map(|n| format!("{:.1}", n * 2.0)).collect();
+    let cap = if is_dotted(pattern(slot)) { "round" } else { "butt" };
     for pair in network.places.windows(2) {
         let (from, to) = (middle(pair[0].host) + STATION, middle(pair[1].host) - STATION);
         let known = pair.iter().all(is_probed);
@@ -223,7 +234,7 @@ fn line(network: &MapNetwork, hosts: &[MapHost], slot: usize, width: f64) -> Str
             let y = LINE_Y + rail;
             let thin = if rails.len() > 1 { " thin" } else { "" };
             out.push_str(&format!(
-                r#"<line x1="{from}" x2="{to}" y1="{y}" y2="{y}" class="{class}{thin}" style="stroke:var(--n-{});stroke-dasharray:{dashes}"/>"#,
+                r#"<line x1="{from}" x2="{to}" y1="{y}" y2="{y}" class="{class}{thin}" style="stroke:var(--n-{});stroke-dasharray:{dashes};stroke-linecap:{cap}"/>"#,
                 slot + 1
             ));
         }

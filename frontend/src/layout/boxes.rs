@@ -124,5 +124,5 @@ pub fn frames(boxes: &BTreeMap<String, String>, positions: &Positions) -> BTreeM
 
 fn corners(frames: &[Frame], screen: f64) -> Vec<Point> {
     let size = |frame: &Frame| (frame.right - frame.left + GAP, frame.bottom - frame.top + GAP + SPARE);
-    pack::shelved(&frames.iter().map(size).collect::<Vec<_>>(), screen)
+    pack::shelved(&frames.iter().map(size).collect::<Vec<_>>(), 0, screen)
 }

@@ -35,8 +35,8 @@ pub fn components(nodes: &[usize], edges: &[(usize, usize)]) -> Vec<Vec<usize>> 
 }
 
 /// Corners of boxes that stand on shelves one below the other: as wide as makes the whole the largest on a screen, whose
-/// width in its height is `screen`.
-pub fn shelved(sizes: &[(f64, f64)], screen: f64) -> Vec<Point> {
+/// width in its height is `screen`. Below them so many nodes stand that are in none.
+pub fn shelved(sizes: &[(f64, f64)], alone: usize, screen: f64) -> Vec<Point> {
     let on = |shelf: f64| {
         let (mut x, mut y, mut tallest, mut widest) = (0.0, 0.0, 0f64, 0f64);
         let mut corners = Vec::with_capacity(sizes.len());
@@ -48,8 +48,10 @@ pub fn shelved(sizes: &[(f64, f64)], screen: f64) -> Vec<Point> {
             x += width;
             (tallest, widest) = (tallest.max(*height), widest.max(x));
         }
+        let columns = grid_columns(alone, widest, screen);
+        let (grid_width, grid_height) = (columns as f64 * COLUMN, alone.div_ceil(columns.max(1)) as f64 * GRID_ROW);
         // How far it must shrink to fit, up to what the screen's size does to all alike.
-        ((widest / screen).max(y + tallest), corners)
+        ((widest.max(grid_width) / screen).max(y + tallest + grid_height), corners)
     };
     let widest = sizes.iter().map(|(width, _)| *width).fold(0.0, f64::max);
     let area: f64 = sizes.iter().map(|(width, height)| width * height).sum();
@@ -71,12 +73,18 @@ pub fn bounds(at: &[Point], nodes: &[usize]) -> (Point, Point) {
     })
 }
 
+/// How many of those that talk to nobody stand side by side, below others that are so wide.
+fn grid_columns(count: usize, width: f64, screen: f64) -> usize {
+    let square = (count as f64 * screen / 2.0).sqrt().ceil() as usize;
+    let fitting = (width / COLUMN).round() as usize;
+    square.max(fitting).max(if screen < 1.0 { 2 } else { 4 }).min(count)
+}
+
 /// Nodes that talk to nobody, in a grid below all others.
 pub fn place_grid(nodes: &[usize], at: &mut [Point], others: &[usize], screen: f64) {
     let (low, high) = bounds(at, others);
-    let square = (nodes.len() as f64 * screen / 2.0).sqrt().ceil() as usize;
-    let fitting = if others.is_empty() { 1 } else { ((high.x - low.x) / COLUMN).round() as usize + 1 };
-    let columns = square.max(fitting).max(if screen < 1.0 { 2 } else { 4 }).min(nodes.len());
+    let width = if others.is_empty() { 0.0 } else { high.x - low.x + COLUMN };
+    let columns = grid_columns(nodes.len(), width, screen);
     // Under a graph, its left edge is theirs.
     let (start, top) = match others.is_empty() {
         true => (-(columns as f64 - 1.0) / 2.0 * COLUMN, 0.0),

@@ -297,12 +297,14 @@ fn failure(g: &Context, theme: &Theme, way: &[Curve], rate: f64, zoom: f64) {
     if RADIUS * 2.0 * zoom < 26.0 {
         return;
     }
-    g.set_font(&format!("600 11px {}", theme.font));
+    // Never too small to be read.
+    let scale = (1.0 / zoom).max(1.0);
+    g.set_font(&format!("600 {}px {}", 11.0 * scale, theme.font));
     g.set_text_align("left");
     g.set_text_baseline("middle");
     g.set_line_join("round");
     g.set_stroke_style_str(&theme.canvas);
-    g.set_line_width(4.0);
+    g.set_line_width(4.0 * scale);
     let words = text::edge_metric("per_s", rate);
     let _ = g.stroke_text(&words, at.x + r + 5.0, at.y - r);
     g.set_fill_style_str(&theme.bad_text);
