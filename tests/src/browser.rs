@@ -13,6 +13,8 @@ use serde_json::json;
 pub struct Browser {
     pub client: Client,
     driver: Child,
+    /// Where the driver listens.
+    url: String,
     profile: PathBuf,
 }
 
@@ -50,7 +52,7 @@ impl Browser {
         for _ in 0..200 {
             let mut builder = ClientBuilder::new(HttpConnector::new());
             match builder.capabilities(capabilities.clone()).connect(&url).await {
-                Ok(client) => return Self { client, driver, profile },
+                Ok(client) => return Self { client, driver, url, profile },
                 Err(error) => last = Some(error),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -104,6 +106,14 @@ impl Browser {
             line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0)
         };
         descendants(self.driver.id()).into_iter().filter(draws).map(own_kib).sum::<f64>() * 1024.0 / 1e6
+    }
+
+    /// Has the script's heap rid of what nobody refers to any more, which is else done when there is much of it.
+    pub async fn collect_garbage(&self) {
+        let session = self.client.session_id().await.ok().flatten().expect("a session");
+        let url = format!("{}/session/{session}/goog/cdp/execute", self.url);
+        let command = json!({ "cmd": "HeapProfiler.collectGarbage", "params": {} });
+        ureq::post(url).send_json(command).expect("the browser's own protocol");
     }
 
     pub async fn close(self) {

@@ -360,13 +360,18 @@ fn the_map_shows_who_is_where_and_which_hosts_a_network_does_not_reach() {
         browser.screenshot("map-light").await;
         let locals = "return document.querySelectorAll('.map-row').length";
         let shared = browser.client.execute(locals, Vec::new()).await.unwrap().as_u64().unwrap();
+        let left_out = "document.querySelector('.map-rest')?.textContent.includes('not shown')";
+        browser.until("how many are left out", &format!("return {left_out}")).await;
         command(&browser, "Show all networks").await;
+        browser.until("none is left out", &format!("return !{left_out}")).await;
         browser.until("those of one host too", &format!("return document.querySelectorAll('.map-row').length > {shared}")).await;
 
         // A lost way is drawn, told in words, and leads to its finding.
         let mac = testbed.docker(2, &["inspect", "-f", "{{(index .NetworkSettings.Networks \"mesh\").MacAddress}}", "db"]);
         inside(&testbed, 1, "mesh", &format!("bridge fdb del {} dev $dev dst {} self", mac.trim(), testbed.address(2)));
         browser.until("the arc", &format!("{row} return row?.querySelectorAll('.fault').length === 1 && row.querySelector('.glyph') !== null")).await;
+        let marked = "return [...document.querySelectorAll('.rail .entry')].some(e => e.textContent.startsWith('Networks') && e.querySelector('.glyph'))";
+        browser.until("the mark in the rail", marked).await;
         browser.until("in words", &format!("{row} return row.querySelector('[role=cell]').getAttribute('aria-label').includes('h1 does not reach 1 on h2')")).await;
         browser.client.execute(&format!("{row} row.querySelector('.map-name').click()"), Vec::new()).await.unwrap();
         browser.until("its card", "return (document.querySelector('.card .card-finding')?.textContent ?? '').includes('no way to db')").await;
@@ -377,6 +382,14 @@ fn the_map_shows_who_is_where_and_which_hosts_a_network_does_not_reach() {
         browser.client.goto(&format!("{base}/#/networks?mode=map")).await.unwrap();
         browser.until("the arc", &format!("{row} return row?.querySelectorAll('.fault').length === 1")).await;
         browser.screenshot("map-broken-dark").await;
+        // A network that had another line before the page was loaded again keeps it.
+        let line = format!("{row} return row?.querySelector('.line')?.className");
+        let before = browser.client.execute(&line, Vec::new()).await.unwrap().as_str().unwrap().to_owned();
+        let other: usize = before.rsplit('-').next().unwrap().parse::<usize>().unwrap() % 6;
+        let keep = format!("sessionStorage.setItem('scope.lines', JSON.stringify({{ mesh: {other} }}))");
+        browser.client.execute(&keep, Vec::new()).await.unwrap();
+        browser.client.refresh().await.unwrap();
+        browser.until("its other line", &format!("{line} === 'line line-{}'", other + 1)).await;
 
         // Who uses how much: the busy one is the widest of its host, and leads to its details.
         press(&browser, "r").await;

@@ -10,7 +10,15 @@ use crate::connection::now_ms;
 use crate::route::Mode;
 use crate::{text, times};
 
-/// How many are open, in the header; leads to the list and back.
+/// How bad the worst is of those that are open and of which this holds; nothing where there is none.
+pub fn worst(page: Page, is_meant: impl Fn(&Finding) -> bool) -> &'static str {
+    page.findings.with(|all| {
+        let is =
+            |severity: &str| all.iter().any(|one| one.state == "open" && one.severity == severity && is_meant(one));
+        ["failing", "warning"].into_iter().find(|severity| is(severity)).unwrap_or_default()
+    })
+}
+
 /// How many are open.
 pub fn counted(page: Page) -> Memo<FindingCount> {
     Memo::new(move |_| {
@@ -19,6 +27,7 @@ pub fn counted(page: Page) -> Memo<FindingCount> {
     })
 }
 
+/// How many are open, in the header; leads to the list and back.
 #[component]
 pub fn Button() -> impl IntoView {
     let page = expect_context::<Page>();

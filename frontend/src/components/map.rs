@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::view::map::{MapHost, MapNetwork, MapPlace, NetworkMap, Unreachable};
 
+use super::findings;
 use super::icon::{Glyph, Icon};
 use crate::app::Page;
 use crate::connection;
@@ -159,13 +160,7 @@ fn NetworkRow(network: MapNetwork, hosts: std::sync::Arc<Vec<MapHost>>, width: f
     };
     let health = {
         let id = id.clone();
-        Memo::new(move |_| {
-            page.findings.with(|all| {
-                let own = || all.iter().filter(|one| one.state == "open" && one.subject.id == id);
-                let is = |severity: &str| own().any(|one| one.severity == severity);
-                ["failing", "warning"].into_iter().find(|severity| is(severity)).unwrap_or_default()
-            })
-        })
+        Memo::new(move |_| findings::worst(page, |one| one.subject.id == id))
     };
     let flags = [
         Some(network.driver.clone()),

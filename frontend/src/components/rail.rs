@@ -3,7 +3,8 @@
 use leptos::prelude::*;
 use shared::view::TopologyInfo;
 
-use super::icon::{self, Icon};
+use super::findings;
+use super::icon::{self, Glyph, Icon};
 use crate::app::Page;
 use crate::saved::Saved;
 use crate::text;
@@ -129,6 +130,10 @@ fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
         }
     };
     let is_searched = matches.clone();
+    let health = {
+        let id = id.clone();
+        Memo::new(move |_| findings::worst(page, |one| one.subject.topology_id == id))
+    };
     let go = move |_| {
         page.topologies_open.set(false);
         page.go(|route| route.show(&id));
@@ -144,6 +149,7 @@ fn Entry(info: TopologyInfo, child: bool) -> impl IntoView {
         >
             {(!child).then(|| view! { <Icon name=icon/> })}
             <span class="name">{info.name.clone()}</span>
+            {move || Some(health.get()).filter(|health| !health.is_empty()).map(|severity| view! { <Glyph severity/> })}
             <span class="count" class:matching=move || is_searched().is_some_and(|count| count > 0)>
                 {move || text::grouped(matches().map_or(total, |count| count as usize))}
             </span>

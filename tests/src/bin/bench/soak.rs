@@ -11,6 +11,7 @@ use crate::process::Process;
 
 /// So much more at the end than after the first tenth is not flat.
 const GROWTH_MAX: f64 = 1.15;
+const GROWTH_MIN_MB: f64 = 5.0;
 
 /// Whether memory of the app and of the page stayed flat.
 pub async fn run(binary: &Path, minutes: u64) -> bool {
@@ -27,6 +28,7 @@ pub async fn run(binary: &Path, minutes: u64) -> bool {
     println!("| minute | app RSS | page heap | the page's process |\n|---:|---:|---:|---:|");
     while started.elapsed() < whole {
         sleep((whole / 30).min(Duration::from_secs(60))).await;
+        browser.collect_garbage().await;
         let heap = "return performance.memory.usedJSHeapSize / 1e6";
         let heap = browser.client.execute(heap, Vec::new()).await.ok().and_then(|v| v.as_f64()).unwrap_or(f64::NAN);
         // The script's heap has not what the page's own code keeps.
@@ -39,8 +41,8 @@ pub async fn run(binary: &Path, minutes: u64) -> bool {
     }
     browser.close().await;
     let base = base.unwrap_or(last);
-    // A heap that is collected now and then swings by some megabytes whatever it holds.
-    let is_flat = |from: f64, to: f64| to <= (from * GROWTH_MAX).max(from + 20.0);
+    // Of what is small a share says nothing.
+    let is_flat = |from: f64, to: f64| to <= (from * GROWTH_MAX).max(from + GROWTH_MIN_MB);
     let verdict = base.into_iter().zip(last).all(|(from, to)| is_flat(from, to));
     println!("memory is {}", if verdict { "flat" } else { "not flat" });
     verdict
