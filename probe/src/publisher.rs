@@ -32,7 +32,7 @@ use crate::target::Claims;
 use known::Known;
 
 /// From one message to the next, at least: what changes meanwhile goes together.
-const SAID_INTERVAL: Duration = Duration::from_millis(100);
+const SAID_INTERVAL: Duration = Duration::from_millis(50);
 /// So long samples wait for something that is said anyway: a message costs more than what is in it.
 const SAMPLES_PATIENCE: Duration = Duration::from_millis(300);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
