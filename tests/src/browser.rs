@@ -95,9 +95,9 @@ impl Browser {
         family.iter().filter(|pid| **pid != self.driver.id()).map(ticks).sum::<f64>() / 100.0
     }
 
-    /// What the processes that draw pages have in memory that is of no file, the page's own and what it is compiled to among
-    /// it, megabytes.
-    pub fn pages_mb(&self) -> f64 {
+    /// What the process that draws the page has in memory that is of no file, what the page is compiled to and what it keeps
+    /// among it, megabytes. Of those that draw the browser's own parts none has as much.
+    pub fn page_mb(&self) -> f64 {
         let file = |pid: u32, name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
         let draws = |pid: &u32| file(*pid, "cmdline").split(['\0', ' ']).any(|word| word == "--type=renderer");
         let own_kib = |pid| {
@@ -105,7 +105,7 @@ impl Browser {
             let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
             line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0)
         };
-        descendants(self.driver.id()).into_iter().filter(draws).map(own_kib).sum::<f64>() * 1024.0 / 1e6
+        descendants(self.driver.id()).into_iter().filter(draws).map(own_kib).fold(0.0, f64::max) * 1024.0 / 1e6
     }
 
     /// Has the script's heap rid of what nobody refers to any more, which is else done when there is much of it.

@@ -32,7 +32,7 @@ pub async fn run(binary: &Path, minutes: u64) -> bool {
         let heap = "return performance.memory.usedJSHeapSize / 1e6";
         let heap = browser.client.execute(heap, Vec::new()).await.ok().and_then(|v| v.as_f64()).unwrap_or(f64::NAN);
         // The script's heap has not what the page's own code keeps.
-        last = [app.rss_mb(), heap, browser.pages_mb()];
+        last = [app.rss_mb(), heap, browser.page_mb()];
         let [app, heap, page] = last;
         println!("| {:.1} | {app:.1} MB | {heap:.1} MB | {page:.1} MB |", started.elapsed().as_secs_f64() / 60.0);
         if started.elapsed() > whole / 10 {
