@@ -70,9 +70,8 @@ struct file;
 struct socket { struct sock *sk; struct file *file; } KERNELS;
 struct inode { unsigned long i_ino; } KERNELS;
 struct socket_alloc { struct socket socket; struct inode vfs_inode; } KERNELS;
-// What iterators are given is the same with all kernels; the verifier compares it.
 struct seq_file;
-struct bpf_iter_meta { struct seq_file *seq; };
+struct bpf_iter_meta { struct seq_file *seq; } KERNELS;
 
 // The inode of the probe's pid namespace; filled in when the program is loaded.
 const volatile u32 own_pid_namespace = 0;

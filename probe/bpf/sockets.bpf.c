@@ -27,7 +27,7 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	u32 fd;
 	struct file *file;
-};
+} KERNELS;
 
 // Who began to connect, and when; kept until the connection is made or fails.
 struct birth { u64 at_ns; u32 pid; u32 pad; };

@@ -10,7 +10,7 @@ enum { TABLE_WORDS = 16 };
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
-};
+} KERNELS;
 
 // One thread; what belongs to its process is with the first.
 struct used {

@@ -101,7 +101,7 @@ impl Conntrack {
     /// The kernel's own.
     pub fn all(&mut self, count: usize) -> io::Result<Vec<Tracked>> {
         if count == self.few.len()
-            && let Some(same) = self.same()?
+            && let Some(same) = self.same()
         {
             return Ok(same);
         }
@@ -116,17 +116,14 @@ impl Conntrack {
         Ok(found)
     }
 
-    /// The entries that were listed last, as they are now; none where one of them is gone.
-    fn same(&mut self) -> io::Result<Option<Vec<Tracked>>> {
+    /// The entries that were listed last, as they are now; none where one of them is gone, or cannot be asked for: whoever
+    /// goes through the table then hears of what is wrong.
+    fn same(&mut self) -> Option<Vec<Tracked>> {
         let mut found = Vec::with_capacity(self.few.len());
         for question in &self.few {
-            match self.link.request(IPCTNL_MSG_CT_GET, 0, question, |_, payload| found.extend(parse(payload))) {
-                Ok(()) => {}
-                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-                Err(error) => return Err(error),
-            }
+            self.link.request(IPCTNL_MSG_CT_GET, 0, question, |_, payload| found.extend(parse(payload))).ok()?;
         }
-        Ok(Some(found))
+        Some(found)
     }
 
     /// All entries of these protocols, of a table of many: there is a question for each protocol and family. Kernels before
