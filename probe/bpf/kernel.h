@@ -105,7 +105,7 @@ static inline u16 port_of(struct sock *sk)
 }
 
 // A process as the probe's pid namespace numbers it; 0 where it is not in there.
-static u32 own_pid(struct task_struct *task)
+static __attribute__((unused)) u32 own_pid(struct task_struct *task)
 {
 	struct task_struct *leader = COPIED(task->group_leader);
 	struct pid *pid = COPIED(leader->thread_pid);

@@ -12,6 +12,7 @@ use crate::process::tasks::{self, Tasks};
 use crate::procfs;
 use crate::socket::bpf::{self, Watch};
 use crate::socket::datagram::{self, Datagrams};
+use crate::socket::trouble::{self, Trouble};
 
 /// How the verifier's account of a program ends.
 const VERDICT: &str = "processed";
@@ -25,6 +26,7 @@ const BROKEN: &str = "the thread that loads it is broken";
 /// What the kernel runs beside what tells of connections, each by itself, or why it is not there, in words.
 pub struct Others {
     pub datagrams: Result<Datagrams, String>,
+    pub trouble: Result<Trouble, String>,
     pub tasks: Result<Tasks, String>,
 }
 
@@ -36,7 +38,7 @@ pub struct Opening {
 
 impl Others {
     fn nothing(why: &str) -> Self {
-        Self { datagrams: Err(why.to_owned()), tasks: Err(why.to_owned()) }
+        Self { datagrams: Err(why.to_owned()), trouble: Err(why.to_owned()), tasks: Err(why.to_owned()) }
     }
 }
 
@@ -106,11 +108,14 @@ fn load(
         _ = rustix::process::nice(PATIENT);
         let datagrams = object(datagram::OBJECT);
         let datagrams = scope.spawn(|| Datagrams::load(datagrams?, &btf));
+        let trouble = object(trouble::OBJECT);
+        let trouble = scope.spawn(|| Trouble::load(trouble?, &btf));
         let tasks = object(tasks::OBJECT);
         drop(object);
         let tasks = tasks.and_then(|tasks| Tasks::load(tasks, proc_root, &btf));
         let datagrams = datagrams.join().map_err(|_| BROKEN.to_owned()).and_then(|loaded| loaded);
-        Others { datagrams, tasks }
+        let trouble = trouble.join().map_err(|_| BROKEN.to_owned()).and_then(|loaded| loaded);
+        Others { datagrams, trouble, tasks }
     });
     Ok(others)
 }

@@ -192,11 +192,11 @@ impl Kernel {
             }
             self.sockets.use_watch(watch);
         }
-        let Some(Others { datagrams, tasks }) = programs.others() else { return };
+        let Some(Others { datagrams, trouble, tasks }) = programs.others() else { return };
         if let Ok(datagrams) = &datagrams {
             self.sleeper.watch(datagrams.ring());
         }
-        self.sockets.use_datagrams(datagrams);
+        self.sockets.use_others(datagrams, trouble);
         match tasks {
             Ok(tasks) => self.scanner.use_tasks(tasks),
             Err(why) => info!(%why, "what processes use is read in /proc"),

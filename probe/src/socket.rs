@@ -4,6 +4,7 @@ pub mod bpf;
 pub mod conntrack;
 pub mod datagram;
 pub mod dns;
+mod filter;
 pub mod flow;
 pub(crate) mod held;
 pub mod owner;
@@ -15,6 +16,7 @@ pub mod table;
 pub mod tracked;
 mod tracker;
 pub mod traffic;
+pub mod trouble;
 
 pub use reader::Reader;
 

@@ -178,6 +178,24 @@ fn a_way_that_the_kernel_does_not_have_as_the_engine_believes_is_found_from_both
     until(&base, "frames come through", &[], &[]);
     testbed.docker(3, &["rm", "-f", "asker"]);
 
+    // Nobody calls anew: what open connections send is not answered.
+    testbed.docker(1, &["exec", "-d", "web", "nc", "-ll", "-p", "7100", "-e", "cat"]);
+    testbed.until_listens(1, "web", 7100);
+    let talk = "(while :; do echo word; sleep 0.2; done) | nc 10.20.0.11 7100 >/dev/null &";
+    testbed.container(3, "talker", &["--network", "mesh"], &format!("{talk} {talk} {talk} sleep 10000"));
+    eventually("connections are open", PATIENCE, || {
+        let shown = view(&base, "containers")?;
+        let mut found = shown["edges"].as_array().into_iter().flatten().filter(|edge| edge["port"] == 7100);
+        let is_open = found.any(|edge| edge["open"] == 3 && edge["metrics"]["received_bytes"].as_f64() > Some(0.0));
+        if is_open { Ok(()) } else { Err(format!("{:?}", shown["edges"])) }
+    });
+    testbed.shell(1, &format!("iptables -I {frames}"));
+    let found = until(&base, "frames of open connections dropped", &["overlay-traffic-dropped"], &[]);
+    assert!(says(&found).contains("web:7100 on h1: none was answered"), "{found}");
+    testbed.shell(1, &format!("iptables -D {frames}"));
+    until(&base, "they come through", &[], &[]);
+    testbed.docker(3, &["rm", "-f", "talker"]);
+
     inside(&testbed, 2, "mesh", "ip link set br0 down");
     let found = until(&base, "a device down", &["overlay-device-down"], &[]);
     assert!(found["summary"].as_str().unwrap().contains("br0 of mesh is down on h2"), "{found}");

@@ -1,5 +1,6 @@
 //! Connections that last a moment, and those that never come to be: seen, each on the right edge and on no other.
 
+use std::process::Command;
 use std::time::Duration;
 
 use scope_tests::api::{collector, container_edges, escaped, node, until_edges, until_well, view};
@@ -158,6 +159,36 @@ fn each_failure_is_counted_once_by_its_reason_and_a_probe_that_is_killed_leaves_
     eventually("its programs are gone", PATIENCE, || match programs() {
         0 => Ok(()),
         more => Err(format!("{more} programs")),
+    });
+}
+
+#[test]
+fn a_call_from_outside_for_which_nobody_listens_fails_on_its_edge_and_who_tries_all_ports_has_none() {
+    const OUTSIDE: &str = "198.51.100.90";
+    const CALLS: u64 = 20;
+    let testbed = Testbed::up(1, false);
+    testbed.open_the_world(1, OUTSIDE);
+    testbed.launch(1, &["--window", "60s"]);
+    let base = testbed.url(1);
+    until_well(&base, "ebpf", &["h1"]);
+    testbed.container(1, "server", &["-p", "8090:7000"], "sleep 10000");
+    let call = |port: u16| {
+        let at = format!("http://{}:{port}/", testbed.address(1));
+        let called = Command::new("curl").args(["-s", "--interface", OUTSIDE, "--max-time", "10", &at]).status();
+        assert_eq!(called.unwrap().code(), Some(7), "{at} is refused");
+    };
+    (9_000..9_050).for_each(call);
+    (0..CALLS).for_each(|_| call(8090));
+    eventually("it is told by who refused it", PATIENCE, || {
+        let shown = view(&base, "containers")?;
+        let all = shown["edges"].as_array().into_iter().flatten();
+        let failing: Vec<&Value> = all.filter(|edge| !edge["failures"].is_null()).collect();
+        let failures = serde_json::json!({ "refused": CALLS });
+        let is_told = |edge: &&Value| edge["port"] == 7000 && edge["failures"] == failures;
+        match failing[..] {
+            [edge] if is_told(&edge) && container_edges(&base)?.contains("The Internet -> server:7000") => Ok(()),
+            _ => Err(format!("{failing:?}")),
+        }
     });
 }
 

@@ -1,4 +1,4 @@
-//! Frames of overlays that are lost between two hosts: nobody answers calls over them, though the control plane of both
+//! Frames of overlays that are lost between two hosts: nobody answers calls over them, or what open connections send, though the control plane of both
 //! is well and knows of the other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,7 @@ fn between(
             .collect();
         let called = called.into_iter().take(TOLD).collect::<Vec<_>>().join(", ");
         let says = format!(
-            "{} calls over {over} within {seconds} s, to {called} on {}: none was answered",
+            "{} calls and repetitions over {over} within {seconds} s, to {called} on {}: none was answered",
             recent.unanswered(),
             to.api_name
         );

@@ -1,7 +1,7 @@
 //! What edges carry: the figures that hosts give of flows, put on the edge that their conversations are of.
 //!
 //! Where both ends of a conversation report, the client's figures count, and of the server's only what it had to send
-//! once more.
+//! once more, and whether that was answered.
 
 use std::ops::{AddAssign, SubAssign};
 
@@ -158,7 +158,8 @@ fn seen_from(seat: Seat, metrics: &FlowMetrics) -> (Now, FlowTotals, u32) {
         }
         Seat::OtherEnd => {
             let now = Now { retransmits_per_s: now.retransmits_per_s, ..Now::default() };
-            (now, FlowTotals { retransmits: totals.retransmits, ..FlowTotals::default() }, 0)
+            let FlowTotals { retransmits, unanswered, .. } = totals;
+            (now, FlowTotals { retransmits, unanswered, ..FlowTotals::default() }, 0)
         }
     }
 }
@@ -186,7 +187,10 @@ impl Topology {
             if after != before {
                 self.take_off(&before);
                 let new = totals.since(before.totals);
-                if new.opened > 0 || new.received_bytes > 0 {
+                // What came through in the same moment did before.
+                if new.unanswered > 0 {
+                    self.calls.unanswered(store, key, new.unanswered, now_ms);
+                } else if new.opened > 0 || new.received_bytes > 0 {
                     self.calls.answered(key, now_ms);
                 }
                 self.change(edge, |carried| {

@@ -1,5 +1,8 @@
-//! What the host's NAT makes of a connection, asked of conntrack for one connection at a time: a host has many more
-//! entries than sockets; and which conversations there are of what has no connections. Format: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
+//! What the host's NAT makes of a connection, told by conntrack as it begins or asked for, one connection at a time: a host
+//! has many more entries than sockets; and which conversations there are of what has no connections. Format:
+//! include/uapi/linux/netfilter/nfnetlink_conntrack.h.
+
+pub mod events;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +14,7 @@ use crate::netlink::{self, AF_INET, AF_INET6, Attributes, Family, NLM_F_DUMP, at
 const IPCTNL_MSG_CT_GET: u16 = (1 << 8) | 1;
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
+const CTA_STATUS: u16 = 3;
 const CTA_TIMEOUT: u16 = 7;
 const CTA_COUNTERS_ORIG: u16 = 9;
 const CTA_COUNTERS_REPLY: u16 = 10;
@@ -261,18 +265,22 @@ fn tuple(bytes: &[u8]) -> Option<(Protocol, Tuple)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::netlink::recorded;
 
-    fn pair(from: &str, to: &str) -> Tuple {
+    pub fn pair(from: &str, to: &str) -> Tuple {
         Tuple { from: from.parse().unwrap(), to: to.parse().unwrap() }
     }
 
     /// Made by hand: the same nesting as a request, for both directions, and more that is skipped.
     fn answer(original: Tuple, reply: Tuple) -> Vec<u8> {
-        let mut bytes = request(Protocol::Tcp, original);
-        let mut other = request(Protocol::Tcp, reply).split_off(4);
+        answer_of(Protocol::Tcp, original, reply)
+    }
+
+    fn answer_of(protocol: Protocol, original: Tuple, reply: Tuple) -> Vec<u8> {
+        let mut bytes = request(protocol, original);
+        let mut other = request(protocol, reply).split_off(4);
         other[2..4].copy_from_slice(&(CTA_TUPLE_REPLY | NESTED).to_ne_bytes());
         bytes.extend(other);
         attribute(&mut bytes, 3, |b| b.extend([0, 0, 1, 0x8e]));
@@ -359,30 +367,48 @@ mod tests {
     }
 
     /// The kernel's table of a namespace in which nothing else is.
-    struct Fresh(Conntrack);
+    pub struct Fresh(Conntrack);
+
+    const NLM_F_ACK: u16 = 4;
+    const NLM_F_CREATE: u16 = 0x400;
 
     impl Fresh {
         /// Of the calling thread, which stays in it. It needs root, as the end-to-end tests do.
-        fn of_this_thread() -> Self {
+        pub fn of_this_thread() -> Self {
             // SAFETY: nothing that threads share is taken from this one but where it is in the network.
             unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
             Self(Conntrack::open().unwrap())
         }
 
-        fn change(&mut self, kind: u16, flags: u16, original: Tuple) {
-            let mut bytes = answer(original, original.reversed());
-            attribute(&mut bytes, CTA_TIMEOUT, |b| b.extend(600u32.to_be_bytes()));
-            const NLM_F_ACK: u16 = 4;
-            self.0.link.request((1 << 8) | kind, NLM_F_ACK | flags, &bytes, |_, _| {}).unwrap();
+        fn change(&mut self, kind: u16, flags: u16, mut described: Vec<u8>) {
+            attribute(&mut described, CTA_TIMEOUT, |b| b.extend(600u32.to_be_bytes()));
+            self.0.link.request((1 << 8) | kind, NLM_F_ACK | flags, &described, |_, _| {}).unwrap();
         }
 
-        fn add(&mut self, original: Tuple) {
-            const NLM_F_CREATE: u16 = 0x400;
-            self.change(0, NLM_F_CREATE, original);
+        pub fn add(&mut self, protocol: Protocol, original: Tuple) {
+            self.change(0, NLM_F_CREATE, answer_of(protocol, original, original.reversed()));
         }
 
-        fn remove(&mut self, original: Tuple) {
-            self.change(2, 0, original);
+        /// What goes to the one goes to another, of version 4, instead.
+        pub fn translate(&mut self, original: Tuple, to: &str) {
+            const CTA_NAT_DST: u16 = 13;
+            const CTA_NAT_V4_MINIP: u16 = 1;
+            const CTA_NAT_PROTO: u16 = 3;
+            const CTA_PROTONAT_PORT_MIN: u16 = 1;
+            let to: SocketAddr = to.parse().unwrap();
+            let IpAddr::V4(address) = to.ip() else { panic!("{to}") };
+            let mut described = answer(original, original.reversed());
+            attribute(&mut described, CTA_NAT_DST | NESTED, |b| {
+                attribute(b, CTA_NAT_V4_MINIP, |b| b.extend(address.octets()));
+                attribute(b, CTA_NAT_PROTO | NESTED, |b| {
+                    attribute(b, CTA_PROTONAT_PORT_MIN, |b| b.extend(to.port().to_be_bytes()));
+                });
+            });
+            self.change(0, NLM_F_CREATE, described);
+        }
+
+        pub fn remove(&mut self, protocol: Protocol, original: Tuple) {
+            self.change(2, 0, answer_of(protocol, original, original.reversed()));
         }
 
         fn all(&mut self, count: usize) -> Vec<Tuple> {
@@ -397,15 +423,15 @@ mod tests {
         std::thread::spawn(|| {
             let mut table = Fresh::of_this_thread();
             let [first, second, third] = [1, 2, 3].map(|port| pair(&format!("10.0.0.1:{port}"), "10.0.0.2:80"));
-            table.add(first);
-            table.add(second);
+            table.add(Protocol::Tcp, first);
+            table.add(Protocol::Tcp, second);
             assert_eq!(table.all(2), [first, second]);
-            table.add(third);
+            table.add(Protocol::Tcp, third);
             assert_eq!(table.all(2), [first, second], "nobody says that there are more");
             assert_eq!(table.all(3), [first, second, third]);
-            table.remove(first);
+            table.remove(Protocol::Tcp, first);
             let fourth = pair("[fd00::1]:4", "[fd00::2]:80");
-            table.add(fourth);
+            table.add(Protocol::Tcp, fourth);
             assert_eq!(table.all(3), [second, third, fourth], "as many, but others");
             assert_eq!(table.all(3), [second, third, fourth]);
         })

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::mem::size_of;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use shared::addr::canonical;
@@ -21,6 +21,7 @@ use simple_dns::rdata::RData;
 use simple_dns::{Packet, PacketFlag, RCODE};
 
 use self::reverse::Reverse;
+use super::filter::{self, ANY_BIT, EQUAL, LOAD_BYTE, LOAD_HALF, LOAD_HALF_AT_X, LOAD_HEADER_LENGTH, RETURN, op};
 use crate::collector::{degraded, failed, ok};
 
 /// More addresses are not kept; those that were answered longest ago are forgotten first.
@@ -237,19 +238,6 @@ impl Names {
     }
 }
 
-/// One instruction of the classic filter; `include/uapi/linux/filter.h`.
-const fn op(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
-    libc::sock_filter { code, jt, jf, k }
-}
-
-const LOAD_BYTE: u16 = 0x30;
-const LOAD_HALF: u16 = 0x28;
-const LOAD_HALF_AT_X: u16 = 0x48;
-const LOAD_HEADER_LENGTH: u16 = 0xb1;
-const EQUAL: u16 = 0x15;
-const ANY_BIT: u16 = 0x45;
-const RETURN: u16 = 0x06;
-
 /// UDP, whole or the first piece, from port 53; offsets from the IP header.
 const V4: [libc::sock_filter; 8] = [
     op(LOAD_BYTE, 0, 0, 9),
@@ -265,8 +253,8 @@ const V6: [libc::sock_filter; 5] =
     [op(LOAD_BYTE, 0, 0, 6), op(EQUAL, 0, 2, 17), op(LOAD_HALF, 0, 0, 40), op(EQUAL, 1, 0, 53), op(RETURN, 0, 0, 0)];
 
 impl Tap {
-    fn open(filter: &[libc::sock_filter], protocol: libc::c_int) -> io::Result<Self> {
-        let mut program = filter.to_vec();
+    fn open(wanted: &[libc::sock_filter], protocol: libc::c_int) -> io::Result<Self> {
+        let mut program = wanted.to_vec();
         program.push(op(RETURN, 0, 0, 4096));
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: a plain system call; what it gives is checked. It hears nothing until it is bound.
@@ -276,26 +264,16 @@ impl Tap {
         }
         // SAFETY: it was just opened and is nobody else's.
         let tap = Self(unsafe { OwnedFd::from_raw_fd(fd) });
-        let program = libc::sock_fprog {
-            len: u16::try_from(program.len()).map_err(io::Error::other)?,
-            filter: program.as_mut_ptr(),
-        };
-        tap.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
-        tap.set(libc::SOL_SOCKET, libc::SO_RCVBUF, &WAITING_BYTES)?;
+        filter::attach(tap.0.as_fd(), &program)?;
+        filter::set(tap.0.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, &WAITING_BYTES)?;
         // SAFETY: all fields are integers.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         address.sll_family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
         address.sll_protocol = u16::try_from(protocol).map_err(io::Error::other)?.to_be();
         let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;
         // SAFETY: the address is that long and lives until the call is over.
-        check(unsafe { libc::bind(tap.0.as_raw_fd(), (&raw const address).cast(), length) })?;
+        filter::check(unsafe { libc::bind(tap.0.as_raw_fd(), (&raw const address).cast(), length) })?;
         Ok(tap)
-    }
-
-    fn set<T>(&self, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
-        let length = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
-        // SAFETY: the value is that long and lives until the call is over.
-        check(unsafe { libc::setsockopt(self.0.as_raw_fd(), level, name, (&raw const *value).cast(), length) })
     }
 
     fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
@@ -319,10 +297,6 @@ impl Tap {
         };
         if result == 0 { counts[1].into() } else { 0 }
     }
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// What a packet of IP answers: the name that was asked for, and the addresses that it has.

@@ -23,6 +23,7 @@ use super::owner::Owners;
 use super::sampling::Sampling;
 use super::table::Table;
 use super::tracker::Tracker;
+use super::trouble::Trouble;
 use crate::Config;
 use crate::collector::{Outlet, boot_ms, off};
 use crate::netns::Namespaces;
@@ -33,6 +34,8 @@ use crate::state::Reading;
 const SEND_INTERVAL: Duration = Duration::from_millis(300);
 /// What connections carry is summed up at most so often.
 const TRAFFIC_INTERVAL: Duration = Duration::from_secs(2);
+/// How often it is asked what goes wrong.
+const TROUBLE_INTERVAL: Duration = Duration::from_secs(2);
 /// Beyond the interval at which samples go out, on a host that is busy.
 const SAMPLES_MARGIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether names are still of use.
@@ -46,8 +49,9 @@ pub struct Reader {
     table: Table,
     events: Result<Watch, String>,
     datagrams: Result<Datagrams, String>,
+    trouble: Result<Trouble, String>,
     /// They are not there yet, and will be or not.
-    awaits_datagrams: bool,
+    awaits_others: bool,
     /// Events of namespaces that are not known yet.
     unknown: Vec<(Instant, Event)>,
     /// Datagrams of sockets of which it is not known yet whose they are.
@@ -70,6 +74,9 @@ pub struct Reader {
     method: &'static str,
     started: Instant,
     next_dump: Instant,
+    /// When it is looked at all again where something goes wrong.
+    soonest_dump: Instant,
+    next_trouble: Instant,
     /// Where the kernel tells of changes: when all is looked at, whoever holds it.
     next_whole: Instant,
     last_whole: Instant,
@@ -94,7 +101,8 @@ impl Reader {
             table: Table::default(),
             events: Err(String::new()),
             datagrams: Err(String::new()),
-            awaits_datagrams: false,
+            trouble: Err(String::new()),
+            awaits_others: false,
             tracker: Tracker::open(&proc_root, now),
             proc_root,
             unknown: Vec::new(),
@@ -113,6 +121,8 @@ impl Reader {
             method: "sock_diag",
             started: now,
             next_dump: now,
+            soonest_dump: now,
+            next_trouble: now,
             next_whole: now + dump::WHOLE_INTERVAL,
             last_whole: now,
             next_send: now,
@@ -123,18 +133,18 @@ impl Reader {
     }
 
     /// To be called before it reads for the first time; without it, it does without programs. From then on it waits for
-    /// what tells of datagrams.
+    /// those that tell of all else.
     pub fn use_watch(&mut self, watch: Result<Watch, String>) {
-        (self.events, self.awaits_datagrams) = (watch, true);
+        (self.events, self.awaits_others) = (watch, true);
     }
 
-    pub fn use_datagrams(&mut self, datagrams: Result<Datagrams, String>) {
-        (self.datagrams, self.awaits_datagrams) = (datagrams, false);
+    pub fn use_others(&mut self, datagrams: Result<Datagrams, String>, trouble: Result<Trouble, String>) {
+        (self.datagrams, self.trouble, self.awaits_others) = (datagrams, trouble, false);
     }
 
     /// Whether it has some of its programs and not all.
     pub fn awaits_programs(&self) -> bool {
-        self.awaits_datagrams
+        self.awaits_others
     }
 
     /// Takes in what happened, looks at everything where it is time for that, and tells what is new.
@@ -154,6 +164,10 @@ impl Reader {
         if now >= self.next_datagrams {
             self.follow_datagrams(namespaces, scanner);
         }
+        if now >= self.next_trouble {
+            self.next_trouble = now + TROUBLE_INTERVAL;
+            self.follow_trouble(namespaces);
+        }
         if now >= self.next_forgetting {
             self.next_forgetting = now + NAMES_INTERVAL;
             self.names.forget_unused(&self.table.called(), now);
@@ -170,8 +184,9 @@ impl Reader {
                 Err(_) => pace::WITHOUT_EVENTS,
             };
             self.next_dump = now + pace.after(took);
+            self.soonest_dump = now + pace::WHILE_UNANSWERED.after(took);
             outlet.status(Collector::Conntrack, self.tracker.status());
-            if !self.awaits_datagrams {
+            if !self.awaits_others {
                 outlet.status(Collector::Ebpf, self.events_status());
             }
             let unwanted = || off("turned off by --no-dns: addresses outside have no names");
@@ -179,7 +194,7 @@ impl Reader {
             outlet.status(Collector::Socket, self.status(self.passes.len(), scanner.hidden));
         }
         // By then it is known who listens, and what of it the kernel tells by itself.
-        if now >= self.next_tracked && !self.awaits_datagrams {
+        if now >= self.next_tracked && !self.awaits_others {
             self.follow_tracked(namespaces);
         }
         if is_due || now >= self.next_send {

@@ -328,6 +328,7 @@ mod tests {
     use super::*;
     use crate::netns::NetNs;
     use crate::socket::bpf::{Change, Event};
+    use crate::socket::trouble::Refused;
     use shared::report::{Flow, FlowMetrics};
 
     fn socket(state: State, local: &str, remote: &str, inode: u64) -> Socket {
@@ -515,6 +516,37 @@ mod tests {
         }
         take(&mut table, 12, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
         assert!(table.flows.news().is_empty(), "of what was never seen to open nothing is known");
+    }
+
+    #[test]
+    fn calls_that_are_refused_count_where_somebody_may_be_meant() {
+        let mut table = Table::default();
+        take(&mut table, 8, "0.0.0.0:80", "0.0.0.0:0", Change::Listens { pid: 3 });
+        let mut refuse = |port: u16, is_host| {
+            let (local, remote) = (SocketAddr::from(([10, 0, 0, 2], port)), "10.0.0.9:0".parse().unwrap());
+            let refused = Refused { namespace: NetNs::default(), local, remote, count: 3 };
+            table.take_refused(&refused, NetNsId(1), is_host, 0);
+            table.flows.news().set
+        };
+        assert!(refuse(81, true).is_empty(), "who tries all ports of a host");
+        for (port, is_host) in [(80, true), (81, false)] {
+            let told = refuse(port, is_host);
+            let [(key, Flow { count, failures, .. })] = &told[..] else { panic!("{told:?}") };
+            assert_eq!((key.port, key.role, key.owner), (port, Role::Server, None));
+            assert_eq!((*count, failures.refused), (3, 3));
+        }
+    }
+
+    #[test]
+    fn what_gets_no_answer_is_of_the_flow_of_its_connection() {
+        let mut table = Table::default();
+        take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
+        assert!(!table.take_unanswered(9, 1, 0), "nobody was told of it");
+        news(&mut table);
+        assert!(table.take_unanswered(9, 2, 0) && !table.take_unanswered(10, 1, 0));
+        let told = table.traffic.news(1_000).set;
+        let [(key, FlowMetrics { totals, .. })] = told[..] else { panic!("{told:?}") };
+        assert_eq!((key.owner, key.port, totals.unanswered), (process(5), 80, 2));
     }
 
     #[test]

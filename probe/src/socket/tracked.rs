@@ -22,6 +22,8 @@ pub struct News {
     /// Packets and bytes of payload from the one who began, and back, since the last time; 0 where nobody counts them.
     pub original: (u64, u64),
     pub reply: (u64, u64),
+    /// It does not go on: nothing passed for as long as conntrack waits.
+    pub is_over: bool,
 }
 
 struct Seen {
@@ -42,21 +44,43 @@ impl Conversations {
         for tracked in all {
             let key = (tracked.protocol, tracked.entry.original);
             let old = before.get(&key);
-            let counted = |direction: usize| {
-                let of = |tracked: &Tracked| tracked.counted.map(|counted| counted[direction]);
-                let old = old.and_then(|old| of(&old.tracked)).unwrap_or_default();
-                let new = of(&tracked).unwrap_or_default();
-                since(new, old, &tracked)
-            };
-            let (original, reply) = (counted(0), counted(1));
-            let passed = original.0 + reply.0 > 0;
-            if passed || old.is_none_or(|old| tracked.counted.is_none() && is_renewed(old, &tracked, now)) {
-                news.push(News { protocol: tracked.protocol, entry: tracked.entry, original, reply });
+            let new = passed_since(old, &tracked);
+            if new.is_any() || old.is_none_or(|old| tracked.counted.is_none() && is_renewed(old, &tracked, now)) {
+                news.push(new);
             }
             self.seen.insert(key, Seen { at: now, tracked });
         }
         news
     }
+
+    /// Takes in one that is over, and gives what passed in it that was not told yet. One that nobody listed was there.
+    pub fn end(&mut self, tracked: &Tracked) -> Option<News> {
+        let old = self.seen.remove(&(tracked.protocol, tracked.entry.original));
+        let new = News { is_over: true, ..passed_since(old.as_ref(), tracked) };
+        (new.is_any() || old.is_none()).then_some(new)
+    }
+}
+
+impl News {
+    /// Of one that has just begun.
+    pub fn of(tracked: &Tracked) -> Self {
+        let Tracked { protocol, entry, .. } = *tracked;
+        Self { protocol, entry, original: (0, 0), reply: (0, 0), is_over: false }
+    }
+
+    /// Whether anybody counted that anything passed.
+    fn is_any(&self) -> bool {
+        self.original.0 + self.reply.0 > 0
+    }
+}
+
+fn passed_since(old: Option<&Seen>, tracked: &Tracked) -> News {
+    let counted = |direction: usize| {
+        let of = |tracked: &Tracked| tracked.counted.map(|counted| counted[direction]);
+        let old = old.and_then(|old| of(&old.tracked)).unwrap_or_default();
+        since(of(tracked).unwrap_or_default(), old, tracked)
+    };
+    News { original: counted(0), reply: counted(1), ..News::of(tracked) }
 }
 
 /// What was counted anew began anew.
@@ -100,6 +124,20 @@ mod tests {
         assert!(goes_on(15, 27));
         assert!(conversations.news(Vec::new(), begin).is_empty());
         assert!(conversations.seen.is_empty());
+    }
+
+    #[test]
+    fn one_that_is_over_tells_what_passed_since_it_was_listed() {
+        let mut conversations = Conversations::default();
+        let counted = |packets| Some([(packets, packets * 128), (0, 0)]);
+        conversations.news(vec![tracked(30, counted(2))], Instant::now());
+        let end = conversations.end(&tracked(0, counted(5)));
+        assert_eq!(end.map(|news| news.original), Some((3, 300)));
+        assert!(conversations.seen.is_empty());
+        let unlisted = conversations.end(&tracked(0, None));
+        assert_eq!(unlisted.map(|news| news.original), Some((0, 0)), "it was there all the same");
+        conversations.news(vec![tracked(30, counted(2))], Instant::now());
+        assert_eq!(conversations.end(&tracked(0, counted(2))), None);
     }
 
     #[test]

@@ -80,6 +80,12 @@ impl Traffic {
         }
     }
 
+    /// An open connection of the flow sent something again so often, and had no answer.
+    pub fn unanswered(&mut self, key: FlowKey, times: u64, now_ms: u64) {
+        let Some(sum) = self.of(key, now_ms) else { return };
+        sum.totals.unanswered += times;
+    }
+
     /// What was sent and received since the last time: datagrams, and their payload.
     pub fn datagrams(&mut self, key: FlowKey, sent: (u64, u64), received: (u64, u64), now_ms: u64) {
         let Some(sum) = self.of(key, now_ms) else { return };

@@ -118,7 +118,8 @@ pub struct FlowKey {
 pub struct Flow {
     /// Conversations and attempts at one since the flow was first seen.
     pub count: u64,
-    /// Attempts that came to nothing, since then. Of those of which the client is elsewhere, resets alone are seen.
+    /// Attempts that came to nothing, since then. Of those of which the client is elsewhere, resets
+    /// alone are seen, and calls that nobody listens for.
     pub failures: Failures,
     /// When the last of these came to be or failed, milliseconds of the host's boot clock; 0 where that is not told.
     #[serde(skip_serializing_if = "is_zero")]
@@ -171,6 +172,9 @@ pub struct FlowTotals {
     /// Segments that this end sent once more.
     #[serde(skip_serializing_if = "is_zero")]
     pub retransmits: u64,
+    /// Segments that this end sent once more though it had no answer to that at least three times in a row.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unanswered: u64,
     /// Datagrams; none of TCP.
     #[serde(skip_serializing_if = "is_zero")]
     pub sent_packets: u64,
@@ -193,7 +197,7 @@ impl FlowTotals {
         new
     }
 
-    fn counts(&mut self) -> [&mut u64; 9] {
+    fn counts(&mut self) -> [&mut u64; 10] {
         let Self {
             opened,
             connect_us,
@@ -202,10 +206,22 @@ impl FlowTotals {
             sent_bytes,
             received_bytes,
             retransmits,
+            unanswered,
             sent_packets,
             received_packets,
         } = self;
-        [opened, connect_us, lived, lived_ms, sent_bytes, received_bytes, retransmits, sent_packets, received_packets]
+        [
+            opened,
+            connect_us,
+            lived,
+            lived_ms,
+            sent_bytes,
+            received_bytes,
+            retransmits,
+            unanswered,
+            sent_packets,
+            received_packets,
+        ]
     }
 }
 

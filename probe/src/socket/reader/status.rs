@@ -18,6 +18,9 @@ impl Reader {
             (Ok(_), Err(error)) => {
                 degraded(format!("every TCP connection is told by the kernel, but not UDP: {error}"))
             }
+            (Ok(_), _) if let Some(why) = self.trouble.as_ref().map_or_else(Some, |trouble| trouble.lacks.as_ref()) => {
+                degraded(format!("every TCP connection is told by the kernel, but not all that goes wrong: {why}"))
+            }
             (Ok(_), _) if dropped == 0 => ok(match self.homeless {
                 0 => "every TCP connection is told by the kernel, and what UDP sends".into(),
                 // About, so that it is rarely another.

@@ -13,6 +13,8 @@ use crate::collector::boot_ms;
 use crate::netns::Namespaces;
 use crate::process::Scanner;
 use crate::socket::bpf::Event;
+use crate::socket::tracked;
+use crate::socket::trouble::News;
 
 /// Where changes come faster than they are read, that goes on for a while.
 const AFTER_LOSS: Duration = Duration::from_secs(5);
@@ -27,6 +29,10 @@ impl Reader {
         let since_boot_ms = boot_ms().saturating_sub(now_ms);
         // Whatever sockets are read with: conntrack may answer later than at the start.
         self.tracker.renew(now);
+        let told = self.tracker.hear(now);
+        if !told.is_empty() {
+            self.take_tracked(&told, namespaces, now_ms);
+        }
         self.table.flows.expire(now_ms);
         let Self { events: Ok(events), table, tracker, unknown, sampling, homeless, has_strangers, .. } = self else {
             return;
@@ -109,10 +115,50 @@ impl Reader {
         self.next_datagrams = now + pace::OF_DATAGRAMS.after(took);
     }
 
+    /// Takes in what went wrong since the last time.
+    pub(super) fn follow_trouble(&mut self, namespaces: &Namespaces) {
+        let now_ms = self.now_ms();
+        let Self { trouble: Ok(trouble), table, homeless, .. } = self else { return };
+        let News { unanswered, refused } = match trouble.news() {
+            Ok(news) => news,
+            Err(error) => {
+                self.trouble = Err(format!("what gets no answer cannot be read: {error}"));
+                return;
+            }
+        };
+        let mut is_any = false;
+        for (cookie, times) in unanswered {
+            // On one machine there may be several hosts of a test.
+            is_any |= table.take_unanswered(cookie, times, now_ms);
+        }
+        for refused in &refused {
+            match namespaces.find(refused.namespace) {
+                Some(id) => table.take_refused(refused, id, namespaces.is_host(refused.namespace.inode), now_ms),
+                None => *homeless += refused.count,
+            }
+        }
+        if is_any {
+            self.next_dump = self.next_dump.min(self.soonest_dump);
+        }
+    }
+
     /// Takes in what conntrack lists: what comes from hosts without a probe, and where the kernel tells no more than that,
     /// all that the host passes on.
     pub(super) fn follow_tracked(&mut self, namespaces: &Namespaces) {
         let (now, now_ms) = (Instant::now(), self.now_ms());
+        let news = self.tracker.datagrams(now);
+        if !news.is_empty() {
+            self.take_tracked(&news, namespaces, now_ms);
+        }
+        let pace = match self.datagrams.is_ok() {
+            true if news.is_empty() => pace::OF_NOTHING_TRACKED,
+            true => pace::OF_TRACKED_WITH_EVENTS,
+            false => pace::OF_TRACKED,
+        };
+        self.next_tracked = now + pace.after(now.elapsed());
+    }
+
+    fn take_tracked(&mut self, news: &[tracked::News], namespaces: &Namespaces, now_ms: u64) {
         let mut homes: HashMap<IpAddr, Option<(NetNsId, bool)>> = HashMap::new();
         for (inode, met) in namespaces.all() {
             let home = Some((met.id, namespaces.is_host(inode)));
@@ -121,16 +167,9 @@ impl Reader {
                 homes.entry(address).and_modify(|known| *known = None).or_insert(home);
             }
         }
-        let news = self.tracker.datagrams(now);
         let of = |address| homes.get(&address).copied().flatten();
-        for news in &news {
+        for news in news {
             self.table.take_tracked(news, of, self.datagrams.is_ok(), now_ms);
         }
-        let pace = match self.datagrams.is_ok() {
-            true if news.is_empty() => pace::OF_NOTHING_TRACKED,
-            true => pace::OF_TRACKED_WITH_EVENTS,
-            false => pace::OF_TRACKED,
-        };
-        self.next_tracked = now + pace.after(now.elapsed());
     }
 }

@@ -14,6 +14,7 @@ use crate::socket::flow::{IDLE_DATAGRAMS_MS, IDLE_RARELY_SEEN_MS, Outcome};
 use crate::socket::held::{Began, Ends, Held};
 use crate::socket::tracked::News;
 use crate::socket::traffic::Carried;
+use crate::socket::trouble::Refused;
 use crate::socket::{Listeners, direction};
 
 /// The kernel asks for the first time again after a second.
@@ -84,6 +85,35 @@ impl Table {
         }
     }
 
+    /// Takes in that one socket sent something again so often, though it had no answer before. Gives whether it is one that
+    /// somebody was told of.
+    pub fn take_unanswered(&mut self, cookie: u64, times: u64, now_ms: u64) -> bool {
+        let Some(held) = self.held.of_cookie(cookie).filter(|held| held.is_told) else { return false };
+        self.traffic.unanswered(held.connection.flow(), times, now_ms);
+        true
+    }
+
+    /// Takes in calls that were refused here. Where the caller's host tells of them too, the app takes that alone.
+    pub fn take_refused(&mut self, refused: &Refused, namespace: NetNsId, is_host: bool, now_ms: u64) {
+        let Refused { local, remote, count, .. } = *refused;
+        // The world tries all ports of a host; a container's are called by who expects somebody there.
+        let is_meant =
+            !is_host || self.known_ports.get(&namespace).is_some_and(|p| p.listened(Protocol::Tcp, local.port()));
+        if !is_meant {
+            return;
+        }
+        let flow = FlowKey {
+            namespace,
+            protocol: Protocol::Tcp,
+            owner: None,
+            local: Some(local.ip()),
+            remote: remote.ip(),
+            port: local.port(),
+            role: Role::Server,
+        };
+        self.flows.note(flow, Outcome::Refused, u32::try_from(count).unwrap_or(u32::MAX), (now_ms, now_ms));
+    }
+
     /// Takes in what one end sent to another by UDP; `of_pid` names a process of the namespace. Gives it back where its
     /// owner is not known, unless this is the `last` time that it is asked for.
     pub fn take_datagrams<'a>(
@@ -127,7 +157,7 @@ impl Table {
         None
     }
 
-    /// Takes in a conversation that conntrack lists. `of` names the namespace that has an address, and whether that is
+    /// Takes in a conversation that conntrack lists or tells of. `of` names the namespace that has an address, and whether that is
     /// the host's; `tells_clients` whether what is sent here is told by the kernel itself.
     pub fn take_tracked(
         &mut self,
@@ -136,7 +166,7 @@ impl Table {
         tells_clients: bool,
         now_ms: u64,
     ) {
-        let News { protocol, entry, original, reply } = *news;
+        let News { protocol, entry, original, reply, is_over } = *news;
         let is_told = tells_clients && protocol == Protocol::Udp;
         let ends = [(entry.original, Role::Client), (entry.reply, Role::Server)];
         for (here, role) in ends.into_iter().filter(|(_, role)| *role == Role::Server || !is_told) {
@@ -154,7 +184,12 @@ impl Table {
                 Connection { namespace, protocol, local, remote, owner: owner.into(), role, evidence, nat }.flow();
             let is_connected = self.held.get(ends).is_some();
             if !is_connected {
-                self.flows.keep(flow, if tells_clients { IDLE_RARELY_SEEN_MS } else { IDLE_DATAGRAMS_MS }, now_ms);
+                let idle_ms = match (is_over, tells_clients) {
+                    (true, _) => 0,
+                    (false, true) => IDLE_RARELY_SEEN_MS,
+                    (false, false) => IDLE_DATAGRAMS_MS,
+                };
+                self.flows.keep(flow, idle_ms, now_ms);
             }
             // What a server sends is told by itself then.
             let sent = if is_told { (0, 0) } else { reply };
