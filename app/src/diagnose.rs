@@ -5,7 +5,7 @@
 //! difference that ends by itself is none.
 
 mod device;
-mod dropped;
+pub mod dropped;
 mod endpoint;
 mod engine;
 mod ledger;

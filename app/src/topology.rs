@@ -566,7 +566,7 @@ impl Topology {
         let mut joined = std::mem::take(&mut self.join);
         joined.settle(store, touched, now_ms, |key, step, evidence| self.count(key, step, evidence));
         for (key, failures) in joined.take_failures() {
-            self.calls.unanswered(store, &key, failures.timed_out, now_ms);
+            self.calls.unanswered(store, &key, failures.timed_out, (now_ms, calls::LATELY_MS));
             let Some(&edge) = self.connects.get(&key) else { continue };
             if let Some(Edge::Connects(connects)) = self.graph.edge_weight_mut(edge) {
                 connects.failures += failures;

@@ -24,8 +24,8 @@ struct sk_buff {
 // long as the one before, nothing comes through.
 enum { IN_A_ROW = 3 };
 
-// How often each socket sent something again like that. What is more than that pushes out what was silent for the
-// longest time.
+// What sockets sent again like that: once for the first time, twice for the next one, and so on, as the last ones are
+// minutes apart. What is more than that pushes out what was silent for the longest time.
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -49,14 +49,14 @@ struct {
 	__type(value, u64);
 } refusals SEC(".maps");
 
-static __attribute__((always_inline)) void count(void *map, void *key)
+static __attribute__((always_inline)) void count(void *map, void *key, u64 times)
 {
-	u64 one = 1, *so_far = map_lookup(map, key);
+	u64 *so_far = map_lookup(map, key);
 
 	if (so_far)
-		__sync_fetch_and_add(so_far, 1);
+		__sync_fetch_and_add(so_far, times);
 	else
-		map_update(map, key, &one, 0);
+		map_update(map, key, &times, 0);
 }
 
 SEC("tp_btf/tcp_retransmit_skb")
@@ -73,7 +73,7 @@ int sent_again(u64 *context)
 	if (in_a_row < IN_A_ROW)
 		return 0;
 	cookie = cookie_of(sk);
-	count(&unanswered, &cookie);
+	count(&unanswered, &cookie, in_a_row - IN_A_ROW + 1);
 	return 0;
 }
 
@@ -117,7 +117,7 @@ int answered_with_a_reset(u64 *context)
 	net = COPIED(COPIED(skb->dev)->nd_net.net);
 	refusal.namespace_cookie = cookie_of_namespace(net);
 	refusal.namespace = COPIED(net->ns.inum);
-	count(&refusals, &refusal);
+	count(&refusals, &refusal, 1);
 	return 0;
 }
 

@@ -192,6 +192,11 @@ fn a_way_that_the_kernel_does_not_have_as_the_engine_believes_is_found_from_both
     testbed.shell(1, &format!("iptables -I {frames}"));
     let found = until(&base, "frames of open connections dropped", &["overlay-traffic-dropped"], &[]);
     assert!(says(&found).contains("web:7100 on h1: none was answered"), "{found}");
+    let map = get(&format!("{base}/api/network-map")).unwrap();
+    let mesh = map["networks"].as_array().unwrap().iter().find(|network| network["label"] == "mesh").unwrap();
+    let column = |host: &str| map["hosts"].as_array().unwrap().iter().position(|one| one["label"] == host).unwrap();
+    let lost = serde_json::json!([{ "from": column("h3"), "to": column("h1"), "members": 1 }]);
+    assert_eq!(mesh["unreachable"], lost, "{map}");
     testbed.shell(1, &format!("iptables -D {frames}"));
     until(&base, "they come through", &[], &[]);
     testbed.docker(3, &["rm", "-f", "talker"]);

@@ -217,7 +217,7 @@ pub async fn findings(State(context): Shared, Query(pairs): Pairs) -> Result<Jso
 
 /// Hosts as columns, networks as lines through them.
 pub async fn network_map(State(context): Shared) -> Result<Json<NetworkMap>, Error> {
-    Ok(Json(context.engine.ask(|core| view_map::map(&core.store)).await?))
+    Ok(Json(context.engine.ask(|core| view_map::map(&core.store, &core.topology, Now::read().steady_ms)).await?))
 }
 
 pub async fn metrics(State(context): Shared) -> Result<Response, Error> {

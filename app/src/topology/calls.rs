@@ -9,6 +9,8 @@ use crate::store::Store;
 
 /// What happened longer ago than this says nothing of now, milliseconds.
 pub const LATELY_MS: u64 = 60_000;
+/// Whoever repeats what was not answered does that every two minutes at last.
+pub const LATELY_REPEATED_MS: u64 = 150_000;
 /// So many of those who were called are named.
 const NAMED: usize = 8;
 
@@ -22,11 +24,20 @@ pub struct Course {
 /// Of one course, lately.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recent {
-    /// Since the last call that was answered: when, and how many were not.
-    unanswered: VecDeque<(u64, u64)>,
+    /// Since the last call that was answered.
+    unanswered: VecDeque<Unanswered>,
     /// Who was called, on which port.
     pub called: BTreeSet<(Entity, u16)>,
     answered_ms: Option<u64>,
+}
+
+/// Calls, or what open connections repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unanswered {
+    at_ms: u64,
+    count: u64,
+    /// Until when it says something of now.
+    until_ms: u64,
 }
 
 #[derive(Default)]
@@ -42,14 +53,14 @@ impl Course {
 }
 
 impl Recent {
-    /// How many calls got no answer since one last did.
-    pub fn unanswered(&self) -> u64 {
-        self.unanswered.iter().map(|(_, count)| count).sum()
+    /// How many calls got no answer since one last did, of those after a moment.
+    pub fn unanswered_after(&self, ms: u64) -> u64 {
+        self.unanswered.iter().filter(|some| some.at_ms > ms).map(|some| some.count).sum()
     }
 
     /// When the first of them was made, as far as it is remembered.
     pub fn since_ms(&self) -> Option<u64> {
-        self.unanswered.front().map(|(at, _)| *at)
+        self.unanswered.front().map(|some| some.at_ms)
     }
 
     pub fn answered_ms(&self) -> Option<u64> {
@@ -58,13 +69,18 @@ impl Recent {
 }
 
 impl Calls {
-    pub fn unanswered(&mut self, store: &Store, key: &ConnectsKey, count: u64, now_ms: u64) {
+    /// So many calls got no answer, or repetitions, which say something of now for `lately_ms`.
+    pub fn unanswered(&mut self, store: &Store, key: &ConnectsKey, count: u64, (now_ms, lately_ms): (u64, u64)) {
         let Some(course) = Course::of(key).filter(|_| count > 0) else { return };
         let recent = self.0.entry(course).or_default();
+        let until_ms = now_ms + lately_ms;
         match recent.unanswered.back_mut() {
             // A second of a storm is one entry.
-            Some((at, so_far)) if *at + 1_000 > now_ms => *so_far += count,
-            _ => recent.unanswered.push_back((now_ms, count)),
+            Some(some) if some.at_ms + 1_000 > now_ms => {
+                some.count += count;
+                some.until_ms = some.until_ms.max(until_ms);
+            }
+            _ => recent.unanswered.push_back(Unanswered { at_ms: now_ms, count, until_ms }),
         }
         if recent.called.len() < NAMED {
             recent.called.insert((whole(&key.target, store), key.port));
@@ -78,15 +94,13 @@ impl Calls {
 
     pub fn forget(&mut self, now_ms: u64) {
         self.0.retain(|_, recent| {
-            while recent.unanswered.front().is_some_and(|(at, _)| at + LATELY_MS < now_ms) {
-                recent.unanswered.pop_front();
-            }
-            recent.answered_ms = recent.answered_ms.filter(|at| at + LATELY_MS >= now_ms);
+            recent.unanswered.retain(|some| some.until_ms >= now_ms);
+            recent.answered_ms = recent.answered_ms.filter(|at| at + LATELY_REPEATED_MS >= now_ms);
             !recent.unanswered.is_empty() || recent.answered_ms.is_some()
         });
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&Course, &Recent)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Course, &Recent)> + Clone {
         self.0.iter()
     }
 }
@@ -121,11 +135,12 @@ mod tests {
     #[test]
     fn an_answer_makes_up_for_all_calls_before_it_and_old_ones_say_nothing() {
         let (mut calls, store) = (Calls::default(), Store::default());
-        let count = |calls: &Calls| calls.iter().map(|(_, recent)| recent.unanswered()).collect::<Vec<_>>();
-        calls.unanswered(&store, &key(1, 2), 2, 1_000);
-        calls.unanswered(&store, &key(1, 2), 3, 2_000);
-        calls.unanswered(&store, &key(1, 1), 3, 2_000);
-        calls.unanswered(&store, &ConnectsKey { network: None, ..key(1, 2) }, 3, 2_000);
+        let count = |calls: &Calls| calls.iter().map(|(_, recent)| recent.unanswered_after(0)).collect::<Vec<_>>();
+        let at = |ms: u64| (ms, LATELY_MS);
+        calls.unanswered(&store, &key(1, 2), 2, at(1_000));
+        calls.unanswered(&store, &key(1, 2), 3, at(2_000));
+        calls.unanswered(&store, &key(1, 1), 3, at(2_000));
+        calls.unanswered(&store, &ConnectsKey { network: None, ..key(1, 2) }, 3, at(2_000));
         assert_eq!(
             count(&calls),
             [5],
@@ -133,11 +148,14 @@ mod tests {
         );
         calls.forget(1_001 + LATELY_MS);
         assert_eq!(count(&calls), [3]);
+        assert_eq!(calls.iter().map(|(_, recent)| recent.unanswered_after(2_000)).sum::<u64>(), 0);
         calls.answered(&key(1, 2), 70_000);
         assert_eq!(count(&calls), [0]);
-        calls.unanswered(&store, &key(1, 2), 1, 71_000);
+        calls.unanswered(&store, &key(1, 2), 1, (71_000, LATELY_REPEATED_MS));
         assert_eq!(count(&calls), [1]);
         calls.forget(72_000 + LATELY_MS);
+        assert_eq!(count(&calls), [1], "it is repeated ever more rarely");
+        calls.forget(72_000 + LATELY_REPEATED_MS);
         assert!(count(&calls).is_empty());
     }
 }

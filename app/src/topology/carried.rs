@@ -10,6 +10,7 @@ use petgraph::stable_graph::EdgeIndex;
 use shared::id::HostId;
 use shared::report::{FlowKey, FlowMetrics, FlowTotals};
 
+use super::calls::LATELY_REPEATED_MS;
 use super::join::Join;
 use super::{Connects, Edge, Topology};
 use crate::store::Store;
@@ -189,7 +190,7 @@ impl Topology {
                 let new = totals.since(before.totals);
                 // What came through in the same moment did before.
                 if new.unanswered > 0 {
-                    self.calls.unanswered(store, key, new.unanswered, now_ms);
+                    self.calls.unanswered(store, key, new.unanswered, (now_ms, LATELY_REPEATED_MS));
                 } else if new.opened > 0 || new.received_bytes > 0 {
                     self.calls.answered(key, now_ms);
                 }

@@ -81,6 +81,8 @@ struct Half {
     flow: Option<Arc<FlowKey>>,
     /// Of a flow, as it told of them last.
     failures: Failures,
+    /// Of these, what is of no edge yet: who calls may be known a moment later.
+    owed: Failures,
     opened_ms: u64,
     told: Told,
     closed_ms: Option<u64>,
@@ -168,8 +170,8 @@ pub struct Join {
     pub crossings: Crossings,
     /// Flows whose figures may belong to another edge, or be others, since it was last taken.
     moved: HashSet<(HostId, FlowKey)>,
-    /// What flows have failed of since it was last taken.
-    failed: Vec<(HalfId, Failures)>,
+    /// Flows that owe their edges what failed of them, since it was last taken.
+    failed: Vec<HalfId>,
     closed: BTreeSet<(u64, HalfId)>,
     waiting: BTreeSet<(u64, HalfId)>,
 }
@@ -274,6 +276,7 @@ impl Join {
             Half {
                 flow: None,
                 failures: Failures::default(),
+                owed: Failures::default(),
                 namespace,
                 protocol,
                 local,
@@ -603,6 +606,9 @@ impl Join {
                 self.to_outside.entry(end.clone()).or_default().insert(id);
             }
             half.link = Some(new);
+            if !half.owed.is_none() {
+                self.failed.push(id);
+            }
         }
     }
 

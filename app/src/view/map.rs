@@ -8,10 +8,10 @@ use shared::id::NetworkId;
 use shared::report::{Network, NetworkScope};
 use shared::view::map::{MapHost, MapNetwork, MapPlace, NetworkMap, Unreachable};
 
-use crate::diagnose::overlay;
+use crate::diagnose::{dropped, overlay};
 use crate::store::{HostState, Liveness, Store};
-use crate::topology::NetworkKey;
 use crate::topology::interfaces::sandbox;
+use crate::topology::{NetworkKey, Topology};
 
 /// Columns: hosts by their place in the list, which every address of theirs leads to.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl Columns {
     }
 }
 
-pub fn map(store: &Store) -> NetworkMap {
+pub fn map(store: &Store, topology: &Topology, now_ms: u64) -> NetworkMap {
     let mut probed: Vec<&HostState> = store.hosts.values().collect();
     probed.sort_by(|a, b| a.api_name.cmp(&b.api_name));
     let mut columns = Columns::default();
@@ -70,6 +70,19 @@ pub fn map(store: &Store) -> NetworkMap {
         entry.vni = entry.vni.or_else(|| record.vnis().first().copied());
         let here = probed.iter().position(|one| std::ptr::eq(*one, host)).unwrap_or_default();
         add(entry, here, host, network, record, &mut columns);
+    }
+    // What kernels have the way to, and what is lost on it all the same.
+    let column = |id| probed.iter().position(|one| store.hosts.get(&id).is_some_and(|host| std::ptr::eq(*one, host)));
+    let losses = dropped::losses(store, topology, now_ms);
+    for (course, _) in losses.iter().flat_map(|loss| &loss.courses) {
+        let (Some(from), Some(to)) = (column(course.from), column(course.to)) else { continue };
+        let id = course.network.api_id();
+        let Some(entry) = networks.values_mut().find(|entry| entry.id == id) else { continue };
+        let known = entry.unreachable.iter().any(|one| (one.from, one.to) == (from, to));
+        let members = entry.places.iter().find(|place| place.host == to).map_or(0, |place| place.members);
+        if !known && members > 0 {
+            entry.unreachable.push(Unreachable { from, to, members });
+        }
     }
     let networks = networks.into_values().map(|mut network| {
         network.places.sort_by_key(|place| place.host);

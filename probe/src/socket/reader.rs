@@ -168,6 +168,9 @@ impl Reader {
             self.next_trouble = now + TROUBLE_INTERVAL;
             self.follow_trouble(namespaces);
         }
+        if self.table.take_unanswered() {
+            self.next_dump = self.next_dump.min(self.soonest_dump);
+        }
         if now >= self.next_forgetting {
             self.next_forgetting = now + NAMES_INTERVAL;
             self.names.forget_unused(&self.table.called(), now);

@@ -59,6 +59,8 @@ pub struct Table {
     known_ports: HashMap<NetNsId, Listeners>,
     /// What changed since this was last asked: the ends of what is there, none of what is gone.
     changed: BTreeMap<ConnectionId, Option<Ends>>,
+    /// Something got no answer since this was last asked.
+    has_unanswered: bool,
     next_id: u64,
     dump: u32,
 }
@@ -242,6 +244,11 @@ impl Table {
             news.set.push((id, held.connection.clone()));
         }
         news
+    }
+
+    /// Whether something got no answer since this was last asked.
+    pub fn take_unanswered(&mut self) -> bool {
+        std::mem::take(&mut self.has_unanswered)
     }
 
     /// Whether there are TCP connections that the last dumps did not show. Who closed theirs may still have something to
@@ -494,6 +501,7 @@ mod tests {
         }
         take(&mut table, 11, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         take(&mut table, 11, HERE, THERE, Change::Closed { error: libc::ECONNRESET, is_broken_off: false });
+        assert!(table.take_unanswered(), "of those that timed out");
         let (key, Flow { count, failures, .. }) = flow(&mut table);
         assert_eq!((key.remote.to_string(), key.port, key.role), ("10.0.0.3".into(), 80, Role::Client));
         assert_eq!((count, failures.refused, failures.timed_out, failures.reset), (4, 1, 2, 1));
@@ -541,9 +549,13 @@ mod tests {
     fn what_gets_no_answer_is_of_the_flow_of_its_connection() {
         let mut table = Table::default();
         take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
-        assert!(!table.take_unanswered(9, 1, 0), "nobody was told of it");
+        table.note_unanswered(9, 1, 0);
+        assert!(!table.take_unanswered(), "nobody was told of it");
         news(&mut table);
-        assert!(table.take_unanswered(9, 2, 0) && !table.take_unanswered(10, 1, 0));
+        table.note_unanswered(10, 1, 0);
+        assert!(!table.take_unanswered(), "another host's");
+        table.note_unanswered(9, 2, 0);
+        assert!(table.take_unanswered() && !table.take_unanswered());
         let told = table.traffic.news(1_000).set;
         let [(key, FlowMetrics { totals, .. })] = told[..] else { panic!("{told:?}") };
         assert_eq!((key.owner, key.port, totals.unanswered), (process(5), 80, 2));

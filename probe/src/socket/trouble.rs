@@ -50,7 +50,8 @@ pub struct Refused {
 /// Since the last reading.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Sockets by their cookies, and how often each sent something again though it had no answer to that three times.
+    /// Sockets by their cookies, and what each sent again though it had no answer to that three times in a row: once for the
+    /// third time, twice for the fourth, and so on.
     pub unanswered: Vec<(u64, u64)>,
     pub refused: Vec<Refused>,
 }

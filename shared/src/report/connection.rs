@@ -172,7 +172,8 @@ pub struct FlowTotals {
     /// Segments that this end sent once more.
     #[serde(skip_serializing_if = "is_zero")]
     pub retransmits: u64,
-    /// Segments that this end sent once more though it had no answer to that at least three times in a row.
+    /// Segments that this end sent once more for the third time in a row without an answer, or for more than that: these
+    /// count twice, three times, and so on, as they are ever longer apart.
     #[serde(skip_serializing_if = "is_zero")]
     pub unanswered: u64,
     /// Datagrams; none of TCP.

@@ -56,7 +56,7 @@ pub struct MapPlace {
     pub forwarding: Option<(u32, u32)>,
 }
 
-/// A host that lacks the way to members on another one.
+/// A host that lacks the way to members on another one, or gets no answer from them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Unreachable {

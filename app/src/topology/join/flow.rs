@@ -54,10 +54,11 @@ impl Join {
             Role::Client | Role::Unknown => (unknown(here), SocketAddr::new(key.remote, key.port)),
             Role::Server => (SocketAddr::new(here, key.port), unknown(key.remote)),
         };
-        let before = self.halves.get(&id).map(|half| half.failures).unwrap_or_default();
+        let (before, mut owed) = self.halves.get(&id).map(|half| (half.failures, half.owed)).unwrap_or_default();
         let new = failures.since(before);
-        if new != Failures::default() {
-            self.failed.push((id, new));
+        if !new.is_none() {
+            owed += new;
+            self.failed.push(id);
         }
         // Of datagrams there is no handshake to be seen.
         let evidence = if key.protocol == Protocol::Tcp { Evidence::Handshake } else { Evidence::PortRange };
@@ -67,6 +68,7 @@ impl Join {
             Half {
                 flow: Some(Arc::new(*key)),
                 failures: *failures,
+                owed,
                 namespace: key.namespace,
                 protocol: key.protocol,
                 local,
@@ -113,7 +115,16 @@ impl Join {
 
     /// What failed lately, by the edges that it is of; to be asked after `settle`.
     pub fn take_failures(&mut self) -> Vec<(ConnectsKey, Failures)> {
-        let failed = std::mem::take(&mut self.failed).into_iter();
-        failed.filter_map(|(id, failures)| Some((self.halves.get(&id)?.link.as_ref()?.key.clone(), failures))).collect()
+        let mut placed = Vec::new();
+        for id in std::mem::take(&mut self.failed) {
+            let Some(half) = self.halves.get_mut(&id).filter(|half| !half.owed.is_none()) else { continue };
+            match &half.link {
+                Some(link) => placed.push((link.key.clone(), std::mem::take(&mut half.owed))),
+                // Who was called owes nothing: who called tells of it too.
+                None if half.role == Role::Server => half.owed = Failures::default(),
+                None => {}
+            }
+        }
+        placed
     }
 }

@@ -15,7 +15,7 @@ pub const WITHOUT_EVENTS: Pace = Pace::of(40, 250, 5_000);
 pub const WITH_EVENTS: Pace = Pace::of(400, 5_000, 10_000);
 /// A namespace gets its addresses after it is made, and not every change of them is told.
 pub const WHILE_YOUNG: Pace = Pace::of(40, 500, 5_000);
-/// What connections sent again is told soon while some get no answer.
+/// Whether others get an answer is told soon, and what was sent again.
 pub const WHILE_UNANSWERED: Pace = Pace::of(200, 2_000, 10_000);
 /// The kernel sums up what UDP sends.
 pub const OF_DATAGRAMS: Pace = Pace::of(150, 500, 5_000);

@@ -126,19 +126,14 @@ impl Reader {
                 return;
             }
         };
-        let mut is_any = false;
         for (cookie, times) in unanswered {
-            // On one machine there may be several hosts of a test.
-            is_any |= table.take_unanswered(cookie, times, now_ms);
+            table.note_unanswered(cookie, times, now_ms);
         }
         for refused in &refused {
             match namespaces.find(refused.namespace) {
                 Some(id) => table.take_refused(refused, id, namespaces.is_host(refused.namespace.inode), now_ms),
                 None => *homeless += refused.count,
             }
-        }
-        if is_any {
-            self.next_dump = self.next_dump.min(self.soonest_dump);
         }
     }
 

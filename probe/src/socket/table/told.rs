@@ -74,6 +74,7 @@ impl Table {
                 if let Some(outcome) = why(error, waited_us) {
                     let flow = flow_of(&connection(of_pid(pid), Role::Client), &mut track);
                     self.flows.note(flow, outcome, weight, (now_ms, now_ms));
+                    self.has_unanswered |= outcome == Outcome::TimedOut;
                 }
             }
             Change::Listens { pid } => {
@@ -85,12 +86,12 @@ impl Table {
         }
     }
 
-    /// Takes in that one socket sent something again so often, though it had no answer before. Gives whether it is one that
-    /// somebody was told of.
-    pub fn take_unanswered(&mut self, cookie: u64, times: u64, now_ms: u64) -> bool {
-        let Some(held) = self.held.of_cookie(cookie).filter(|held| held.is_told) else { return false };
+    /// Takes in that one socket sent something again so often, though it had no answer before.
+    pub fn note_unanswered(&mut self, cookie: u64, times: u64, now_ms: u64) {
+        // On one machine there may be several hosts of a test.
+        let Some(held) = self.held.of_cookie(cookie).filter(|held| held.is_told) else { return };
         self.traffic.unanswered(held.connection.flow(), times, now_ms);
-        true
+        self.has_unanswered = true;
     }
 
     /// Takes in calls that were refused here. Where the caller's host tells of them too, the app takes that alone.
