@@ -1,5 +1,5 @@
-//! Frames of overlays that are lost between two hosts: nobody answers calls over them, or what open connections send, though the control plane of both
-//! is well and knows of the other.
+//! Frames of overlays that are lost between two hosts: nobody answers calls over them, or what open connections send,
+//! though the control plane of both is well and knows of the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,8 +115,7 @@ fn told(store: &Store, topology: &Topology, loss: &Loss<'_>, now_ms: u64) -> Opt
             .collect();
         let called = called.into_iter().take(TOLD).collect::<Vec<_>>().join(", ");
         let says = format!(
-            "{} calls and repetitions over {over} within {seconds} s, to {called} on {}: none was answered",
-            recent.unanswered_after(silence.answered_ms),
+            "calls and repetitions over {over} within {seconds} s, to {called} on {}: none was answered",
             to.api_name
         );
         suspicion = suspicion.says(format!("kernel of {}", from.api_name), says);

@@ -72,6 +72,10 @@ impl Calls {
     /// So many calls got no answer, or repetitions, which say something of now for `lately_ms`.
     pub fn unanswered(&mut self, store: &Store, key: &ConnectsKey, count: u64, (now_ms, lately_ms): (u64, u64)) {
         let Some(course) = Course::of(key).filter(|_| count > 0) else { return };
+        let called = whole(&key.target, store);
+        if has_left(&called, &course.network, store) {
+            return;
+        }
         let recent = self.0.entry(course).or_default();
         let until_ms = now_ms + lately_ms;
         match recent.unanswered.back_mut() {
@@ -83,7 +87,7 @@ impl Calls {
             _ => recent.unanswered.push_back(Unanswered { at_ms: now_ms, count, until_ms }),
         }
         if recent.called.len() < NAMED {
-            recent.called.insert((whole(&key.target, store), key.port));
+            recent.called.insert((called, key.port));
         }
     }
 
@@ -111,6 +115,14 @@ fn whole(target: &Entity, store: &Store) -> Entity {
     let record = store.hosts.get(host).and_then(|state| state.report.processes.get(process));
     let container = record.and_then(|record| record.container.clone());
     container.map_or_else(|| target.clone(), |container| Entity::Container(*host, container))
+}
+
+/// Whether it is a container that is in the network no more: who still talks to it there gets no answer from anybody.
+fn has_left(called: &Entity, network: &NetworkKey, store: &Store) -> bool {
+    let Entity::Container(host, container) = called else { return false };
+    let record = store.hosts.get(host).and_then(|state| state.report.containers.get(container));
+    record
+        .is_none_or(|record| !record.endpoints.values().any(|endpoint| endpoint.network.as_ref() == Some(network.id())))
 }
 
 #[cfg(test)]

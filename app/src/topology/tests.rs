@@ -16,7 +16,7 @@ use shared::report::{
 use shared::wire::{Hello, Stamp};
 use uuid::Uuid;
 
-use super::{Edge, Entity, Medium, Topology};
+use super::{ConnectsKey, Edge, Entity, Medium, NetworkKey, Topology, calls};
 use crate::store::{Session, Store};
 use crate::view::{Kind, Variant, View};
 
@@ -571,6 +571,28 @@ fn what_failed_before_it_was_known_who_calls_is_on_their_edge() {
     assert_eq!(refused(false, 4, 10_300), None);
     assert_eq!(refused(true, 4, 10_600), Some(4));
     assert_eq!(refused(true, 6, 10_900), Some(6), "each once");
+}
+
+#[test]
+fn who_calls_a_container_that_has_left_the_network_gets_no_answer_from_anybody() {
+    let plan = Plan { containers: [Some(true), None, None], ..quiet() };
+    let mut app = App::new();
+    app.report(0, report(0, &plan, &[plan.clone(), quiet()]), 1_000);
+    let mut is_noted = |container: &str, network: &str| {
+        let key = ConnectsKey {
+            source: Entity::Host(host(1)),
+            target: Entity::Container(host(0), container.into()),
+            medium: Medium::Transport(Protocol::Tcp),
+            port: 80,
+            network: Some(NetworkKey::Shared(network.into())),
+        };
+        app.topology.calls = calls::Calls::default();
+        app.topology.calls.unanswered(&app.store, &key, 3, (1_000, calls::LATELY_MS));
+        app.topology.calls.iter().count() == 1
+    };
+    assert!(is_noted("container-0-0", "mesh-identity"));
+    assert!(!is_noted("container-0-0", "another"), "it is in no such network");
+    assert!(!is_noted("container-0-1", "mesh-identity"), "it is gone");
 }
 
 #[test]

@@ -43,7 +43,9 @@ impl Events {
     pub fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
         filter::attach(socket.as_fd(), &WANTED)?;
-        filter::set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &WAITING_BYTES)?;
+        let room = |option| filter::set(socket.as_fd(), libc::SOL_SOCKET, option, &WAITING_BYTES);
+        // More than the host gives everybody is for who administers its network.
+        room(libc::SO_RCVBUFFORCE).or_else(|_| room(libc::SO_RCVBUF))?;
         socket.bind(&SocketAddr::new(0, 0))?;
         for group in GROUPS {
             socket.add_membership(group)?;
