@@ -4,11 +4,12 @@
 // device. What comes back is counted for the socket that asked: who answers is who was asked last.
 
 #include "kernel.h"
+#include "packet.h"
 #include "ring.h"
 
 static long (*output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 
-enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd, MSG_PEEK = 2, DNS = 53 };
+enum { MSG_PEEK = 2, DNS = 53 };
 
 struct sk_buff {
 	struct sock *sk;
@@ -141,35 +142,16 @@ int leaves(u64 *context)
 	struct socket *socket;
 	struct sum *sum;
 	unsigned char *header;
-	u8 start[20];
-	u16 udp[4], protocol, local, remote;
+	u16 udp[4], local, remote;
 	u64 inode;
 	u32 zero = 0;
 
 	if (!sk || sk->sk_protocol != IPPROTO_UDP)
 		return 0;
-	protocol = __builtin_bswap16(skb->protocol);
-	header = skb->head + skb->network_header;
-	if (protocol == ETH_P_IP) {
-		talk.family = AF_INET;
-		if (read_kernel(start, 20, header))
-			return 0;
-		// Of one that is cut in pieces the first has the ports.
-		if (start[9] != IPPROTO_UDP || (start[6] & 0x1f) || start[7])
-			return 0;
-		__builtin_memcpy(talk.local, start + 12, 4);
-		__builtin_memcpy(talk.remote, start + 16, 4);
-		header += (start[0] & 0xf) * 4;
-	} else if (protocol == ETH_P_IPV6) {
-		talk.family = AF_INET6;
-		if (read_kernel(start, 8, header) || start[6] != IPPROTO_UDP)
-			return 0;
-		read_kernel(talk.local, 16, header + 8);
-		read_kernel(talk.remote, 16, header + 24);
-		header += 40;
-	} else {
+	header = transport_of(skb->head + skb->network_header, __builtin_bswap16(skb->protocol), IPPROTO_UDP, &talk.family,
+			      talk.local, talk.remote);
+	if (!header)
 		return 0;
-	}
 	if (read_kernel(udp, 8, header))
 		return 0;
 	local = __builtin_bswap16(udp[0]);

@@ -4,10 +4,11 @@
 // says why, so tcp_receive_reset would tell nothing that inet_sock_set_state does not.
 
 #include "kernel.h"
+#include "packet.h"
 
 static u64 (*cookie_of)(void *sk) = (void *)46;
 
-enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd, SYN_SENT = 2, SYN_RECV = 3 };
+enum { SYN_SENT = 2, SYN_RECV = 3 };
 // Of the header's flags.
 enum { SYN = 0x02, ACK = 0x10 };
 
@@ -85,31 +86,15 @@ int answered_with_a_reset(u64 *context)
 	struct refusal refusal = {};
 	struct net *net;
 	unsigned char *header;
-	u8 start[20], tcp[14];
-	u16 protocol;
+	u8 tcp[14];
 
 	// What ends a connection shows in its state. Before 6.10 no other is told here.
 	if (sk || !skb)
 		return 0;
-	protocol = __builtin_bswap16(skb->protocol);
-	header = skb->head + skb->network_header;
-	if (protocol == ETH_P_IP) {
-		refusal.family = AF_INET;
-		if (read_kernel(start, 20, header) || start[9] != IPPROTO_TCP)
-			return 0;
-		__builtin_memcpy(refusal.remote, start + 12, 4);
-		__builtin_memcpy(refusal.local, start + 16, 4);
-		header += (start[0] & 0xf) * 4;
-	} else if (protocol == ETH_P_IPV6) {
-		refusal.family = AF_INET6;
-		if (read_kernel(start, 8, header) || start[6] != IPPROTO_TCP)
-			return 0;
-		read_kernel(refusal.remote, 16, header + 8);
-		read_kernel(refusal.local, 16, header + 24);
-		header += 40;
-	} else {
+	header = transport_of(skb->head + skb->network_header, __builtin_bswap16(skb->protocol), IPPROTO_TCP, &refusal.family,
+			      refusal.remote, refusal.local);
+	if (!header)
 		return 0;
-	}
 	// Only a first word is a call: what comes late for a connection that is over is refused too.
 	if (read_kernel(tcp, sizeof(tcp), header) || (tcp[13] & (SYN | ACK)) != SYN)
 		return 0;

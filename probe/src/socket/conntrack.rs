@@ -367,12 +367,12 @@ pub mod tests {
     }
 
     /// The kernel's table of a namespace in which nothing else is.
-    pub struct Fresh(Conntrack);
+    pub struct FreshTable(Conntrack);
 
     const NLM_F_ACK: u16 = 4;
     const NLM_F_CREATE: u16 = 0x400;
 
-    impl Fresh {
+    impl FreshTable {
         /// Of the calling thread, which stays in it. It needs root, as the end-to-end tests do.
         pub fn of_this_thread() -> Self {
             // SAFETY: nothing that threads share is taken from this one but where it is in the network.
@@ -421,7 +421,7 @@ pub mod tests {
     #[test]
     fn a_table_of_the_same_few_entries_is_not_gone_through_again() {
         std::thread::spawn(|| {
-            let mut table = Fresh::of_this_thread();
+            let mut table = FreshTable::of_this_thread();
             let [first, second, third] = [1, 2, 3].map(|port| pair(&format!("10.0.0.1:{port}"), "10.0.0.2:80"));
             table.add(Protocol::Tcp, first);
             table.add(Protocol::Tcp, second);

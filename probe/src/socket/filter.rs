@@ -1,5 +1,5 @@
-//! The classic filter, which the kernel runs before it gives a socket what is for it. Format:
-//! include/uapi/linux/filter.h.
+//! The classic filter, which the kernel runs before it gives a socket what is for it, and other options of sockets for
+//! which there is no safe call. Format: include/uapi/linux/filter.h.
 
 use std::io;
 use std::mem::size_of;

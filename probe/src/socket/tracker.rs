@@ -271,14 +271,14 @@ fn open() -> io::Result<Conntrack> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conntrack::tests::{Fresh, pair};
+    use super::super::conntrack::tests::{FreshTable, pair};
     use super::*;
 
     #[test]
     fn what_is_translated_is_known_however_many_begin_and_what_is_not_is_asked_for_sparingly() {
         std::thread::spawn(|| {
             const CALLS: usize = 3 * SHORT_PER_SECOND as usize;
-            let (mut table, now) = (Fresh::of_this_thread(), Instant::now());
+            let (mut table, now) = (FreshTable::of_this_thread(), Instant::now());
             let mut tracker = Tracker::open(Path::new("/proc"), now);
             assert!(tracker.hear(now).is_empty());
             assert!(tracker.status().message.contains("events are heard"), "{:?}", tracker.status());
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn more_events_than_are_heard_are_left_for_a_while() {
         std::thread::spawn(|| {
-            let (mut table, now) = (Fresh::of_this_thread(), Instant::now());
+            let (mut table, now) = (FreshTable::of_this_thread(), Instant::now());
             let mut tracker = Tracker::open(Path::new("/proc"), now);
             tracker.hear(now);
             tracker.heard = EVENTS_PER_S_MAX;

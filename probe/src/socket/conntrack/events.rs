@@ -126,7 +126,7 @@ const WANTED: [libc::sock_filter; 26] = [
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Fresh, pair};
+    use super::super::tests::{FreshTable, pair};
     use super::*;
     use shared::addr::Protocol;
 
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn translated_connections_are_told_as_they_begin_and_datagrams_as_they_end_too() {
         std::thread::spawn(|| {
-            let mut table = Fresh::of_this_thread();
+            let mut table = FreshTable::of_this_thread();
             let mut events = Events::open().unwrap();
             let called = pair("10.0.0.1:40000", "10.0.0.2:80");
             table.add(Protocol::Tcp, called);
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn what_comes_faster_than_it_is_read_is_said_to_be_lost() {
         std::thread::spawn(|| {
-            let mut table = Fresh::of_this_thread();
+            let mut table = FreshTable::of_this_thread();
             let mut events = Events::open().unwrap();
             let little: libc::c_int = 1;
             filter::set(events.socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, &little).unwrap();
