@@ -11,7 +11,7 @@ static void (*submit)(void *record, u64 flags) = (void *)132;
 static struct socket *(*socket_of)(void *file) = (void *)162;
 static struct tcp_sock *(*tcp_of)(void *sk) = (void *)137;
 
-enum { ESTABLISHED = 1, SYN_SENT = 2, CLOSE = 7, LISTEN = 10 };
+enum { ESTABLISHED = 1, SYN_SENT = 2, FIN_WAIT1 = 4, CLOSE = 7, LISTEN = 10 };
 
 struct minmax_sample { u32 t; u32 v; };
 struct minmax { struct minmax_sample s[3]; } KERNELS;
@@ -20,6 +20,8 @@ struct tcp_sock {
 	u64 bytes_received;
 	u32 srtt_us;
 	u32 total_retrans;
+	u32 snd_una;
+	u32 write_seq;
 	struct minmax rtt_min;
 } KERNELS;
 struct bpf_iter__task_file {
@@ -69,7 +71,8 @@ struct carried {
 	u32 retransmits;
 	u32 rtt_us_8;
 	u32 min_rtt_us;
-	u32 pad;
+	// At the end: whoever had it had hung up, and all but that was acknowledged.
+	u32 is_done;
 };
 
 struct event {
@@ -114,6 +117,14 @@ static void carried_by(struct sock *sk, struct carried *carried)
 	read_kernel(&carried->retransmits, sizeof(carried->retransmits), &tcp->total_retrans);
 	read_kernel(&carried->rtt_us_8, sizeof(carried->rtt_us_8), &tcp->srtt_us);
 	read_kernel(&carried->min_rtt_us, sizeof(carried->min_rtt_us), &tcp->rtt_min.s[0].v);
+}
+
+// Of one that waits for the other end to acknowledge that this one hung up, which counts as a byte.
+static int is_done(struct sock *sk)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+
+	return !COPIED(sk->sk_socket) && COPIED(tcp->write_seq) - COPIED(tcp->snd_una) <= 1;
 }
 
 // The change that was told last on this processor.
@@ -184,6 +195,8 @@ static __attribute__((always_inline)) int tell(u64 *context)
 	addresses(sk, event->local, event->remote);
 	if (new_state == CLOSE && old_state != SYN_SENT && old_state != LISTEN)
 		carried_by(sk, &event->carried);
+	if (new_state == CLOSE && old_state == FIN_WAIT1)
+		event->carried.is_done = is_done(sk);
 	submit(event, woken_from(&events, EVENTS_WAKE, sizeof(*event)));
 out:
 	if (old_state == SYN_SENT)

@@ -28,8 +28,10 @@ use crate::{Config, host, link, memory, socket};
 /// A pass waits this many times its own cost before the next. Processes may be read less often than sockets, which keep
 /// their own time, and links change rarely.
 const SCAN_REST: u32 = 60;
+const SCAN_REST_WHILE_OLD: u32 = 1_000;
 const LINKS_REST: u32 = 150;
-/// Processes are gone through more often while some are young, and where something is heard of one that is not known yet.
+/// Processes are gone through more often, and on a large host sooner, while some are young, and where something is heard of
+/// one that is not known yet.
 const SCAN_INTERVAL: Duration = Duration::from_secs(3);
 const SCAN_INTERVAL_WHILE_NEW: Duration = Duration::from_secs(1);
 /// What the host and its containers use.
@@ -127,11 +129,11 @@ impl Kernel {
             self.has_strangers |= self.sockets.take_strangers();
             if now >= next_scan || (self.has_strangers && now >= scan_rest_until) {
                 self.scan();
-                let rest = now.elapsed() * SCAN_REST;
-                scan_rest_until = now + rest.clamp(SCAN_INTERVAL_WHILE_NEW, INTERVAL_MAX);
+                let took = now.elapsed();
+                scan_rest_until = now + (took * SCAN_REST).clamp(SCAN_INTERVAL_WHILE_NEW, INTERVAL_MAX);
                 next_scan = match self.scanner.has_young(self.tick) {
                     true => scan_rest_until,
-                    false => scan_rest_until.max(now + SCAN_INTERVAL),
+                    false => now + (took * SCAN_REST_WHILE_OLD).clamp(SCAN_INTERVAL, INTERVAL_MAX),
                 };
             }
             if now >= next_sample {

@@ -243,6 +243,11 @@ impl Namespaces {
         result
     }
 
+    /// A process that is in it.
+    pub fn through(&self, inode: u64) -> Option<ProcessId> {
+        self.doors(inode).0.first().copied()
+    }
+
     /// A descriptor of the namespace, to be closed before anybody could miss what it keeps alive.
     pub fn open(&self, inode: u64) -> io::Result<File> {
         let mut result = Err(io::Error::from_raw_os_error(libc::ESRCH));

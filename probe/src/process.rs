@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use foldhash::fast::RandomState;
 use shared::id::ProcessId;
 use shared::report::ProcessMetrics;
 
@@ -57,7 +58,7 @@ pub struct Scanner {
     tasks: Option<Tasks>,
     omit_arguments: bool,
     pub processes: BTreeMap<ProcessId, Known>,
-    by_pid: HashMap<u32, ProcessId>,
+    by_pid: HashMap<u32, ProcessId, RandomState>,
     ticks_per_second: f64,
     page_bytes: u64,
     buffer: Vec<u8>,
@@ -73,7 +74,7 @@ impl Scanner {
             tasks: None,
             omit_arguments,
             processes: BTreeMap::new(),
-            by_pid: HashMap::new(),
+            by_pid: HashMap::default(),
             ticks_per_second: rustix::param::clock_ticks_per_second() as f64,
             page_bytes: rustix::param::page_size() as u64,
             buffer: Vec::with_capacity(4096),
@@ -96,17 +97,22 @@ impl Scanner {
     /// # Errors
     /// Where /proc itself cannot be read; a process that ends meanwhile is none.
     pub fn scan(&mut self, tick: u64, at_s: f64) -> io::Result<()> {
-        let mut alive = BTreeMap::new();
-        for (pid, used) in self.pids()? {
-            let known = self.by_pid.get(&pid).and_then(|id| self.processes.remove_entry(id));
-            let before = known.as_ref().map(|(id, _)| *id);
+        let pids = self.pids()?;
+        let mut alive = Vec::with_capacity(pids.len());
+        let mut before = std::mem::take(&mut self.processes).into_iter().peekable();
+        for (pid, used) in pids {
+            // Both are in the order of their numbers: those that are passed over have ended.
+            while before.next_if(|(id, _)| id.pid < pid).is_some() {
+                self.changed = true;
+            }
+            let known = before.next_if(|(id, _)| id.pid == pid);
+            let was = known.as_ref().map(|(id, _)| *id);
             let now = self.look_at(pid, known, used.as_ref(), tick, at_s);
-            self.changed |= before != now.as_ref().map(|(id, _)| *id);
+            self.changed |= was != now.as_ref().map(|(id, _)| *id);
             alive.extend(now);
         }
-        // Those that are left there have ended.
-        self.changed |= !self.processes.is_empty();
-        self.processes = alive;
+        self.changed |= before.next().is_some();
+        self.processes = alive.into_iter().collect();
         self.by_pid = self.processes.keys().map(|id| (id.pid, *id)).collect();
         self.hidden = self.processes.values().filter(|p| p.namespace.is_none()).count();
         Ok(())

@@ -37,6 +37,7 @@ const AF_INET: u16 = 2;
 const IPPROTO_UDP: u8 = 17;
 const ESTABLISHED: u8 = 1;
 const SYN_SENT: u8 = 2;
+const FIN_WAIT1: u8 = 4;
 const CLOSE: u8 = 7;
 const LAST_ACK: u8 = 9;
 const LISTEN: u8 = 10;
@@ -189,6 +190,8 @@ fn parse(record: &[u8]) -> Option<Event> {
         (LISTEN, CLOSE) => return None,
         // Both have hung up: what is refused of a last word, as TLS has one, was wanted by nobody.
         (LAST_ACK | CLOSING, CLOSE) => Change::Closed { error: 0, is_broken_off: false },
+        // So is what follows upon all that one end had to say, and did not wait for.
+        (FIN_WAIT1, CLOSE) if record.is_done() => Change::Closed { error: 0, is_broken_off: false },
         // Whoever hangs up in peace first waits for the other end.
         (old, CLOSE) => Change::Closed { error, is_broken_off: error == 0 && old == ESTABLISHED },
         (_, LISTEN) => Change::Listens { pid },
@@ -254,6 +257,11 @@ impl Record<'_> {
         }
     }
 
+    /// Of one that ends.
+    fn is_done(&self) -> bool {
+        self.word(self.0.len() - 4) != 0
+    }
+
     fn address(&self, family: u16, at: usize, port: usize) -> Option<SocketAddr> {
         let length = if family == AF_INET { 4 } else { 16 };
         let ip: IpAddr = ip(&self.0[at..at + length])?;
@@ -266,7 +274,8 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
     use std::io::{Read, Write};
-    use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+    use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
+    use std::process::Command;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
@@ -394,6 +403,52 @@ mod tests {
             event.local == here && matches!(event.change, Change::Closed { .. })
         });
         assert_eq!(closed.change, Change::Closed { error: 0, is_broken_off: false });
+    }
+
+    /// How the client's end closes that had its answer and got nothing through any more before the server broke off.
+    fn end_after(said_last: impl FnOnce(TcpStream) -> Option<TcpStream> + Send + 'static) -> Change {
+        let mut watch = watch();
+        let ends = std::thread::spawn(move || {
+            // SAFETY: nothing that threads share is taken from this one but where it is in the network.
+            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
+            let run = |line: &str| {
+                let mut words = line.split(' ');
+                let mut command = Command::new(words.next().unwrap());
+                assert!(command.args(words).status().unwrap().success(), "{line}");
+            };
+            run("ip link set lo up");
+            let (listener, mut client) = called();
+            let (mut server, _) = listener.accept().unwrap();
+            client.write_all(b"ask").unwrap();
+            server.read_exact(&mut [0; 3]).unwrap();
+            server.write_all(b"answer").unwrap();
+            client.read_exact(&mut [0; 6]).unwrap();
+            let cookie = rustix::net::sockopt::socket_cookie(&client).unwrap();
+            run("iptables -A INPUT -p tcp ! --tcp-flags RST RST -j DROP");
+            let _open = said_last(client);
+            rustix::net::sockopt::set_socket_linger(&server, Some(Duration::ZERO)).unwrap();
+            drop(server);
+            let is_end = |event: &Event| event.cookie == cookie && matches!(event.change, Change::Closed { .. });
+            until(&mut watch, "the client's end is closed", is_end).change
+        });
+        ends.join().unwrap()
+    }
+
+    #[test]
+    fn a_reset_is_no_failure_of_who_has_hung_up_and_had_said_all() {
+        let in_peace = Change::Closed { error: 0, is_broken_off: false };
+        let reset = Change::Closed { error: libc::ECONNRESET, is_broken_off: false };
+        assert_eq!(end_after(|_hangs_up| None), in_peace);
+        let unheard = end_after(|mut client| {
+            client.write_all(b"more").unwrap();
+            None
+        });
+        assert_eq!(unheard, reset);
+        let still_listens = end_after(|client| {
+            client.shutdown(Shutdown::Write).unwrap();
+            Some(client)
+        });
+        assert_eq!(still_listens, reset);
     }
 
     #[test]

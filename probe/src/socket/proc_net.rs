@@ -8,6 +8,9 @@ use shared::addr::{Protocol, canonical};
 
 use super::{Socket, State};
 
+/// How the timer begins of what is left of a socket that is gone; it is shown in the state that it was in.
+const TIME_WAIT_TIMER: &str = "03:";
+
 /// Sockets of the namespace whose files are under `net`, such as /proc/1/net. A file that is missing has none.
 pub fn sockets(net: &Path, found: &mut Vec<Socket>) {
     for (file, protocol) in
@@ -28,7 +31,10 @@ fn parse(line: &str, protocol: Protocol) -> Option<Socket> {
         (_, "01" | "04" | "05" | "08") => State::Open,
         _ => return None,
     };
-    let inode = fields.nth(5)?.parse().ok()?;
+    if fields.nth(1)?.starts_with(TIME_WAIT_TIMER) {
+        return None;
+    }
+    let inode = fields.nth(3)?.parse().ok()?;
     Some(Socket { protocol, state, local, remote, inode, cookie: 0, carried: None })
 }
 
@@ -67,6 +73,8 @@ mod tests {
         assert_eq!((socket.inode, socket.local), (77123, "10.0.0.2:80".parse().unwrap()));
         let time_wait = "   2: 0100007F:1538 0100007F:1539 06 00000000:00000000 00:00000000 00000000 0 0 0 1";
         assert_eq!(parse(time_wait, Protocol::Tcp), None);
+        let hung_up = "   3: 0100007F:1538 0100007F:1539 05 00000000:00000000 03:000016E2 00000000 0 0 0 3";
+        assert_eq!(parse(hung_up, Protocol::Tcp), None);
     }
 
     #[test]

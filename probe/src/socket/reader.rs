@@ -5,6 +5,7 @@ mod dump;
 mod pace;
 mod status;
 mod told;
+mod whole;
 
 use std::collections::HashMap;
 use std::io;
@@ -29,6 +30,7 @@ use crate::collector::{Outlet, boot_ms, off};
 use crate::netns::Namespaces;
 use crate::process::Scanner;
 use crate::state::Reading;
+use whole::Whole;
 
 /// What the kernel tells is told on at most so often: several things happen at once.
 const SEND_INTERVAL: Duration = Duration::from_millis(300);
@@ -77,9 +79,8 @@ pub struct Reader {
     /// When it is looked at all again where something goes wrong.
     soonest_dump: Instant,
     next_trouble: Instant,
-    /// Where the kernel tells of changes: when all is looked at, whoever holds it.
-    next_whole: Instant,
-    last_whole: Instant,
+    /// Where the kernel tells of changes: where all is looked at, whoever holds it.
+    whole: Whole,
     next_send: Instant,
     next_traffic: Instant,
     /// What is told of traffic goes out within that time, as samples do.
@@ -123,8 +124,7 @@ impl Reader {
             next_dump: now,
             soonest_dump: now,
             next_trouble: now,
-            next_whole: now + dump::WHOLE_INTERVAL,
-            last_whole: now,
+            whole: Whole::default(),
             next_send: now,
             next_traffic: now,
             samples_within: publish_interval + SAMPLES_MARGIN,

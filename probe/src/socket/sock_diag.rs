@@ -20,6 +20,8 @@ const FIN_WAIT2: u8 = 5;
 const CLOSE: u8 = 7;
 const CLOSE_WAIT: u8 = 8;
 const LISTEN: u8 = 10;
+/// The timer of what is left of a socket that is gone.
+const TIME_WAIT_TIMER: u8 = 3;
 
 /// All open and listening TCP sockets and all bound UDP sockets of the calling thread's namespace.
 pub fn sockets(found: &mut Vec<Socket>) -> io::Result<()> {
@@ -71,8 +73,13 @@ fn request(family: u8, protocol: u8, states: u32) -> [u8; 56] {
 
 /// `struct inet_diag_msg`: family, state, timer, retransmits, then the socket id (ports and addresses in network
 /// order, 16 bytes an address, the interface, and the kernel's cookie), expiry, queues, uid, inode; attributes follow.
+/// None of what only remembers a connection that its owner has done with, though the other end may still have to hang up:
+/// that is shown in the state that it was in.
 fn parse(payload: &[u8], protocol: u8) -> Option<Socket> {
     let (payload, attributes) = payload.split_at_checked(72)?;
+    if payload[2] == TIME_WAIT_TIMER {
+        return None;
+    }
     let family = payload[0];
     let word = |at: usize| u32::from_ne_bytes([payload[at], payload[at + 1], payload[at + 2], payload[at + 3]]);
     let address = |at: usize, port: usize| -> Option<SocketAddr> {
@@ -113,7 +120,9 @@ mod tests {
     use serde_json::Value;
     use std::collections::BTreeSet;
     use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    use crate::socket::proc_net;
 
     /// Payloads with their protocol.
     fn messages() -> Vec<(u8, Vec<u8>)> {
@@ -170,5 +179,26 @@ mod tests {
         assert!(found.iter().any(|s| s.local == here && s.remote.port() == port && s.inode != 0));
         assert!(found.iter().any(|s| s.remote == here && s.local.port() == port), "mapped addresses are v4");
         assert!(found.iter().any(|s| s.state == State::Listening && s.local.port() == port));
+    }
+    #[test]
+    fn who_has_only_stopped_to_send_is_still_connected_and_who_has_hung_up_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, here) = listener.accept().unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(server.read(&mut [0]).unwrap(), 0);
+        let shown = || {
+            let (mut by_netlink, mut by_proc) = (Vec::new(), Vec::new());
+            sockets(&mut by_netlink).unwrap();
+            proc_net::sockets("/proc/self/net".as_ref(), &mut by_proc);
+            [by_netlink, by_proc].map(|found| found.iter().any(|socket| socket.local == here))
+        };
+        assert_eq!(shown(), [true, true]);
+        drop(client);
+        assert_eq!(shown(), [false, false]);
+        let theirs = listener.local_addr().unwrap();
+        let mut found = Vec::new();
+        sockets(&mut found).unwrap();
+        assert!(found.iter().any(|socket| socket.local == theirs && socket.remote == here), "the other end still is");
     }
 }

@@ -77,6 +77,7 @@ pub enum Extent {
 /// The sockets of one namespace.
 pub struct Dump {
     pub namespace: NetNsId,
+    pub extent: Extent,
     pub sockets: Vec<Socket>,
 }
 
@@ -117,21 +118,19 @@ impl Table {
     pub fn update(
         &mut self,
         dumps: &[Dump],
-        extent: Extent,
         ephemeral: Option<(u16, u16)>,
         owner: impl Fn(u64) -> Option<ProcessId>,
         track: impl FnMut(Protocol, Tuple) -> Option<Entry>,
         now_ms: u64,
     ) -> bool {
         self.begin();
-        self.finish(dumps, extent, ephemeral, owner, track, now_ms)
+        self.finish(dumps, ephemeral, owner, track, now_ms)
     }
 
     /// Like `update`, of what `see` did not take since the dump began. What neither was shown is gone.
     pub fn finish(
         &mut self,
         dumps: &[Dump],
-        extent: Extent,
         ephemeral: Option<(u16, u16)>,
         owner: impl Fn(u64) -> Option<ProcessId>,
         mut track: impl FnMut(Protocol, Tuple) -> Option<Entry>,
@@ -139,7 +138,7 @@ impl Table {
     ) -> bool {
         let dump = self.dump;
         let changed = self.take_listeners(dumps, &owner);
-        for Dump { namespace, sockets } in dumps {
+        for Dump { namespace, sockets, .. } in dumps {
             for socket in sockets.iter().filter(|s| s.state == State::Open && s.remote.port() != 0) {
                 let now = owner(socket.inode);
                 if self.see(*namespace, socket, now, now_ms) {
@@ -171,12 +170,15 @@ impl Table {
                 }
             }
         }
-        let there: HashSet<NetNsId> = dumps.iter().map(|dump| dump.namespace).collect();
+        let there: HashMap<NetNsId, Extent> = dumps.iter().map(|dump| (dump.namespace, dump.extent)).collect();
         let is_gone = |held: &&Held| {
             let Connection { protocol, namespace, .. } = *held.connection;
-            // The end of a TCP connection is told by itself.
-            let is_shown = extent == Extent::All || protocol == Protocol::Udp;
-            (held.dump != dump && is_shown) || !there.contains(&namespace)
+            match there.get(&namespace) {
+                None => true,
+                Some(Extent::All) => held.dump != dump,
+                // The end of a TCP connection is told by itself.
+                Some(Extent::Held) => held.dump != dump && protocol == Protocol::Udp,
+            }
         };
         let gone: Vec<Ends> = self.held.iter().filter(is_gone).map(Held::ends).collect();
         for ends in gone {
@@ -251,17 +253,18 @@ impl Table {
         std::mem::take(&mut self.has_unanswered)
     }
 
-    /// Whether there are TCP connections that the last dumps did not show. Who closed theirs may still have something to
+    /// The namespaces of TCP connections that the last dumps did not show. Who closed theirs may still have something to
     /// send; or nobody told that it ended.
-    pub fn has_unshown(&self) -> bool {
-        let is_unshown = |held: &Held| held.dump + UNSHOWN_DUMPS < self.dump;
-        self.held.iter().any(|held| held.connection.protocol == Protocol::Tcp && is_unshown(held))
+    pub fn unshown(&self) -> HashSet<NetNsId> {
+        let is_unshown = |held: &&Held| held.dump + UNSHOWN_DUMPS < self.dump;
+        let connections = self.held.iter().filter(is_unshown).map(|held| &held.connection);
+        connections.filter(|one| one.protocol == Protocol::Tcp).map(|one| one.namespace).collect()
     }
 
     fn take_listeners(&mut self, dumps: &[Dump], owner: &impl Fn(u64) -> Option<ProcessId>) -> bool {
         let dump = self.dump;
         let mut now = BTreeMap::new();
-        for Dump { namespace, sockets } in dumps {
+        for Dump { namespace, sockets, .. } in dumps {
             for socket in sockets.iter().filter(|s| s.state == State::Listening && s.local.port() != 0) {
                 // A UDP socket is bound both by servers and by clients that have not connected it.
                 if socket.protocol == Protocol::Tcp {
@@ -349,8 +352,8 @@ mod tests {
 
     /// Takes a dump in, and gives whether anything is told of it.
     fn update(table: &mut Table, sockets: &[Socket]) -> bool {
-        let dump = Dump { namespace: NetNsId(1), sockets: sockets.to_vec() };
-        let listeners = table.update(&[dump], Extent::All, Some((32768, 60999)), process, |_, _| None, 0);
+        let dump = Dump { namespace: NetNsId(1), extent: Extent::All, sockets: sockets.to_vec() };
+        let listeners = table.update(&[dump], Some((32768, 60999)), process, |_, _| None, 0);
         listeners || table.has_news()
     }
 
@@ -360,8 +363,8 @@ mod tests {
         take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         let mut udp = Socket { protocol: Protocol::Udp, cookie: 8, ..socket(State::Open, HERE, THERE, 5) };
         let update = |table: &mut Table, namespace: u32, sockets: &[Socket]| {
-            let dump = Dump { namespace: NetNsId(namespace), sockets: sockets.to_vec() };
-            table.update(&[dump], Extent::Held, None, process, |_, _| None, 0);
+            let dump = Dump { namespace: NetNsId(namespace), extent: Extent::Held, sockets: sockets.to_vec() };
+            table.update(&[dump], None, process, |_, _| None, 0);
             table.len()
         };
         assert_eq!(update(&mut table, 1, &[udp]), 2);
@@ -454,13 +457,13 @@ mod tests {
         let [(_, told)] = &table.traffic.news(1_000).set[..] else { panic!("one flow") };
         assert_eq!((told.totals.opened, told.totals.connect_us), (1, 300));
         for _ in 0..=UNSHOWN_DUMPS {
-            assert!(!table.has_unshown(), "it may be on its way");
+            assert!(table.unshown().is_empty(), "it may be on its way");
             table.begin();
         }
-        assert!(table.has_unshown());
+        assert_eq!(table.unshown(), HashSet::from([NetNsId(1)]));
         take(&mut table, 9, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
         assert_eq!(table.traffic.news(2_000).set[0].1.totals.opened, 1, "once");
-        assert!(!table.has_unshown());
+        assert!(table.unshown().is_empty());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! seen from time to time and when it closed.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
+use foldhash::fast::RandomState;
 use shared::delta::Changes;
 use shared::report::{FlowKey, FlowMetrics, FlowTotals};
 
@@ -41,18 +43,21 @@ struct Sum {
 
 #[derive(Default)]
 pub struct Traffic {
-    sums: HashMap<FlowKey, Sum>,
+    sums: HashMap<FlowKey, Sum, RandomState>,
     read_ms: u64,
     pub dropped: u64,
 }
 
 impl Traffic {
     fn of(&mut self, key: FlowKey, now_ms: u64) -> Option<&mut Sum> {
-        if self.sums.len() >= FLOWS_MAX && !self.sums.contains_key(&key) {
-            self.dropped += 1;
-            return None;
-        }
-        let sum = self.sums.entry(key).or_default();
+        let is_full = self.sums.len() >= FLOWS_MAX;
+        let sum = match self.sums.entry(key) {
+            Entry::Vacant(_) if is_full => {
+                self.dropped += 1;
+                return None;
+            }
+            entry => entry.or_default(),
+        };
         sum.last_ms = now_ms;
         Some(sum)
     }

@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use shared::id::{NetNsId, ProcessId};
 
@@ -15,9 +15,6 @@ use crate::socket::bpf::Held;
 use crate::socket::table::{Dump, Extent};
 use crate::socket::{Socket, With, proc_net, sock_diag};
 
-/// A dump of all sockets costs what the kernel's table is large, once for each namespace.
-pub(super) const WHOLE_INTERVAL: Duration = Duration::from_secs(300);
-const WHOLE_INTERVAL_WHILE_UNSHOWN: Duration = Duration::from_secs(60);
 /// Addresses of a namespace are read at each pass while it is young, then every so many passes, unless they are told by
 /// who reads links.
 const YOUNG_PASSES: u32 = 20;
@@ -65,41 +62,38 @@ impl Reader {
             return self.dump_and_walk(namespaces, scanner);
         }
         self.read_addresses(namespaces);
-        let unknown = sockets.values().map(Vec::len).sum();
-        let known = namespaces.all().filter(|(_, met)| met.has_processes());
-        let dumps: Vec<Dump> = known
-            .map(|(_, met)| Dump { namespace: met.id, sockets: sockets.remove(&met.id).unwrap_or_default() })
-            .collect();
+        let there: Vec<(u64, NetNsId)> =
+            namespaces.all().filter(|(_, met)| met.has_processes()).map(|(inode, met)| (inode, met.id)).collect();
+        let ids: Vec<NetNsId> = there.iter().map(|(_, id)| *id).collect();
+        let due = self.whole.due(&ids, &self.table.unshown(), now);
+        // Of sockets that are left out nobody tells that they closed.
+        let is_partial = self.sampling.is_partial(now);
+        let mut dumps = Vec::with_capacity(there.len());
+        for (inode, namespace) in there {
+            let mut extent = if is_partial { Extent::All } else { Extent::Held };
+            let mut sockets = sockets.remove(&namespace).unwrap_or_default();
+            if due.contains(&namespace)
+                && let Ok((all, _)) = self.list(namespaces, inode, || ())
+            {
+                extent = Extent::All;
+                sockets.extend(all.into_iter().filter(|socket| !self.table.see(namespace, socket, None, now_ms)));
+            }
+            dumps.push(Dump { namespace, extent, sockets });
+        }
         let Self { table, tracker, .. } = self;
         let owner = |inode: u64| owners.get(&inode).copied();
-        // Of sockets that are left out nobody tells that they closed.
-        let extent = if self.sampling.is_partial(now) { Extent::All } else { Extent::Held };
-        let mut answers = tracker.answers(unknown);
+        let mut answers = tracker.answers(dumps.iter().map(|dump| dump.sockets.len()).sum());
         let track = |protocol, here| answers.find(protocol, here);
-        self.has_news |= table.finish(&dumps, extent, self.ephemeral, owner, track, now_ms);
-        if table.has_unshown() {
-            self.next_whole = self.next_whole.min(self.last_whole + WHOLE_INTERVAL_WHILE_UNSHOWN);
-        }
-        if now >= self.next_whole {
-            (self.last_whole, self.next_whole) = (now, now + WHOLE_INTERVAL);
-            // Nor is all that there is.
-            let mut table = std::mem::take(&mut self.table);
-            table.begin();
-            let dumps = self.dump(namespaces, |namespace, socket| !table.see(namespace, socket, None, now_ms));
-            let Self { tracker, .. } = self;
-            let track = |protocol, here| tracker.find(protocol, here);
-            self.has_news |= table.finish(&dumps, Extent::All, self.ephemeral, owner, track, now_ms);
-            self.table = table;
-        }
+        self.has_news |= table.finish(&dumps, self.ephemeral, owner, track, now_ms);
         self.method = "eBPF";
     }
 
     /// Without the kernel's help: what there is of each namespace, and whose it is by a walk over descriptors.
     fn dump_and_walk(&mut self, namespaces: &mut Namespaces, scanner: &Scanner) {
-        let dumps = self.dump(namespaces, |_, _| true);
+        let dumps = self.dump(namespaces);
         let exists: HashSet<u64> = dumps.iter().flat_map(|d| d.sockets.iter().map(|s| s.inode)).collect();
         self.owners.retain(&exists, |owner| scanner.processes.contains_key(&owner));
-        for Dump { namespace, sockets } in &dumps {
+        for Dump { namespace, sockets, .. } in &dumps {
             let wanted = self.owners.unknown(sockets.iter().map(|s| s.inode));
             if !wanted.is_empty() {
                 let inode = namespaces.inode(*namespace);
@@ -112,47 +106,26 @@ impl Reader {
         let unknown = exists.len().saturating_sub(table.len());
         let mut answers = tracker.answers(unknown);
         let track = |protocol, here| answers.find(protocol, here);
-        self.has_news |= table.update(&dumps, Extent::All, self.ephemeral, |inode| owners.of(inode), track, now_ms);
+        self.has_news |= table.update(&dumps, self.ephemeral, |inode| owners.of(inode), track, now_ms);
     }
 
-    /// The sockets of every namespace that can be read, those of them that are `wanted`.
-    fn dump(&mut self, namespaces: &mut Namespaces, mut wanted: impl FnMut(NetNsId, &Socket) -> bool) -> Vec<Dump> {
+    /// The sockets of every namespace that can be read.
+    fn dump(&mut self, namespaces: &mut Namespaces) -> Vec<Dump> {
         let (mut dumps, mut readdressed) = (Vec::new(), Vec::new());
         let mut passes = HashMap::new();
         (self.refused, self.method) = (None, "sock_diag");
-        let with = self.with;
         for (inode, met) in namespaces.all().filter(|(_, met)| met.has_processes()) {
             let passed = self.passes.get(&met.id).copied().unwrap_or(0);
             passes.insert(met.id, passed.wrapping_add(1));
             let with_addresses = passed < YOUNG_PASSES || passed.is_multiple_of(ADDRESSES_EVERY_PASSES);
-            let result = namespaces.visit(inode, || {
-                let mut sockets = Vec::new();
-                if with == With::Proc {
-                    return Err(io::ErrorKind::Unsupported.into());
+            let subnets = || if with_addresses { address::subnets().ok() } else { None };
+            match self.list(namespaces, inode, subnets) {
+                Ok((sockets, addresses)) => {
+                    readdressed.extend(addresses.flatten().map(|addresses| (inode, addresses)));
+                    dumps.push(Dump { namespace: met.id, extent: Extent::All, sockets });
                 }
-                sock_diag::sockets(&mut sockets)?;
-                let addresses = if with_addresses { address::subnets().ok() } else { None };
-                Ok((sockets, addresses))
-            });
-            match result {
-                Ok((mut sockets, addresses)) => {
-                    sockets.retain(|socket| wanted(met.id, socket));
-                    sockets.shrink_to_fit();
-                    readdressed.extend(addresses.map(|addresses| (inode, addresses)));
-                    dumps.push(Dump { namespace: met.id, sockets });
-                }
-                Err(error) => {
-                    let mut sockets = Vec::new();
-                    let pid = met.inside.first().map_or(0, |process| process.pid);
-                    proc_net::sockets(&crate::procfs::pid_dir(&self.proc_root, pid).join("net"), &mut sockets);
-                    if !sockets.is_empty() {
-                        sockets.retain(|socket| wanted(met.id, socket));
-                        self.method = "/proc/net";
-                        dumps.push(Dump { namespace: met.id, sockets });
-                    } else if !is_gone(&error) {
-                        self.refused = Some(error);
-                    }
-                }
+                Err(error) if is_gone(&error) => {}
+                Err(error) => self.refused = Some(error),
             }
         }
         self.passes = passes;
@@ -160,6 +133,40 @@ impl Reader {
             namespaces.set_addresses(inode, addresses);
         }
         dumps
+    }
+
+    /// All sockets of a namespace, and what else there is to `read` in it; none of that where it cannot be entered.
+    fn list<T>(
+        &mut self,
+        namespaces: &Namespaces,
+        inode: u64,
+        read: impl Fn() -> T,
+    ) -> io::Result<(Vec<Socket>, Option<T>)> {
+        let with = self.with;
+        let result = namespaces.visit(inode, || {
+            let mut sockets = Vec::new();
+            if with == With::Proc {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            sock_diag::sockets(&mut sockets)?;
+            Ok((sockets, read()))
+        });
+        match result {
+            Ok((mut sockets, other)) => {
+                sockets.shrink_to_fit();
+                Ok((sockets, Some(other)))
+            }
+            Err(error) => {
+                let mut sockets = Vec::new();
+                let pid = namespaces.through(inode).map_or(0, |process| process.pid);
+                proc_net::sockets(&crate::procfs::pid_dir(&self.proc_root, pid).join("net"), &mut sockets);
+                if sockets.is_empty() {
+                    return Err(error);
+                }
+                self.method = "/proc/net";
+                Ok((sockets, None))
+            }
+        }
     }
 
     /// Of namespaces that are young, and of the others now and then.

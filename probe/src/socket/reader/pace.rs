@@ -12,7 +12,7 @@ pub struct Pace {
 /// Where nothing tells of changes a dump is all there is.
 pub const WITHOUT_EVENTS: Pace = Pace::of(40, 250, 5_000);
 /// Where the kernel does, a dump only shows what it does not tell, such as who has a connection that was accepted, and UDP.
-pub const WITH_EVENTS: Pace = Pace::of(400, 5_000, 10_000);
+pub const WITH_EVENTS: Pace = Pace::of(500, 5_000, 10_000);
 /// A namespace gets its addresses after it is made, and not every change of them is told.
 pub const WHILE_YOUNG: Pace = Pace::of(40, 500, 5_000);
 /// Whether others get an answer is told soon, and what was sent again.

@@ -77,7 +77,7 @@ impl Reader {
         }
         if lost > 0 {
             self.lost += lost;
-            self.next_whole = self.next_whole.min(now + AFTER_LOSS);
+            self.whole.all_by(now + AFTER_LOSS);
         }
     }
 
