@@ -55,6 +55,16 @@ impl Cost {
         Duration::try_from_secs_f64(up - self.figure(19) / 100.0).unwrap_or_default()
     }
 
+    /// Ends it.
+    pub fn end(self) {
+        let pid = i32::try_from(self.pid).expect("the number of a process");
+        // SAFETY: nothing of this process is touched.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        while Path::new(&format!("/proc/{pid}")).exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// CPU time used so far, seconds.
     pub fn cpu_s(self) -> f64 {
         (self.figure(11) + self.figure(12)) / 100.0
