@@ -32,8 +32,10 @@ pub struct Known {
     pub command: String,
     pub parent: u32,
     pub cgroup: String,
-    /// Inode of its network namespace; none where it may not be read.
+    /// Inode of its network namespace; none where that may not be read, or it ended meanwhile.
     pub namespace: Option<u64>,
+    /// Neither that nor its descriptors may be read.
+    is_hidden: bool,
     pub open_files_limit: Option<u64>,
     pub metrics: ProcessMetrics,
     /// The last tick at which it is still taken for young.
@@ -114,7 +116,7 @@ impl Scanner {
         self.changed |= before.next().is_some();
         self.processes = alive.into_iter().collect();
         self.by_pid = self.processes.keys().map(|id| (id.pid, *id)).collect();
-        self.hidden = self.processes.values().filter(|p| p.namespace.is_none()).count();
+        self.hidden = self.processes.values().filter(|p| p.is_hidden).count();
         Ok(())
     }
 
@@ -178,6 +180,7 @@ impl Scanner {
                 parent: stat.parent,
                 cgroup: String::new(),
                 namespace: None,
+                is_hidden: false,
                 open_files_limit: None,
                 metrics: ProcessMetrics::default(),
                 settling_until: if self.is_old(&stat) { tick } else { tick + SETTLED_AFTER_TICKS },
@@ -247,7 +250,9 @@ impl Scanner {
             Ok(()) => procfs::cgroup_path(&String::from_utf8_lossy(&self.buffer)).to_owned(),
             Err(_) => String::new(),
         };
-        process.namespace = fs::read_link(directory.join("ns/net")).ok().and_then(|link| procfs::bracketed(&link));
+        let link = fs::read_link(directory.join("ns/net"));
+        process.is_hidden = link.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        process.namespace = link.ok().and_then(|link| procfs::bracketed(&link));
         if first {
             let limits = procfs::read_into(&directory.join("limits"), &mut self.buffer).ok();
             process.open_files_limit = limits.and_then(|()| open_files_limit(&self.buffer));
@@ -343,6 +348,7 @@ mod tests {
         let mut scanner = Scanner::new(root.clone(), false);
         scanner.scan(1, 1.0).unwrap();
         assert!(scanner.take_changed(), "it came");
+        assert_eq!(scanner.hidden, 0, "what is not there is not kept from anybody");
         let before = scanner.of_pid(77).unwrap();
         scanner.scan(2, 2.0).unwrap();
         assert!(!scanner.take_changed());
