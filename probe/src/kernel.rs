@@ -28,10 +28,10 @@ use crate::{Config, host, link, memory, socket};
 /// A pass waits this many times its own cost before the next. Processes may be read less often than sockets, which keep
 /// their own time, and links change rarely.
 const SCAN_REST: u32 = 60;
+/// The same of processes where none is young and nothing is heard of others.
 const SCAN_REST_WHILE_OLD: u32 = 1_000;
 const LINKS_REST: u32 = 150;
-/// Processes are gone through more often, and on a large host sooner, while some are young, and where something is heard of
-/// one that is not known yet.
+/// Processes are gone through more often while some are young, and where something is heard of one that is not known yet.
 const SCAN_INTERVAL: Duration = Duration::from_secs(3);
 const SCAN_INTERVAL_WHILE_NEW: Duration = Duration::from_secs(1);
 /// What the host and its containers use.

@@ -190,7 +190,7 @@ fn parse(record: &[u8]) -> Option<Event> {
         (LISTEN, CLOSE) => return None,
         // Both have hung up: what is refused of a last word, as TLS has one, was wanted by nobody.
         (LAST_ACK | CLOSING, CLOSE) => Change::Closed { error: 0, is_broken_off: false },
-        // So is what follows upon all that one end had to say, and did not wait for.
+        // What comes after whoever hung up had said all, and was heard, fails nobody.
         (FIN_WAIT1, CLOSE) if record.is_done() => Change::Closed { error: 0, is_broken_off: false },
         // Whoever hangs up in peace first waits for the other end.
         (old, CLOSE) => Change::Closed { error, is_broken_off: error == 0 && old == ESTABLISHED },

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use scope_tests::eventually_every;
+
 /// Ends with its owner.
 pub struct Process(pub Child);
 
@@ -60,9 +62,10 @@ impl Cost {
         let pid = i32::try_from(self.pid).expect("the number of a process");
         // SAFETY: nothing of this process is touched.
         unsafe { libc::kill(pid, libc::SIGTERM) };
-        while Path::new(&format!("/proc/{pid}")).exists() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let directory = format!("/proc/{pid}");
+        eventually_every(Duration::from_millis(10), "it ended", Duration::from_secs(60), || {
+            if Path::new(&directory).exists() { Err(directory.clone()) } else { Ok(()) }
+        });
     }
 
     /// CPU time used so far, seconds.
