@@ -14,7 +14,7 @@ const AT_LEAST_MS: u64 = 2_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Failing(BTreeMap<u32, VecDeque<(u64, Failures)>>);
 
-fn count(Failures { refused, timed_out, reset, unreachable }: Failures) -> u64 {
+fn count(Failures { refused, rejected: _, timed_out, reset, unreachable }: Failures) -> u64 {
     refused + timed_out + reset + unreachable
 }
 

@@ -103,9 +103,15 @@ pub fn grouped(count: usize) -> String {
 }
 
 /// What failed of a connection since it was first there: `23 refused, 2 timed out`.
-pub fn failures(Failures { refused, timed_out, reset, unreachable }: &Failures) -> String {
-    let all = [(refused, "refused"), (timed_out, "timed out"), (reset, "reset"), (unreachable, "without a way there")];
-    let told = all.iter().filter(|(count, _)| **count > 0).map(|(count, word)| format!("{count} {word}"));
+pub fn failures(&Failures { refused, rejected, timed_out, reset, unreachable }: &Failures) -> String {
+    let all = [
+        (refused.saturating_sub(rejected), "refused"),
+        (rejected, "rejected on the way"),
+        (timed_out, "timed out"),
+        (reset, "reset"),
+        (unreachable, "without a way there"),
+    ];
+    let told = all.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
     told.collect::<Vec<_>>().join(", ")
 }
 
@@ -125,6 +131,7 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1,234,567");
         let failed = Failures { refused: 23, reset: 1, ..Failures::default() };
         assert_eq!(failures(&failed), "23 refused, 1 reset");
+        assert_eq!(failures(&Failures { rejected: 3, ..failed }), "20 refused, 3 rejected on the way, 1 reset");
         let edge = |format: &str, value: f64| edge_metric(format, value).replace('\u{2009}', " ");
         assert_eq!(
             [edge("ms", 0.042), edge("ms", 0.42), edge("ms", 3.12), edge("ms", 2500.0)],

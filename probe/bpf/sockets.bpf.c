@@ -31,8 +31,8 @@ struct bpf_iter__task_file {
 	struct file *file;
 } KERNELS;
 
-// Who began to connect, and when; kept until the connection is made or fails.
-struct birth { u64 at_ns; u32 pid; u32 pad; };
+// Who began to connect, and when, and whether a reset came; kept until the connection is made or fails.
+struct birth { u64 at_ns; u32 pid; u32 is_reset; };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
@@ -75,6 +75,9 @@ struct carried {
 	u32 is_done;
 };
 
+// What is known of how an attempt was answered.
+enum { UNKNOWN, NO_RESET, RESET };
+
 struct event {
 	u64 cookie;
 	// When it happened, on the clock that goes on while the machine sleeps.
@@ -83,7 +86,8 @@ struct event {
 	u32 namespace;
 	u32 pid;
 	u32 waited_us;
-	u16 error;
+	u8 error;
+	u8 answer;
 	u16 family;
 	u16 local_port;
 	u16 remote_port;
@@ -183,6 +187,7 @@ static __attribute__((always_inline)) int tell(u64 *context)
 	event->pid = born ? born->pid : (new_state == LISTEN ? own_pid(current_task()) : 0);
 	event->waited_us = born ? (now - born->at_ns) / 1000 : 0;
 	event->error = sk->sk_err;
+	event->answer = !born ? UNKNOWN : born->is_reset ? RESET : NO_RESET;
 	event->family = family;
 	event->local_port = local_port;
 	event->remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
@@ -237,6 +242,36 @@ int state_changed_meanwhile(u64 *context)
 		return 0;
 	}
 	return tell(context);
+}
+
+// A call is refused with the same error by a reset, which is the word of whoever was called, and by a message of ICMP, which
+// is that of something on the way: here it shows which it was, just before the state tells that it failed.
+static __attribute__((always_inline)) int note_reset(u64 *context)
+{
+	struct sock *sk = (void *)context[0];
+	struct birth *born;
+	u64 cookie;
+
+	if (sk->__sk_common.skc_state != SYN_SENT)
+		return 0;
+	cookie = cookie_of(sk);
+	born = map_lookup(&births, &cookie);
+	if (born)
+		born->is_reset = 1;
+	return 0;
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int reset_came(u64 *context)
+{
+	return note_reset(context);
+}
+
+// As with changes of state: for those that come in the midst of the first one.
+SEC("tp_btf/tcp_receive_reset")
+int reset_came_meanwhile(u64 *context)
+{
+	return note_reset(context);
 }
 
 // One socket that a process has open.

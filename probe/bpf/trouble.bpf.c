@@ -1,7 +1,6 @@
 // What goes wrong with TCP of all network namespaces and shows in no change of a socket's state: connections that get no
 // answer to what they send again and again, and calls that are refused because nobody listens. Summed in the kernel: a
-// storm of them costs no event. A reset that arrives does show: it ends its socket there and then, with an error that
-// says why, so tcp_receive_reset would tell nothing that inet_sock_set_state does not.
+// storm of them costs no event.
 
 #include "kernel.h"
 #include "packet.h"

@@ -193,10 +193,29 @@ fn whole(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use std::process::Command;
 
     /// All of them, on the kernel that the tests run on. It needs root, as the end-to-end tests do.
     pub fn programs(ephemeral: Option<(u16, u16)>, hears_answers: bool) -> (Result<Watch, String>, Others) {
         let opening = Opening::begin(Path::new("/proc"), ephemeral, hears_answers);
         (opening.watch(), opening.others.recv().unwrap())
+    }
+
+    /// Does it where nobody else is: in a network namespace that ends with it and has a loopback alone.
+    pub fn apart<T: Send>(does: impl FnOnce() -> T + Send) -> T {
+        let inside = || {
+            // SAFETY: nothing that threads share is taken from this one but where it is in the network.
+            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
+            run("ip link set lo up");
+            does()
+        };
+        std::thread::scope(|scope| scope.spawn(inside).join()).unwrap()
+    }
+
+    /// Runs a command of the host's, in the network namespace of who calls this.
+    pub fn run(line: &str) {
+        let mut words = line.split(' ');
+        let mut command = Command::new(words.next().unwrap());
+        assert!(command.args(words).status().unwrap().success(), "{line}");
     }
 }

@@ -7,7 +7,7 @@ use scope_tests::api::{collector, container_edges, escaped, node, until_edges, u
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::Testbed;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -134,20 +134,29 @@ fn each_failure_is_counted_once_by_its_reason_and_a_probe_that_is_killed_leaves_
     let of = |format: &str| testbed.docker(1, &["inspect", "-f", format, "server"]).trim().to_owned();
     let (pid, at) = (of("{{.State.Pid}}"), of("{{.NetworkSettings.Networks.lan.IPAddress}}"));
     // No answer to a first word on one port, and to the first data on another an end.
-    for rule in ["--dport 7001 -j DROP", "--dport 7002 --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset"] {
+    for rule in [
+        "--dport 7001 -j DROP",
+        "--dport 7002 --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset",
+        "--dport 7003 -j REJECT",
+    ] {
         testbed.shell(1, &format!("nsenter -t {pid} -n iptables -A INPUT -p tcp {rule}"));
     }
     for (name, call) in [
         ("refused", format!("nc {at} 7000 </dev/null")),
         ("unheard", format!("nc -w 2 {at} 7001 </dev/null &")),
         ("broken", format!("echo word | nc {at} 7002")),
+        ("barred", format!("nc {at} 7003 </dev/null")),
     ] {
         let calls = format!("for n in $(seq {EACH}); do {call}\ndone; sleep 1000");
         testbed.container(1, name, &["--network", "lan"], &calls);
     }
-    for (port, reason) in [(7000, "refused"), (7001, "timed_out"), (7002, "reset")] {
-        let expect = serde_json::json!({ reason: EACH });
-        eventually(&format!("{reason}, as often as it was so"), PATIENCE, || {
+    for (port, expect) in [
+        (7000, json!({ "refused": EACH })),
+        (7001, json!({ "timed_out": EACH })),
+        (7002, json!({ "reset": EACH })),
+        (7003, json!({ "refused": EACH, "rejected": EACH })),
+    ] {
+        eventually(&format!("{expect}, as often as it was so"), PATIENCE, || {
             let shown = view(&base, "containers")?;
             let edges = shown["edges"].as_array().into_iter().flatten().filter(|edge| edge["port"] == port);
             let failures: Vec<&Value> = edges.map(|edge| &edge["failures"]).collect();
@@ -184,7 +193,7 @@ fn a_call_from_outside_for_which_nobody_listens_fails_on_its_edge_and_who_tries_
         let shown = view(&base, "containers")?;
         let all = shown["edges"].as_array().into_iter().flatten();
         let failing: Vec<&Value> = all.filter(|edge| !edge["failures"].is_null()).collect();
-        let failures = serde_json::json!({ "refused": CALLS });
+        let failures = json!({ "refused": CALLS });
         let is_told = |edge: &&Value| edge["port"] == 7000 && edge["failures"] == failures;
         match failing[..] {
             [edge] if is_told(&edge) && container_edges(&base)?.contains("The Internet -> server:7000") => Ok(()),

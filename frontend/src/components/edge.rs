@@ -218,11 +218,15 @@ fn Reasons(edges: Vec<u32>) -> impl IntoView {
     });
     (!ever.is_none()).then(|| {
         let rows = [
-            ("Refused", lately.refused, ever.refused),
+            ("Refused", by_the_called(&lately), by_the_called(&ever)),
+            ("Rejected on the way", lately.rejected, ever.rejected),
             ("No answer", lately.timed_out, ever.timed_out),
             ("Reset", lately.reset, ever.reset),
             ("No way there", lately.unreachable, ever.unreachable),
         ];
+        let by_others = "By a message of ICMP, not by who was called: look for a firewall's rule (REJECT), or a balancer \
+                         with nobody behind it.";
+        let advice = (lately.rejected > 0).then(|| view! { <p class="minor">{by_others}</p> });
         let most = rows.iter().map(|(_, lately, _)| *lately).max().unwrap_or(0).max(1);
         let rows = rows.into_iter().filter(|(.., ever)| *ever > 0).map(|(reason, lately, ever)| {
             let share = format!("width: {:.0}%", lately as f64 / most as f64 * 100.0);
@@ -237,9 +241,15 @@ fn Reasons(edges: Vec<u32>) -> impl IntoView {
             <section>
                 <h3>"Failures by reason"<span class="aside">"last 60 s"</span></h3>
                 <dl class="reasons">{rows.collect_view()}</dl>
+                {advice}
             </section>
         }
     })
+}
+
+/// How many were refused where nobody listens.
+fn by_the_called(failures: &Failures) -> u64 {
+    failures.refused.saturating_sub(failures.rejected)
 }
 
 /// What it carried since it was first there, as the app answers for each of its ports.

@@ -22,6 +22,8 @@ use crate::netns::NetNs;
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/sockets.bpf.o");
 const CHANGES: [&str; 2] = ["state_changed", "state_changed_meanwhile"];
 const TRACEPOINT: &str = "inet_sock_set_state";
+const RESETS: [&str; 2] = ["reset_came", "reset_came_meanwhile"];
+const RESET_TRACEPOINT: &str = "tcp_receive_reset";
 const HELD: &str = "sockets_held";
 /// So many are taken at a time: as many as the ring has room for.
 const EVENTS_MAX: usize = 10_000;
@@ -42,6 +44,8 @@ const CLOSE: u8 = 7;
 const LAST_ACK: u8 = 9;
 const LISTEN: u8 = 10;
 const CLOSING: u8 = 11;
+/// Of how an attempt was answered: by no reset, as far as the programs heard.
+const NO_RESET: u8 = 1;
 
 /// What happened to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub enum Change {
     Failed {
         pid: u32,
         error: i32,
+        /// No reset came: if it is refused, then not by who was called.
+        is_without_reset: bool,
         waited_us: u32,
     },
     Listens {
@@ -102,6 +108,8 @@ pub struct Watch {
     lost_before: u64,
     latest: Latest,
     sampling: Array<MapData, u32>,
+    /// Why the kernel does not tell of resets, in words.
+    pub lacks_resets: Option<String>,
 }
 
 /// The events that came last, of which one may come again.
@@ -114,13 +122,16 @@ impl Watch {
     pub fn load(mut programs: Ebpf, btf: &Btf) -> Result<Self, String> {
         let held: &mut Iter = program(&mut programs, HELD)?.try_into().map_err(|error| refused(&error))?;
         held.load("task_file", btf).map_err(|error| refused(&error))?;
+        // Before the first attempt is told: what had no reset by then had none.
+        let mut attach = |name| trace(&mut programs, name, RESET_TRACEPOINT, btf);
+        let lacks_resets = RESETS.into_iter().try_for_each(&mut attach).err();
         for changes in CHANGES {
             trace(&mut programs, changes, TRACEPOINT, btf)?;
         }
         let events = map(&mut programs, "events")?.try_into().map_err(|error| refused(&error))?;
         let sampling = map(&mut programs, "sampling")?.try_into().map_err(|error| refused(&error))?;
         let lost = map(&mut programs, "lost")?.try_into().map_err(|error| refused(&error))?;
-        Ok(Self { programs, events, lost, lost_before: 0, latest: Latest::default(), sampling })
+        Ok(Self { programs, events, lost, lost_before: 0, latest: Latest::default(), sampling, lacks_resets })
     }
 
     /// Gives all sockets that processes of the probe's own pid namespace have open now, those of one process after another.
@@ -151,7 +162,7 @@ impl Watch {
             && let Some(record) = self.events.next()
         {
             taken += 1;
-            if let Some(event) = parse(&record)
+            if let Some(event) = parse(&record, self.lacks_resets.is_none())
                 && self.latest.is_new(event.cookie, [record[44], record[45]])
             {
                 take(event);
@@ -179,14 +190,15 @@ impl Latest {
     }
 }
 
-/// `struct event` of the program.
-fn parse(record: &[u8]) -> Option<Event> {
+/// `struct event` of the program; `tells_resets` where it hears of them.
+fn parse(record: &[u8], tells_resets: bool) -> Option<Event> {
     let record = Record(record.get(..EVENT_BYTES)?);
-    let (pid, waited_us, error) = (record.word(28), record.word(32), i32::from(record.short(36)));
+    let (pid, waited_us, error) = (record.word(28), record.word(32), i32::from(record.0[36]));
+    let is_without_reset = tells_resets && record.0[37] == NO_RESET;
     let change = match (record.0[44], record.0[45]) {
         (SYN_SENT, ESTABLISHED) => Change::Connected { pid, waited_us },
         (_, ESTABLISHED) => Change::Accepted,
-        (SYN_SENT, CLOSE) => Change::Failed { pid, error, waited_us },
+        (SYN_SENT, CLOSE) => Change::Failed { pid, error, is_without_reset, waited_us },
         (LISTEN, CLOSE) => return None,
         // Both have hung up: what is refused of a last word, as TLS has one, was wanted by nobody.
         (LAST_ACK | CLOSING, CLOSE) => Change::Closed { error: 0, is_broken_off: false },
@@ -274,13 +286,13 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
     use std::io::{Read, Write};
-    use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
-    use std::process::Command;
+    use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
 
     use crate::bell::{Bell, Sleeper};
+    use crate::ebpf::tests::{apart, run};
 
     /// Of the kernel that the tests run on; it needs root, as the end-to-end tests do.
     fn watch() -> Watch {
@@ -367,6 +379,31 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_refused_by_who_is_called_or_by_a_firewall_and_it_shows_by_which() {
+        let mut watch = watch();
+        assert_eq!(watch.lacks_resets, None);
+        apart(|| {
+            let mut without_reset = |ip: IpAddr, port| {
+                let called = SocketAddr::new(ip, port);
+                let error = TcpStream::connect(called).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{called}");
+                let failed = until(&mut watch, "it is refused", |event| event.remote == called);
+                let Change::Failed { error, is_without_reset, .. } = failed.change else { panic!("{failed:?}") };
+                assert_eq!(error, libc::ECONNREFUSED);
+                is_without_reset
+            };
+            run("iptables -A OUTPUT -p tcp --dport 81 -j REJECT");
+            run("ip6tables -A OUTPUT -p tcp --dport 81 -j REJECT");
+            run("iptables -A OUTPUT -p tcp --dport 82 -j REJECT --reject-with tcp-reset");
+            for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+                assert!(!without_reset(ip, 80), "{ip}: nobody listens there");
+                assert!(without_reset(ip, 81), "{ip}: a rule");
+            }
+            assert!(!without_reset(Ipv4Addr::LOCALHOST.into(), 82), "a rule that speaks in the name of who is called");
+        });
+    }
+
+    #[test]
     fn who_breaks_a_connection_off_is_told_from_who_hangs_up() {
         let mut watch = watch();
         let (listener, mut client) = called();
@@ -406,17 +443,9 @@ mod tests {
     }
 
     /// How the client's end closes that had its answer and got nothing through any more before the server broke off.
-    fn end_after(said_last: impl FnOnce(TcpStream) -> Option<TcpStream> + Send + 'static) -> Change {
+    fn end_after(said_last: impl FnOnce(TcpStream) -> Option<TcpStream> + Send) -> Change {
         let mut watch = watch();
-        let ends = std::thread::spawn(move || {
-            // SAFETY: nothing that threads share is taken from this one but where it is in the network.
-            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
-            let run = |line: &str| {
-                let mut words = line.split(' ');
-                let mut command = Command::new(words.next().unwrap());
-                assert!(command.args(words).status().unwrap().success(), "{line}");
-            };
-            run("ip link set lo up");
+        apart(|| {
             let (listener, mut client) = called();
             let (mut server, _) = listener.accept().unwrap();
             client.write_all(b"ask").unwrap();
@@ -430,8 +459,7 @@ mod tests {
             drop(server);
             let is_end = |event: &Event| event.cookie == cookie && matches!(event.change, Change::Closed { .. });
             until(&mut watch, "the client's end is closed", is_end).change
-        });
-        ends.join().unwrap()
+        })
     }
 
     #[test]
@@ -531,7 +559,7 @@ mod tests {
 
     #[test]
     fn a_record_that_is_cut_short_is_none() {
-        assert_eq!(parse(&[0; EVENT_BYTES - 1]), None);
+        assert_eq!(parse(&[0; EVENT_BYTES - 1], true), None);
         assert_eq!(parse_held(&[0; HELD_BYTES - 1]), None);
     }
 }

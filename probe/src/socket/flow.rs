@@ -34,6 +34,8 @@ pub struct Flows {
 pub enum Outcome {
     Well,
     Refused,
+    /// Refused, and not by who was called.
+    Rejected,
     TimedOut,
     Reset,
     Unreachable,
@@ -62,10 +64,14 @@ impl Flows {
         held.until_ms = held.until_ms.max(now_ms + IDLE_MS);
         held.flow.count += weight;
         held.flow.last_ms = held.flow.last_ms.max(made_ms);
-        let Failures { refused, timed_out, reset, unreachable } = &mut held.flow.failures;
+        let Failures { refused, rejected, timed_out, reset, unreachable } = &mut held.flow.failures;
         match outcome {
             Outcome::Well => {}
             Outcome::Refused => *refused += weight,
+            Outcome::Rejected => {
+                *refused += weight;
+                *rejected += weight;
+            }
             Outcome::TimedOut => *timed_out += weight,
             Outcome::Reset => *reset += weight,
             Outcome::Unreachable => *unreachable += weight,

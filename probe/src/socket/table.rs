@@ -339,7 +339,7 @@ mod tests {
     use crate::netns::NetNs;
     use crate::socket::bpf::{Change, Event};
     use crate::socket::trouble::Refused;
-    use shared::report::{Flow, FlowMetrics};
+    use shared::report::{Failures, Flow, FlowMetrics};
 
     fn socket(state: State, local: &str, remote: &str, inode: u64) -> Socket {
         let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
@@ -499,15 +499,23 @@ mod tests {
         let (key, Flow { count, failures, .. }) = flow(&mut table);
         assert_eq!((key.owner, key.port, key.role, count), (process(3), 80, Role::Server, 1));
         assert_eq!(failures, Default::default());
-        for (error, waited_us) in [(libc::ECONNREFUSED, 50), (libc::ETIMEDOUT, 9), (0, 2_000_000), (0, 10)] {
-            take(&mut table, 10, HERE, THERE, Change::Failed { pid: 5, error, waited_us });
-        }
+        let mut fail = |error, is_without_reset, waited_us| {
+            take(&mut table, 10, HERE, THERE, Change::Failed { pid: 5, error, is_without_reset, waited_us });
+        };
+        fail(libc::ECONNREFUSED, false, 50);
+        fail(libc::ECONNREFUSED, true, 50);
+        fail(libc::EHOSTUNREACH, true, 50);
+        fail(libc::ENOPROTOOPT, true, 50);
+        fail(libc::ETIMEDOUT, true, 9);
+        fail(0, true, 2_000_000);
+        fail(0, true, 10);
         take(&mut table, 11, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         take(&mut table, 11, HERE, THERE, Change::Closed { error: libc::ECONNRESET, is_broken_off: false });
         assert!(table.take_unanswered(), "of those that timed out");
         let (key, Flow { count, failures, .. }) = flow(&mut table);
         assert_eq!((key.remote.to_string(), key.port, key.role), ("10.0.0.3".into(), 80, Role::Client));
-        assert_eq!((count, failures.refused, failures.timed_out, failures.reset), (4, 1, 2, 1));
+        let expect = Failures { refused: 2, rejected: 1, timed_out: 2, reset: 1, unreachable: 2 };
+        assert_eq!((count, failures), (7, expect), "who changes their mind at once fails nobody");
         let ends = [
             (Change::Accepted, Change::Closed { error: 0, is_broken_off: true }, 1),
             (Change::Accepted, Change::Closed { error: libc::EPIPE, is_broken_off: false }, 0),

@@ -144,8 +144,9 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
-    use std::process::Command;
     use std::time::{Duration, Instant};
+
+    use crate::ebpf::tests::{apart, run};
 
     /// Of the kernel that the tests run on; it needs root, as the end-to-end tests do.
     fn trouble() -> Trouble {
@@ -207,20 +208,14 @@ mod tests {
     #[test]
     fn a_connection_that_gets_no_answer_is_told_as_long_as_it_tries() {
         let mut trouble = trouble();
-        std::thread::spawn(move || {
-            // SAFETY: nothing that threads share is taken from this one but where it is in the network.
-            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
-            let lo = |state: &str| {
-                assert!(Command::new("ip").args(["link", "set", "lo", state]).status().unwrap().success())
-            };
-            lo("up");
+        apart(|| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let _server = listener.accept().unwrap();
             let cookie = rustix::net::sockopt::socket_cookie(&client).unwrap();
             client.write_all(b"heard").unwrap();
             assert!(trouble.news().unwrap().unanswered.iter().all(|(told, _)| *told != cookie));
-            lose_all();
+            run("iptables -A INPUT -p tcp -j DROP");
             client.write_all(b"unheard").unwrap();
             let mut count = 0;
             until(&mut trouble, |news| {
@@ -228,14 +223,6 @@ mod tests {
                     news.unanswered.iter().filter(|(told, _)| *told == cookie).map(|(_, times)| times).sum::<u64>();
                 (count >= 2).then_some(())
             });
-        })
-        .join()
-        .unwrap();
-    }
-
-    /// Of TCP, in the calling thread's network namespace.
-    fn lose_all() {
-        let rule = ["-A", "INPUT", "-p", "tcp", "-j", "DROP"];
-        assert!(Command::new("iptables").args(rule).status().unwrap().success());
+        });
     }
 }

@@ -238,9 +238,13 @@ impl std::ops::AddAssign for FlowTotals {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Failures {
-    /// Nobody listens there.
+    /// By whatever answered: nobody listens there, unless it is one of the next.
     #[serde(skip_serializing_if = "is_zero")]
     pub refused: u64,
+    /// Of those that are refused: by a message of ICMP instead of a reset, which is not the word of who was called but of
+    /// something on the way, as a firewall's rule or a balancer that has nobody behind it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rejected: u64,
     /// No answer came.
     #[serde(skip_serializing_if = "is_zero")]
     pub timed_out: u64,
@@ -267,8 +271,9 @@ fn is_nothing(number: &f32) -> bool {
 impl Failures {
     /// What came to it since; all of it where it was counted anew.
     pub fn since(self, before: Self) -> Self {
-        let Self { refused, timed_out, reset, unreachable } = self;
+        let Self { refused, rejected, timed_out, reset, unreachable } = self;
         let is_older = refused >= before.refused
+            && rejected >= before.rejected
             && timed_out >= before.timed_out
             && reset >= before.reset
             && unreachable >= before.unreachable;
@@ -277,6 +282,7 @@ impl Failures {
         }
         Self {
             refused: refused - before.refused,
+            rejected: rejected - before.rejected,
             timed_out: timed_out - before.timed_out,
             reset: reset - before.reset,
             unreachable: unreachable - before.unreachable,
@@ -290,8 +296,9 @@ impl Failures {
 
 impl std::ops::AddAssign for Failures {
     fn add_assign(&mut self, other: Self) {
-        let Self { refused, timed_out, reset, unreachable } = other;
+        let Self { refused, rejected, timed_out, reset, unreachable } = other;
         self.refused += refused;
+        self.rejected += rejected;
         self.timed_out += timed_out;
         self.reset += reset;
         self.unreachable += unreachable;

@@ -14,6 +14,8 @@ struct Lacking<'a> {
     /// Why what UDP sends is not told, and what goes wrong.
     datagrams: Option<&'a String>,
     trouble: Option<&'a String>,
+    /// Why resets are not.
+    resets: Option<&'a String>,
     /// Changes that found no room, and connections of more kinds than are kept apart.
     lost: u64,
     kinds: u64,
@@ -22,13 +24,14 @@ struct Lacking<'a> {
 impl Lacking<'_> {
     /// None where nothing is.
     fn words(&self) -> Option<String> {
-        let Self { sampled, datagrams, trouble, lost, kinds } = *self;
+        let Self { sampled, datagrams, trouble, resets, lost, kinds } = *self;
         let all = [
             sampled.map(|(weight, per_s)| {
                 format!("of {per_s} changes a second one of {weight} is looked at, and counts are estimates")
             }),
             datagrams.map(|why| format!("not of UDP: {why}")),
             trouble.map(|why| format!("not of all that goes wrong: {why}")),
+            resets.map(|why| format!("not of who refuses a call: {why}")),
             (lost > 0).then(|| format!("{lost} changes came too fast")),
             (kinds > 0).then(|| format!("{kinds} connections were of more kinds than are kept apart")),
         ];
@@ -41,11 +44,12 @@ impl Reader {
     pub(super) fn events_status(&self) -> CollectorStatus {
         let kinds = self.table.flows.dropped + self.table.traffic.dropped;
         let status = match &self.events {
-            Ok(_) => {
+            Ok(watch) => {
                 let lacking = Lacking {
                     sampled: self.sampling.told(),
                     datagrams: self.datagrams.as_ref().err(),
                     trouble: self.trouble.as_ref().map_or_else(Some, |trouble| trouble.lacks.as_ref()),
+                    resets: watch.lacks_resets.as_ref(),
                     lost: self.lost,
                     kinds,
                 };
@@ -104,11 +108,18 @@ mod tests {
     fn all_that_is_lacking_is_said_and_nothing_hides_what_is_lost() {
         assert_eq!(Lacking::default().words(), None);
         let why = "no room".to_owned();
-        let lacking =
-            Lacking { sampled: Some((4, 90_000)), datagrams: Some(&why), trouble: Some(&why), lost: 7, kinds: 3 };
+        let lacking = Lacking {
+            sampled: Some((4, 90_000)),
+            datagrams: Some(&why),
+            trouble: Some(&why),
+            resets: Some(&why),
+            lost: 7,
+            kinds: 3,
+        };
         let words = lacking.words().unwrap();
         let parts: Vec<&str> = words.split("; ").collect();
-        assert_eq!(parts[1..3], ["not of UDP: no room", "not of all that goes wrong: no room"]);
-        assert!(parts[0].contains("90000") && parts[3].contains('7') && parts[4].contains('3'), "{words}");
+        let whys = ["not of UDP: no room", "not of all that goes wrong: no room", "not of who refuses a call: no room"];
+        assert_eq!(parts[1..4], whys);
+        assert!(parts[0].contains("90000") && parts[4].contains('7') && parts[5].contains('3'), "{words}");
     }
 }

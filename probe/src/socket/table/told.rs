@@ -70,8 +70,8 @@ impl Table {
                 }
                 held.account(flow, event.carried, &mut self.traffic, now_ms);
             }
-            Change::Failed { pid, error, waited_us } => {
-                if let Some(outcome) = why(error, waited_us) {
+            Change::Failed { pid, error, is_without_reset, waited_us } => {
+                if let Some(outcome) = why(error, is_without_reset, waited_us) {
                     let flow = flow_of(&connection(of_pid(pid), Role::Client), &mut track);
                     self.flows.note(flow, outcome, weight, (now_ms, now_ms));
                     self.has_unanswered |= outcome == Outcome::TimedOut;
@@ -249,16 +249,16 @@ fn flow_of(connection: &Connection, track: &mut impl FnMut(NetNsId, Tuple) -> Op
 }
 
 /// Why an attempt came to nothing; none where whoever made it changed their mind at once.
-fn why(error: i32, waited_us: u32) -> Option<Outcome> {
+fn why(error: i32, is_without_reset: bool, waited_us: u32) -> Option<Outcome> {
     Some(match error {
+        libc::ECONNREFUSED if is_without_reset => Outcome::Rejected,
         libc::ECONNREFUSED => Outcome::Refused,
         libc::ETIMEDOUT => Outcome::TimedOut,
-        libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN | libc::EACCES | libc::EPERM => {
-            Outcome::Unreachable
-        }
         libc::ECONNRESET | libc::ECONNABORTED => Outcome::Reset,
         // Nothing came back, though the kernel asked more than once: whoever waited gave up before it did.
-        _ if waited_us > GAVE_UP_US => Outcome::TimedOut,
-        _ => return None,
+        0 if waited_us > GAVE_UP_US => Outcome::TimedOut,
+        0 => return None,
+        // Whatever else a message of ICMP makes of it: no route, no such host, prohibited, no such protocol.
+        _ => Outcome::Unreachable,
     })
 }
