@@ -1,6 +1,7 @@
 //! What the stream of a view has said so far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::AddAssign;
 
 use shared::report::Failures;
 use shared::view::{Stats, Status, StreamDelta, StreamEdge, Summary};
@@ -45,27 +46,38 @@ pub enum Taken {
 impl Model {
     /// What failed of a node's connections, by the far end's id and port; of those that come to it or of those that it makes.
     pub fn failures_of(&self, id: &str, is_incoming: bool) -> BTreeMap<(String, u16), Failures> {
-        let mut found: BTreeMap<(String, u16), Failures> = BTreeMap::new();
-        let Some(slot) = self.slot_of(id) else { return found };
-        for edge in self.edges.values().filter(|edge| !edge.failures.is_none()) {
-            let (own, far) = if is_incoming { (edge.target, edge.source) } else { (edge.source, edge.target) };
-            if let Some(far) = self.nodes.get(&far).filter(|_| own == slot) {
-                *found.entry((far.id.clone(), edge.port)).or_default() += edge.failures;
-            }
-        }
-        found
+        self.summed(id, is_incoming, |edge| (!edge.failures.is_none()).then_some(edge.failures))
     }
 
-    /// Bytes a second, both ways together, of a node's connections whose traffic is measured: as `failures_of`.
+    /// How many of them are open and get no answer: as `failures_of`.
+    pub fn unanswered_of(&self, id: &str, is_incoming: bool) -> BTreeMap<(String, u16), u32> {
+        self.summed(id, is_incoming, |edge| Some(strand::unanswered(edge)).filter(|count| *count > 0))
+    }
+
+    /// Bytes a second, both ways together, of those whose traffic is measured: as `failures_of`.
     pub fn traffic_of(&self, id: &str, is_incoming: bool) -> BTreeMap<(String, u16), f64> {
-        let mut found: BTreeMap<(String, u16), f64> = BTreeMap::new();
+        self.summed(id, is_incoming, |edge| match edge.metrics[..] {
+            // In the order of `EDGE_METRICS`.
+            [Some(sent), Some(received), ..] => Some(sent + received),
+            _ => None,
+        })
+    }
+
+    fn summed<T: Default + AddAssign>(
+        &self,
+        id: &str,
+        is_incoming: bool,
+        of: impl Fn(&StreamEdge) -> Option<T>,
+    ) -> BTreeMap<(String, u16), T> {
+        let mut found: BTreeMap<(String, u16), T> = BTreeMap::new();
         let Some(slot) = self.slot_of(id) else { return found };
         for edge in self.edges.values() {
             let (own, far) = if is_incoming { (edge.target, edge.source) } else { (edge.source, edge.target) };
-            // In the order of `EDGE_METRICS`.
-            let [Some(sent), Some(received), ..] = edge.metrics[..] else { continue };
-            if let Some(far) = self.nodes.get(&far).filter(|_| own == slot) {
-                *found.entry((far.id.clone(), edge.port)).or_default() += sent + received;
+            if own == slot
+                && let Some(figure) = of(edge)
+                && let Some(far) = self.nodes.get(&far)
+            {
+                *found.entry((far.id.clone(), edge.port)).or_default() += figure;
             }
         }
         found

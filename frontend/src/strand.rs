@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::view::StreamEdge;
 use smallvec::SmallVec;
 
+use crate::text;
+
 /// The edges of a view, by their numbers.
 pub type Edges = BTreeMap<u32, StreamEdge>;
 
@@ -27,6 +29,8 @@ pub struct Strand {
     pub round_trip_ms: Option<f64>,
     /// Failures a second, of late.
     pub failing: f64,
+    /// Those that are open and get no answer.
+    pub unanswered: u32,
 }
 
 /// A line with what can be told of it, for whoever asks for one.
@@ -78,7 +82,7 @@ impl Strand {
     /// Adds what is measured of an edge.
     fn carry(&mut self, edge: &StreamEdge, failing: f64) {
         self.failing += failing;
-        let figure = |n: usize| edge.metrics.get(n).copied().flatten();
+        let figure = |n| figure(edge, n);
         let sum = |so_far: &mut Option<f64>, more: Option<f64>| {
             *so_far = more.map_or(*so_far, |more| Some(so_far.unwrap_or(0.0) + more));
         };
@@ -89,12 +93,13 @@ impl Strand {
         sum(&mut self.again, figure(3));
         let longest = figure(4).into_iter().chain(self.round_trip_ms);
         self.round_trip_ms = longest.reduce(f64::max);
+        self.unanswered += unanswered(edge);
     }
 
     /// As if nothing had been measured.
     fn empty(&mut self) {
         (self.sent, self.received, self.opened, self.again, self.round_trip_ms) = (None, None, None, None, None);
-        self.failing = 0.0;
+        (self.failing, self.unanswered) = (0.0, 0);
     }
 
     /// Takes in what goes over another line.
@@ -106,11 +111,25 @@ impl Strand {
         };
         self.open += other.open;
         self.failing += other.failing;
+        self.unanswered += other.unanswered;
         sum(&mut self.sent, other.sent);
         sum(&mut self.received, other.received);
         sum(&mut self.opened, other.opened);
         sum(&mut self.again, other.again);
         self.round_trip_ms = self.round_trip_ms.into_iter().chain(other.round_trip_ms).reduce(f64::max);
+    }
+
+    /// Whether anything of it fails now, or gets no answer.
+    pub fn fails(&self) -> bool {
+        self.failing > 0.0 || self.unanswered > 0
+    }
+
+    /// How much fails, in a word: how often, else how many get no answer.
+    pub fn failure(&self) -> String {
+        match self.failing > 0.0 {
+            true => text::edge_metric("per_s", self.failing),
+            false => format!("{} unanswered", self.unanswered),
+        }
     }
 
     pub fn is_measured(&self) -> bool {
@@ -201,6 +220,16 @@ pub fn measure_anew(strands: &mut BTreeMap<(u32, u32), Strand>, all: &Edges, fai
     }
 }
 
+/// The `n`th of `EDGE_METRICS` that streams have.
+fn figure(edge: &StreamEdge, n: usize) -> Option<f64> {
+    edge.metrics.get(n).copied().flatten()
+}
+
+/// How many conversations of an edge are open and get no answer.
+pub fn unanswered(edge: &StreamEdge) -> u32 {
+    figure(edge, 5).unwrap_or(0.0) as u32
+}
+
 /// An edge is drawn between those that it is between.
 pub fn own_ends(edge: &StreamEdge) -> Option<(u32, u32)> {
     Some((edge.source, edge.target))
@@ -217,7 +246,7 @@ mod tests {
     #[test]
     fn lines_that_are_measured_anew_are_as_if_they_were_made_anew() {
         let edges = |sent: [f64; 3]| {
-            let figures = sent.map(|sent| [Some(sent), None, None, None, Some(sent * 2.0)]);
+            let figures = sent.map(|sent| [Some(sent), None, None, None, Some(sent * 2.0), Some(sent)]);
             let mut edges: BTreeMap<u32, StreamEdge> =
                 (0..3).map(|n| (n, edge(80 + n as u16, &figures[n as usize]))).collect();
             edges.insert(3, StreamEdge { target: 7, ..edge(80, &[]) });

@@ -115,6 +115,11 @@ pub fn failures(&Failures { refused, rejected, timed_out, reset, unreachable }: 
     told.collect::<Vec<_>>().join(", ")
 }
 
+/// That so many open connections get no answer.
+pub fn unanswered(count: u32) -> String {
+    format!("{} open without an answer", grouped(count as usize))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ pub mod owner;
 pub mod proc_net;
 mod reader;
 mod sampling;
+mod silent;
 pub mod sock_diag;
 pub mod table;
 pub mod tracked;

@@ -222,12 +222,13 @@ const fn edge_metric(id: &'static str, label: &'static str, format: &'static str
 
 /// What edges carry. Sent is from the client to the server; rates are those of the last seconds, totals and means those
 /// since the edge was first there.
-pub const EDGE_METRICS: [EdgeMetric; 14] = [
+pub const EDGE_METRICS: [EdgeMetric; 15] = [
     edge_metric("sent_bytes_per_s", "Sent", "bytes_per_s"),
     edge_metric("received_bytes_per_s", "Received", "bytes_per_s"),
     edge_metric("opened_per_s", "Opened", "per_s"),
     edge_metric("retransmits_per_s", "Sent again", "per_s"),
     edge_metric("rtt_ms", "Round trip", "ms"),
+    edge_metric("unanswered", "Open without an answer", "count"),
     edge_metric("min_rtt_ms", "Least round trip", "ms"),
     edge_metric("connect_ms", "Time to connect", "ms"),
     edge_metric("lifetime_s", "Lifetime", "s"),
@@ -240,7 +241,7 @@ pub const EDGE_METRICS: [EdgeMetric; 14] = [
 ];
 
 /// So many of them, the first, stand in streams; the others are asked for.
-pub const EDGE_METRICS_FOLLOWED: usize = 5;
+pub const EDGE_METRICS_FOLLOWED: usize = 6;
 
 /// Edges with their ways, as the API answers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -487,7 +488,7 @@ pub struct StreamEdge {
     pub direction: String,
     #[serde(skip_serializing_if = "Failures::is_none")]
     pub failures: Failures,
-    /// The first `EDGE_METRICS_FOLLOWED` of `EDGE_METRICS`, in their order; empty where nobody tells of them.
+    /// The first `EDGE_METRICS_FOLLOWED` of `EDGE_METRICS`, in their order; what is none at the end is left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Option<f64>>,
 }

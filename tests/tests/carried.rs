@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scope_tests::api::{until_well, view};
+use scope_tests::api::{escaped, node, until_well, view};
 use scope_tests::browser::Browser;
 use scope_tests::eventually;
 use scope_tests::testbed::{MACHINE, Testbed, python};
@@ -173,6 +173,63 @@ fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once()
     let shown = view(&base, "containers").unwrap();
     let failed: Vec<&Value> = shown["edges"].as_array().unwrap().iter().filter(|e| !e["failures"].is_null()).collect();
     assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// The line of one that gets no answer, and the card of who waits for it.
+fn silence_on_the_page(base: &str) {
+    let shown = view(base, "containers").unwrap();
+    let id = |name: &str| escaped(node(&shown, name).unwrap()["id"].as_str().unwrap());
+    let (from, to) = (id("client"), id("server"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for (light, name) in [(true, "unanswered-light"), (false, "unanswered-dark")] {
+            let browser = Browser::open(1280, 800, light).await;
+            browser.client.goto(&format!("{base}/#/containers?from={from}&to={to}")).await.unwrap();
+            let told = "return /^1 open without an answer/.test(document.querySelector('.edge-card p.bad')?.textContent ?? '')";
+            browser.until("the card of the line", told).await;
+            browser.screenshot(name).await;
+            browser.client.goto(&format!("{base}/#/containers?node={from}")).await.unwrap();
+            let told = "return /^1 open without an answer$/.test(document.querySelector('.card tr.failed')?.textContent ?? '')";
+            browser.until("below the connection in the card of who waits", told).await;
+            browser.close().await;
+        }
+    });
+}
+
+#[test]
+fn an_open_connection_that_gets_no_answer_fails_on_its_edge_until_it_gets_one() {
+    let testbed = Testbed::up(1, false);
+    testbed.launch(1, &[]);
+    let base = testbed.url(1);
+    until_well(&base, "ebpf", &["h1"]);
+    testbed.docker(1, &["network", "create", "lan"]);
+    testbed.container(1, "server", &["--network", "lan"], "nc -ll -p 7000 -e sh -c 'cat >/dev/null'");
+    testbed.until_listens(1, "server", 7000);
+    let say = "(while :; do echo word; sleep 0.2; done) | nc server 7000";
+    testbed.container(1, "client", &["--network", "lan"], say);
+    let unanswered = || Ok::<_, String>(metrics(&base, 7000)?["unanswered"].as_u64());
+    eventually("it is answered", PATIENCE, || {
+        let rate = figure(&metrics(&base, 7000)?, "sent_bytes_per_s")?;
+        if rate > 0.0 && unanswered()?.is_none() { Ok(()) } else { Err(rate.to_string()) }
+    });
+    let pid = testbed.docker(1, &["inspect", "-f", "{{.State.Pid}}", "server"]);
+    let rule = |what: &str| {
+        let rule = format!("iptables {what} INPUT -p tcp --dport 7000 -j DROP");
+        testbed.shell(1, &format!("nsenter -t {} -n {rule}", pid.trim()));
+    };
+    rule("-A");
+    eventually("it gets no answer", PATIENCE, || match unanswered()? {
+        Some(1) => Ok(()),
+        found => Err(format!("{found:?}")),
+    });
+    silence_on_the_page(&base);
+    rule("-D");
+    eventually("it is answered again", PATIENCE, || match unanswered()? {
+        None => Ok(()),
+        found => Err(format!("{found:?}")),
+    });
+    let shown = view(&base, "containers").unwrap();
+    assert!(shown["edges"].as_array().unwrap().iter().all(|edge| edge["failures"].is_null()), "{shown}");
 }
 
 #[test]

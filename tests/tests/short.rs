@@ -121,6 +121,26 @@ fn programs() -> usize {
     all.filter(|program| program.name_as_str().is_some_and(|name| ONE_OF_EACH.contains(&name))).count()
 }
 
+/// That it was not who was called who refused.
+fn told_in_the_card_of_the_line(base: &str) {
+    let shown = view(base, "containers").unwrap();
+    let id = |name: &str| escaped(node(&shown, name).unwrap()["id"].as_str().unwrap());
+    let (from, to) = (id("barred"), id("server"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for (light, name) in [(true, "rejected-light"), (false, "rejected-dark")] {
+            let browser = Browser::open(1280, 800, light).await;
+            browser.client.goto(&format!("{base}/#/containers?from={from}&to={to}")).await.unwrap();
+            let told = "const told = document.querySelector('.edge-card .reasons')?.textContent ?? '';
+                return told.startsWith('Rejected on the way') && told.endsWith('100 in all')
+                    && !!document.querySelector('.reasons + .minor')";
+            browser.until("who refused", told).await;
+            browser.screenshot(name).await;
+            browser.close().await;
+        }
+    });
+}
+
 #[test]
 fn each_failure_is_counted_once_by_its_reason_and_a_probe_that_is_killed_leaves_nothing_in_the_kernel() {
     const EACH: u64 = 100;
@@ -141,11 +161,15 @@ fn each_failure_is_counted_once_by_its_reason_and_a_probe_that_is_killed_leaves_
     ] {
         testbed.shell(1, &format!("nsenter -t {pid} -n iptables -A INPUT -p tcp {rule}"));
     }
+    // Else it says so to each caller once a second.
+    testbed.shell(1, &format!("nsenter -t {pid} -n sysctl -q -w net.ipv4.icmp_ratelimit=0"));
     for (name, call) in [
         ("refused", format!("nc {at} 7000 </dev/null")),
         ("unheard", format!("nc -w 2 {at} 7001 </dev/null &")),
         ("broken", format!("echo word | nc {at} 7002")),
-        ("barred", format!("nc {at} 7003 </dev/null")),
+        // The kernel leaves out what ICMP tells of a call that is just being made on the same machine, and calls again after a
+        // second.
+        ("barred", format!("nc {at} 7003 </dev/null &")),
     ] {
         let calls = format!("for n in $(seq {EACH}); do {call}\ndone; sleep 1000");
         testbed.container(1, name, &["--network", "lan"], &calls);
@@ -163,6 +187,7 @@ fn each_failure_is_counted_once_by_its_reason_and_a_probe_that_is_killed_leaves_
             if failures == [&expect] { Ok(()) } else { Err(format!("{failures:?}")) }
         });
     }
+    told_in_the_card_of_the_line(&base);
     // In the middle of its work.
     testbed.container(1, "storm", &["--network", "lan"], &format!("while :; do nc {at} 7000 </dev/null; done"));
     testbed.exec(1, &["pkill", "-9", "-f", "scope launch"]);

@@ -33,6 +33,9 @@ pub struct Now {
     /// Hundredths.
     pub opened_per_s: u64,
     pub retransmits_per_s: u64,
+    /// Conversations of which the client gets no answer, and of which the server gets none, where both tell of them.
+    pub unanswered: u32,
+    pub unanswered_there: u32,
     /// Of so many flows the times there and back.
     pub measured: u32,
     pub rtts_us: u64,
@@ -103,12 +106,23 @@ impl SubAssign for Carried {
 
 impl AddAssign for Now {
     fn add_assign(&mut self, other: Self) {
-        let Self { sent_bytes_per_s, received_bytes_per_s, opened_per_s, retransmits_per_s, measured, rtts_us, flows } =
-            other;
+        let Self {
+            sent_bytes_per_s,
+            received_bytes_per_s,
+            opened_per_s,
+            retransmits_per_s,
+            unanswered,
+            unanswered_there,
+            measured,
+            rtts_us,
+            flows,
+        } = other;
         self.sent_bytes_per_s += sent_bytes_per_s;
         self.received_bytes_per_s += received_bytes_per_s;
         self.opened_per_s += opened_per_s;
         self.retransmits_per_s += retransmits_per_s;
+        self.unanswered += unanswered;
+        self.unanswered_there += unanswered_there;
         self.measured += measured;
         self.rtts_us += rtts_us;
         self.flows += flows;
@@ -117,12 +131,23 @@ impl AddAssign for Now {
 
 impl SubAssign for Now {
     fn sub_assign(&mut self, other: Self) {
-        let Self { sent_bytes_per_s, received_bytes_per_s, opened_per_s, retransmits_per_s, measured, rtts_us, flows } =
-            other;
+        let Self {
+            sent_bytes_per_s,
+            received_bytes_per_s,
+            opened_per_s,
+            retransmits_per_s,
+            unanswered,
+            unanswered_there,
+            measured,
+            rtts_us,
+            flows,
+        } = other;
         self.sent_bytes_per_s -= sent_bytes_per_s;
         self.received_bytes_per_s -= received_bytes_per_s;
         self.opened_per_s -= opened_per_s;
         self.retransmits_per_s -= retransmits_per_s;
+        self.unanswered -= unanswered;
+        self.unanswered_there -= unanswered_there;
         self.measured -= measured;
         self.rtts_us -= rtts_us;
         self.flows -= flows;
@@ -137,6 +162,8 @@ fn seen_from(seat: Seat, metrics: &FlowMetrics) -> (Now, FlowTotals, u32) {
         received_bytes_per_s: metrics.received_bytes_per_s.round() as u64,
         opened_per_s: hundredths(metrics.opened_per_s),
         retransmits_per_s: hundredths(metrics.retransmits_per_s),
+        unanswered: metrics.unanswered,
+        unanswered_there: 0,
         measured: u32::from(metrics.rtt_us > 0),
         rtts_us: metrics.rtt_us.into(),
         flows: 1,
@@ -158,7 +185,8 @@ fn seen_from(seat: Seat, metrics: &FlowMetrics) -> (Now, FlowTotals, u32) {
             (now, totals, metrics.min_rtt_us)
         }
         Seat::OtherEnd => {
-            let now = Now { retransmits_per_s: now.retransmits_per_s, ..Now::default() };
+            let now =
+                Now { retransmits_per_s: now.retransmits_per_s, unanswered_there: now.unanswered, ..Now::default() };
             let FlowTotals { retransmits, unanswered, .. } = totals;
             (now, FlowTotals { retransmits, unanswered, ..FlowTotals::default() }, 0)
         }

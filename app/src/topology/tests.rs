@@ -273,6 +273,7 @@ fn report(n: u8, plan: &Plan, both: &[Plan; 2]) -> Report {
         let totals = FlowTotals { sent_bytes: rate.into(), retransmits: 3, ..FlowTotals::default() };
         let metrics = FlowMetrics {
             sent_bytes_per_s: rate as f32,
+            unanswered: rate % 3,
             rtt_us: 5,
             min_rtt_us: 9 - rate.min(8),
             totals,

@@ -45,6 +45,7 @@ fn figures(carried: &Carried) -> [Option<u64>; EDGE_METRICS.len()] {
         of_streams(now.opened_per_s * 10),
         of_streams(now.retransmits_per_s * 10),
         carried.rtt_us(),
+        whole(now.unanswered.max(now.unanswered_there).into()).filter(|count| *count > 0),
         Some(u64::from(*min_rtt_us)).filter(|least| *least > 0),
         mean(totals.connect_us, totals.opened),
         mean(totals.lived_ms, totals.lived),
@@ -62,8 +63,10 @@ pub fn values(carried: &Carried) -> Vec<Option<f64>> {
     if !carried.is_told() {
         return Vec::new();
     }
-    let followed = &figures(carried)[..EDGE_METRICS_FOLLOWED];
-    followed.iter().map(|figure| figure.map(|thousandths| thousandths as f64 / 1e3)).collect()
+    let figures = figures(carried);
+    let followed = &figures[..EDGE_METRICS_FOLLOWED];
+    let told = followed.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    followed[..told].iter().map(|figure| figure.map(|thousandths| thousandths as f64 / 1e3)).collect()
 }
 
 /// What an edge carries, as a JSON object has it inside its braces.
@@ -299,7 +302,7 @@ pub mod tests {
         let now = Now { sent_bytes_per_s: 35, opened_per_s: 25, flows: 1, ..Now::default() };
         let (carried, edge) = (Carried { totals, now, min_rtt_us: 1_002 }, edge(1, 22));
         let (_, stream) = edge.for_stream(&carried);
-        assert_eq!(stream.metrics, [Some(35.0), Some(0.0), Some(0.25), Some(0.0), None]);
+        assert_eq!(stream.metrics, [Some(35.0), Some(0.0), Some(0.25), Some(0.0)]);
         let mut text = Vec::new();
         Outgoing::new(Id::new("b"), vec![(Id::new("c"), edge.clone())]).write(&mut text, &[carried]);
         let written: Edge = serde_json::from_slice(&text).unwrap();
@@ -307,6 +310,19 @@ pub mod tests {
         assert_eq!(written.metrics["min_rtt_ms"], 1.002);
         let of = |name: &str| written.metrics.get(name).copied();
         assert_eq!((of("connect_ms"), of("sent_bytes"), of("rtt_ms")), (Some(2.5), Some(700.0), None));
+    }
+
+    #[test]
+    fn what_gets_no_answer_is_counted_once_whichever_end_tells_of_it() {
+        let unanswered = |unanswered, unanswered_there| {
+            let now = Now { unanswered, unanswered_there, flows: 1, ..Now::default() };
+            let carried = Carried { now, ..Carried::default() };
+            let (_, stream) = edge(1, 22).for_stream(&carried);
+            let api = edge(1, 22).for_api(&carried).metrics.get("unanswered").copied();
+            assert_eq!(stream.metrics.get(5).copied().flatten(), api);
+            api
+        };
+        assert_eq!([unanswered(0, 0), unanswered(2, 0), unanswered(1, 3)], [None, Some(2.0), Some(3.0)]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use shared::report::Failures;
-use shared::view::EDGE_METRICS;
+use shared::view::{EDGE_METRICS, EDGE_METRICS_FOLLOWED};
 
 use super::card::{Grip, Sheet};
 use super::icon::{self, Icon, Warning};
@@ -157,7 +157,7 @@ fn Figures(line: Told) -> impl IntoView {
     let figures = [
         figure("Sent", "sent", strand.sent.map(of("bytes_per_s"))),
         figure("Received", "received", strand.received.map(of("bytes_per_s"))),
-        figure("Open", "open", Some(text::grouped(strand.open as usize))),
+        Figure { is_bad: strand.unanswered > 0, ..figure("Open", "open", Some(text::grouped(strand.open as usize))) },
         figure("Round trip", "round trip", strand.round_trip_ms.map(of("ms"))),
         figure("Sent again", "again", strand.again.map(of("per_s"))),
         Figure {
@@ -165,11 +165,13 @@ fn Figures(line: Told) -> impl IntoView {
             ..figure("Failing", "failing", Some(text::edge_metric("per_s", strand.failing)))
         },
     ];
+    let unanswered = (strand.unanswered > 0).then(|| text::unanswered(strand.unanswered));
     let is_unmeasured = !strand.is_measured() && protocols.contains("tcp");
     view! {
         <section class="metrics">
             <h3>"Now"<span class="aside">"last 60 s"</span></h3>
             <div class="six">{figures.map(|figure| view! { <Small figure/> }).collect_view()}</div>
+            {unanswered.map(|words| view! { <p class="bad">{words}": nothing it sends is acknowledged"</p> })}
             {is_unmeasured.then(|| view! {
                 <p class="minor">"What it carries is not measured: neither end's kernel is asked, or nothing went over it yet."</p>
             })}
@@ -224,9 +226,9 @@ fn Reasons(edges: Vec<u32>) -> impl IntoView {
             ("Reset", lately.reset, ever.reset),
             ("No way there", lately.unreachable, ever.unreachable),
         ];
-        let by_others = "By a message of ICMP, not by who was called: look for a firewall's rule (REJECT), or a balancer \
-                         with nobody behind it.";
-        let advice = (lately.rejected > 0).then(|| view! { <p class="minor">{by_others}</p> });
+        let by_others =
+            "By ICMP, not by who was called: look for a firewall's REJECT rule, or a balancer with nobody behind it.";
+        let advice = (ever.rejected > 0).then(|| view! { <p class="minor">{by_others}</p> });
         let most = rows.iter().map(|(_, lately, _)| *lately).max().unwrap_or(0).max(1);
         let rows = rows.into_iter().filter(|(.., ever)| *ever > 0).map(|(reason, lately, ever)| {
             let share = format!("width: {:.0}%", lately as f64 / most as f64 * 100.0);
@@ -261,7 +263,7 @@ fn Totals() -> impl IntoView {
         let is_one = edges.len() == 1;
         let rows = edges.into_iter().flat_map(move |found| {
             let edge = found.edge;
-            EDGE_METRICS.iter().skip(5).filter_map(move |metric| {
+            EDGE_METRICS.iter().skip(EDGE_METRICS_FOLLOWED).filter_map(move |metric| {
                 let value = edge.metrics.get(metric.id).copied()?;
                 let label = if is_one { metric.label.to_owned() } else { format!(":{} {}", edge.port, metric.label) };
                 Some((label, text::edge_metric(metric.format, value)))

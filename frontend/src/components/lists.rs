@@ -142,7 +142,10 @@ pub fn Side(side: Memo<Connections>) -> impl IntoView {
     let told = Memo::new(move |_| {
         page.structure.track();
         page.values.track();
-        page.model.with_value(|model| (model.failures_of(&own, is_incoming), model.traffic_of(&own, is_incoming)))
+        page.model.with_value(|model| {
+            let of = (&own[..], is_incoming);
+            (model.failures_of(of.0, of.1), model.traffic_of(of.0, of.1), model.unanswered_of(of.0, of.1))
+        })
     });
     let far = |row: &ConnectionRow| (row.node_id.clone(), value(&row.metadata, "port").parse().unwrap_or(0));
     let shown = Memo::new(move |_| {
@@ -152,7 +155,7 @@ pub fn Side(side: Memo<Connections>) -> impl IntoView {
             0 => Cell::Text(row.label.clone()),
             1 => number(row, "port"),
             2 => number(row, "count"),
-            _ => told.with(|(_, traffic)| traffic.get(&far(row)).map_or(Cell::Nothing, |rate| Cell::Number(*rate))),
+            _ => told.with(|(_, traffic, _)| traffic.get(&far(row)).map_or(Cell::Nothing, |rate| Cell::Number(*rate))),
         };
         let (rows, found) = list.arrange(rows, listing::as_node, cell, 0);
         (rows.iter().map(key).collect::<Vec<String>>(), found)
@@ -195,10 +198,17 @@ pub fn Side(side: Memo<Connections>) -> impl IntoView {
         });
         let far = far(&first);
         let same = far.clone();
-        let failed = move || told.with(|(failures, _)| failures.get(&far).map(text::failures));
+        let failed = move || {
+            told.with(|(failures, _, unanswered)| {
+                let failed = failures.get(&far).map(text::failures);
+                let unanswered = unanswered.get(&far).map(|count| text::unanswered(*count));
+                let all: Vec<String> = unanswered.into_iter().chain(failed).collect();
+                (!all.is_empty()).then(|| all.join("; "))
+            })
+        };
         let failed = move || failed().map(|words| view! { <tr class="failed"><td colspan="5">{words}</td></tr> });
         let traffic = move || {
-            let rate = told.with(|(_, traffic)| traffic.get(&same).copied());
+            let rate = told.with(|(_, traffic, _)| traffic.get(&same).copied());
             rate.map_or_else(|| "–".to_owned(), |rate| text::edge_metric("bytes_per_s", rate))
         };
         // Of an address outside there is no line of its own.

@@ -40,6 +40,7 @@ pub fn Tip() -> impl IntoView {
             let again = again.map(|again| format!("{} segments sent again", text::edge_metric("per_s", again)));
             let failing =
                 (strand.failing > 0.0).then(|| format!("{} failing", text::edge_metric("per_s", strand.failing)));
+            let unanswered = (strand.unanswered > 0).then(|| text::unanswered(strand.unanswered));
             let opened = strand.opened.filter(|opened| *opened > 0.0);
             let opened = opened.map(|opened| format!(", {} opened", text::edge_metric("per_s", opened)));
             let open = match strand.open {
@@ -52,7 +53,7 @@ pub fn Tip() -> impl IntoView {
                     <b>{text::shortened(&source, 24)}" "<i>"→"</i>" "{text::shortened(&target, 24)}</b>
                     <span class="minor">{format!(" {}{more}", ports.join(" "))}</span>
                     {lines.map(|line| view! { <p>{line}</p> }).collect_view()}
-                    {failing.map(|line| view! { <p class="bad">{line}</p> })}
+                    {[failing, unanswered].map(|line| line.map(|line| view! { <p class="bad">{line}</p> })).collect_view()}
                 </div>
             }
         })

@@ -13,7 +13,6 @@ use crate::far;
 use crate::layout::Point;
 use crate::scene::{self, Curve, RADIUS};
 use crate::strand::{By, Strand};
-use crate::text;
 use crate::theme::Theme;
 
 /// More edges than so many are the fainter the more there are.
@@ -93,14 +92,14 @@ impl<'a> Lines<'a> {
     pub fn paint_single(&self, g: &Context, theme: &Theme) {
         let tints = tints(theme);
         let mut ports = Ports::new();
-        let mut failing: Vec<(Way, f64, bool)> = Vec::new();
+        let mut failing: Vec<(Way, &Strand, bool)> = Vec::new();
         let single: Vec<_> = self.looks().filter(|(look, ..)| !look.is_flat).collect();
         for lit_pass in [false, true] {
             for (look, (source, target), strand, way) in single.iter().filter(|(look, ..)| look.is_lit == lit_pass) {
                 let (way, width) = (*way, self.width(look, strand));
                 let [.., last] = *way else { continue };
                 let (start, end) = (way[0][0], last[3]);
-                let fails = strand.failing > 0.0;
+                let fails = strand.fails();
                 let colour: &str = match (look.network, self.tint(strand)) {
                     _ if fails => &theme.bad,
                     (Some(slot), _) => &theme.networks[slot],
@@ -114,7 +113,7 @@ impl<'a> Lines<'a> {
                     continue;
                 }
                 if fails {
-                    failing.push((way, strand.failing, look.is_faded));
+                    failing.push((way, *strand, look.is_faded));
                 }
                 if look.is_chosen {
                     halo(g, theme, &way);
@@ -145,9 +144,9 @@ impl<'a> Lines<'a> {
                 }
             }
         }
-        for (way, rate, is_faded) in failing {
+        for (way, strand, is_faded) in failing {
             g.set_global_alpha(if is_faded { theme.faded } else { 1.0 });
-            failure(g, theme, &way, rate, self.zoom);
+            failure(g, theme, &way, &strand.failure(), self.zoom);
         }
         g.set_global_alpha(1.0);
         if RADIUS * 2.0 * self.zoom >= 40.0 {
@@ -188,7 +187,7 @@ impl<'a> Lines<'a> {
             None if is_chosen || drawing.line == Some(ends) => true,
             None => drawing.lit.is_some() && drawing.selected.is_some() && !has_faded_end,
         };
-        let fails = strand.failing > 0.0;
+        let fails = strand.fails();
         let is_hidden =
             self.bundles.takes(source, target) || (self.is_hull && self.bundles.is_inside_one(source, target));
         if !is_lit && !fails && is_hidden {
@@ -290,8 +289,8 @@ fn halo(g: &Context, theme: &Theme, way: &[Curve]) {
     g.restore();
 }
 
-/// On a line that fails: the octagon of what is wrong, with how many a second.
-fn failure(g: &Context, theme: &Theme, way: &[Curve], rate: f64, zoom: f64) {
+/// On a line that fails: the octagon of what is wrong, with how much.
+fn failure(g: &Context, theme: &Theme, way: &[Curve], words: &str, zoom: f64) {
     let at = scene::along(way, 0.46);
     let r = octagon(g, theme, at, zoom);
     if RADIUS * 2.0 * zoom < 26.0 {
@@ -305,10 +304,9 @@ fn failure(g: &Context, theme: &Theme, way: &[Curve], rate: f64, zoom: f64) {
     g.set_line_join("round");
     g.set_stroke_style_str(&theme.canvas);
     g.set_line_width(4.0 * scale);
-    let words = text::edge_metric("per_s", rate);
-    let _ = g.stroke_text(&words, at.x + r + 5.0, at.y - r);
+    let _ = g.stroke_text(words, at.x + r + 5.0, at.y - r);
     g.set_fill_style_str(&theme.bad_text);
-    let _ = g.fill_text(&words, at.x + r + 5.0, at.y - r);
+    let _ = g.fill_text(words, at.x + r + 5.0, at.y - r);
 }
 
 fn self_loop(g: &Context, p: Point, colour: &str, width: f64) {

@@ -207,7 +207,7 @@ impl Reader {
         // Sums are right after a dump: between two of them only what closed is in.
         if is_due && now >= self.next_traffic {
             self.next_traffic = now + TRAFFIC_INTERVAL;
-            let news = self.table.traffic.news(self.now_ms());
+            let news = self.table.traffic_news(self.now_ms());
             let sent_within = u64::try_from(self.samples_within.as_millis()).unwrap_or(u64::MAX);
             self.table.flows.settle(self.now_ms().saturating_add(sent_within));
             if !news.is_empty() {

@@ -8,11 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use shared::addr::{Protocol, Tuple};
 use shared::delta::Changes;
 use shared::id::{ConnectionId, NetNsId, ProcessId};
-use shared::report::{Connection, Evidence, FlowKey, Listener, ListenerKey, Role, SharedConnection};
+use shared::report::{Connection, Evidence, FlowKey, FlowMetrics, Listener, ListenerKey, Role, SharedConnection};
 
 use super::conntrack::Entry;
 use super::flow::Flows;
 use super::held::{AllHeld, Ends, Held};
+use super::silent::Silent;
 use super::traffic::{Carried, Traffic};
 use super::{Listeners, Socket, State, direction};
 
@@ -59,6 +60,7 @@ pub struct Table {
     known_ports: HashMap<NetNsId, Listeners>,
     /// What changed since this was last asked: the ends of what is there, none of what is gone.
     changed: BTreeMap<ConnectionId, Option<Ends>>,
+    silent: Silent,
     /// Something got no answer since this was last asked.
     has_unanswered: bool,
     next_id: u64,
@@ -109,6 +111,7 @@ impl Table {
             && held.is_settled(now_ms)
         {
             held.account(held.connection.flow(), carried, &mut self.traffic, now_ms);
+            self.silent.see(held.cookie, carried.sent_bytes);
         }
         true
     }
@@ -204,6 +207,7 @@ impl Table {
 
     fn remove(&mut self, ends: Ends) -> Option<Held> {
         let held = self.held.remove(ends)?;
+        self.silent.end(held.cookie);
         if held.is_told {
             self.changed.insert(held.id, None);
         } else {
@@ -246,6 +250,11 @@ impl Table {
             news.set.push((id, held.connection.clone()));
         }
         news
+    }
+
+    /// What flows carry, where that differs from what was told last.
+    pub fn traffic_news(&mut self, now_ms: u64) -> Changes<FlowKey, FlowMetrics> {
+        self.traffic.news(&self.silent.by_flow(now_ms), now_ms)
     }
 
     /// Whether something got no answer since this was last asked.
@@ -339,7 +348,7 @@ mod tests {
     use crate::netns::NetNs;
     use crate::socket::bpf::{Change, Event};
     use crate::socket::trouble::Refused;
-    use shared::report::{Failures, Flow, FlowMetrics};
+    use shared::report::{Failures, Flow};
 
     fn socket(state: State, local: &str, remote: &str, inode: u64) -> Socket {
         let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
@@ -454,7 +463,7 @@ mod tests {
         let mut table = Table::default();
         take(&mut table, 9, HERE, THERE, Change::Connected { pid: 5, waited_us: 300 });
         assert_eq!(news(&mut table).0.len(), 1);
-        let [(_, told)] = &table.traffic.news(1_000).set[..] else { panic!("one flow") };
+        let [(_, told)] = &table.traffic_news(1_000).set[..] else { panic!("one flow") };
         assert_eq!((told.totals.opened, told.totals.connect_us), (1, 300));
         for _ in 0..=UNSHOWN_DUMPS {
             assert!(table.unshown().is_empty(), "it may be on its way");
@@ -462,7 +471,7 @@ mod tests {
         }
         assert_eq!(table.unshown(), HashSet::from([NetNsId(1)]));
         take(&mut table, 9, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
-        assert_eq!(table.traffic.news(2_000).set[0].1.totals.opened, 1, "once");
+        assert_eq!(table.traffic_news(2_000).set[0].1.totals.opened, 1, "once");
         assert!(table.unshown().is_empty());
     }
 
@@ -567,9 +576,25 @@ mod tests {
         assert!(!table.take_unanswered(), "another host's");
         table.note_unanswered(9, 2, 0);
         assert!(table.take_unanswered() && !table.take_unanswered());
-        let told = table.traffic.news(1_000).set;
-        let [(key, FlowMetrics { totals, .. })] = told[..] else { panic!("{told:?}") };
-        assert_eq!((key.owner, key.port, totals.unanswered), (process(5), 80, 2));
+        let told = |table: &mut Table, now_ms| {
+            let told = table.traffic_news(now_ms).set;
+            let [(key, FlowMetrics { totals, unanswered, .. })] = told[..] else { panic!("{told:?}") };
+            assert_eq!((key.owner, key.port, totals.unanswered), (process(5), 80, 2));
+            unanswered
+        };
+        assert_eq!(told(&mut table, 1_000), 1);
+        let seen = |sent_bytes| {
+            let carried = Some(Carried { sent_bytes, ..Carried::default() });
+            Socket { cookie: 9, carried, ..socket(State::Open, HERE, THERE, 5) }
+        };
+        update(&mut table, &[seen(70)]);
+        assert!(table.traffic_news(2_000).set.iter().all(|(_, metrics)| metrics.unanswered == 1), "still");
+        update(&mut table, &[seen(90)]);
+        assert_eq!(told(&mut table, 3_000), 0, "an answer came");
+        table.note_unanswered(9, 0, 0);
+        assert_eq!(told(&mut table, 4_000), 1);
+        take(&mut table, 9, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
+        assert_eq!(told(&mut table, 5_000), 0, "it is over");
     }
 
     #[test]
@@ -583,7 +608,7 @@ mod tests {
         update(&mut table, &[dumped(9, at(650))]);
         take(&mut table, 9, HERE, THERE, Change::Closed { error: 0, is_broken_off: false });
         let totals = |table: &mut Table| {
-            let (key, FlowMetrics { totals, .. }) = table.traffic.news(5_000).set.remove(0);
+            let (key, FlowMetrics { totals, .. }) = table.traffic_news(5_000).set.remove(0);
             assert_eq!((key.port, key.role), (80, Role::Client));
             (totals.opened, totals.lived, totals.sent_bytes)
         };
@@ -607,10 +632,10 @@ mod tests {
         let carried = |sent_bytes| Some(Carried { sent_bytes, ..Carried::default() });
         let mut dumped = Socket { cookie: 9, carried: carried(50), ..socket(State::Open, HERE, THERE, 0) };
         update(&mut table, &[dumped]);
-        assert!(table.traffic.news(1_000).is_empty(), "nobody's yet");
+        assert!(table.traffic_news(1_000).is_empty(), "nobody's yet");
         (dumped.inode, dumped.carried) = (5, carried(70));
         update(&mut table, &[dumped]);
-        let told = table.traffic.news(2_000).set;
+        let told = table.traffic_news(2_000).set;
         let [(key, FlowMetrics { totals, .. })] = told[..] else { panic!("{told:?}") };
         assert_eq!((key.owner, totals.opened, totals.connect_us, totals.sent_bytes), (process(5), 1, 300, 70));
     }

@@ -111,19 +111,20 @@ impl Traffic {
         sum.totals.lived_ms += lived_ms * u64::from(weight);
     }
 
-    /// What differs from what was told last. Rates are those since then.
-    pub fn news(&mut self, now_ms: u64) -> Changes<FlowKey, FlowMetrics> {
+    /// What differs from what was told last. Rates are those since then; `silent` are those that get no answer now.
+    pub fn news(&mut self, silent: &HashMap<FlowKey, u32>, now_ms: u64) -> Changes<FlowKey, FlowMetrics> {
         let seconds = now_ms.saturating_sub(self.read_ms).max(1) as f64 / 1000.0;
         self.read_ms = now_ms;
         let mut news = Changes::default();
         self.sums.retain(|key, sum| {
-            if now_ms.saturating_sub(sum.last_ms) >= IDLE_MS {
+            let unanswered = silent.get(key).copied().unwrap_or_default();
+            if unanswered == 0 && now_ms.saturating_sub(sum.last_ms) >= IDLE_MS {
                 if sum.told.is_some() {
                     news.removed.push(*key);
                 }
                 return false;
             }
-            let metrics = sum.read(seconds);
+            let metrics = FlowMetrics { unanswered, ..sum.read(seconds) };
             if sum.told != Some(metrics) {
                 sum.told = Some(metrics);
                 news.set.push((*key, metrics));
@@ -149,6 +150,7 @@ impl Sum {
             sent_bytes_per_s: rate(new.sent_bytes).round(),
             received_bytes_per_s: rate(new.received_bytes).round(),
             retransmits_per_s: rate(new.retransmits),
+            unanswered: 0,
             rtt_us: self.rtt_us,
             min_rtt_us: self.min_rtt_us,
         }
@@ -171,13 +173,13 @@ mod tests {
         traffic.opened(key(80), 500, 1, 1_500);
         traffic.carried(key(80), Carried::default(), carried(1_000, 50_000, 200), 1, 2_000);
         traffic.carried(key(80), Carried::default(), carried(3_000, 0, 400), 1, 2_000);
-        let (_, told) = traffic.news(2_000).set.remove(0);
+        let (_, told) = traffic.news(&HashMap::new(), 2_000).set.remove(0);
         assert_eq!((told.totals.opened, told.totals.connect_us, told.opened_per_s), (2, 800, 1.0));
         assert_eq!((told.sent_bytes_per_s, told.received_bytes_per_s), (2_000.0, 25_000.0));
         assert_eq!((told.rtt_us, told.min_rtt_us), (300, 100));
         traffic.carried(key(80), carried(1_000, 50_000, 200), carried(1_500, 50_000, 600), 1, 6_000);
         traffic.lived(key(80), 5_000, 1, 6_000);
-        let (_, told) = traffic.news(6_000).set.remove(0);
+        let (_, told) = traffic.news(&HashMap::new(), 6_000).set.remove(0);
         assert_eq!((told.totals.sent_bytes, told.sent_bytes_per_s, told.received_bytes_per_s), (4_500, 125.0, 0.0));
         assert_eq!((told.rtt_us, told.min_rtt_us, told.totals.lived_ms), (600, 100, 5_000));
     }
@@ -186,13 +188,13 @@ mod tests {
     fn what_stands_still_is_told_once_more_and_then_no_more_until_it_is_gone() {
         let mut traffic = Traffic::default();
         traffic.carried(key(80), Carried::default(), carried(1_000, 0, 200), 1, 2_000);
-        assert_eq!(traffic.news(2_000).set.len(), 1);
+        assert_eq!(traffic.news(&HashMap::new(), 2_000).set.len(), 1);
         traffic.carried(key(80), carried(1_000, 0, 200), carried(1_000, 0, 200), 1, 4_000);
-        assert_eq!(traffic.news(4_000).set[0].1.sent_bytes_per_s, 0.0);
+        assert_eq!(traffic.news(&HashMap::new(), 4_000).set[0].1.sent_bytes_per_s, 0.0);
         traffic.carried(key(80), carried(1_000, 0, 200), carried(1_000, 0, 200), 1, 6_000);
-        assert!(traffic.news(6_000).is_empty());
-        assert!(traffic.news(15_999).is_empty());
-        assert_eq!(traffic.news(16_000).removed, [key(80)]);
+        assert!(traffic.news(&HashMap::new(), 6_000).is_empty());
+        assert!(traffic.news(&HashMap::new(), 15_999).is_empty());
+        assert_eq!(traffic.news(&HashMap::new(), 16_000).removed, [key(80)]);
     }
 
     #[test]

@@ -140,6 +140,9 @@ pub struct FlowMetrics {
     pub received_bytes_per_s: f32,
     #[serde(skip_serializing_if = "is_nothing")]
     pub retransmits_per_s: f32,
+    /// Conversations that are open now and get no answer to what this end sends again and again.
+    #[serde(skip_serializing_if = "is_none")]
+    pub unanswered: u32,
     /// Mean of the smoothed times to the other end and back of those that are open, or of those that closed last; 0
     /// where none is known.
     #[serde(skip_serializing_if = "is_none")]

@@ -90,7 +90,9 @@ impl Table {
     pub fn note_unanswered(&mut self, cookie: u64, times: u64, now_ms: u64) {
         // On one machine there may be several hosts of a test.
         let Some(held) = self.held.of_cookie(cookie).filter(|held| held.is_told) else { return };
-        self.traffic.unanswered(held.connection.flow(), times, now_ms);
+        let flow = held.connection.flow();
+        self.traffic.unanswered(flow, times, now_ms);
+        self.silent.note(cookie, flow, now_ms);
         self.has_unanswered = true;
     }
 
