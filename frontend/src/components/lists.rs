@@ -143,8 +143,8 @@ pub fn Side(side: Memo<Connections>) -> impl IntoView {
         page.structure.track();
         page.values.track();
         page.model.with_value(|model| {
-            let of = (&own[..], is_incoming);
-            (model.failures_of(of.0, of.1), model.traffic_of(of.0, of.1), model.unanswered_of(of.0, of.1))
+            let (failures, traffic) = (model.failures_of(&own, is_incoming), model.traffic_of(&own, is_incoming));
+            (failures, traffic, model.unanswered_of(&own, is_incoming))
         })
     });
     let far = |row: &ConnectionRow| (row.node_id.clone(), value(&row.metadata, "port").parse().unwrap_or(0));
