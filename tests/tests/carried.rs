@@ -103,7 +103,7 @@ fn told_on_the_page(base: &str) {
 #[test]
 fn an_edge_carries_what_was_sent_each_way_and_every_connection_is_counted_once() {
     const SENT: u64 = 100 << 20;
-    const RECEIVED: u64 = 50 << 20;
+    const RECEIVED: u64 = 100 << 20;
     const CALLS: u64 = 2_000;
     const FAST: u64 = 10_000;
     const THREADS: u64 = 10;
