@@ -104,8 +104,9 @@ impl SubAssign for Carried {
     }
 }
 
-impl AddAssign for Now {
-    fn add_assign(&mut self, other: Self) {
+impl Now {
+    /// Has each of another's figures do something to the one here.
+    fn each(&mut self, other: Self, wide: impl Fn(&mut u64, u64), narrow: impl Fn(&mut u32, u32)) {
         let Self {
             sent_bytes_per_s,
             received_bytes_per_s,
@@ -117,40 +118,27 @@ impl AddAssign for Now {
             rtts_us,
             flows,
         } = other;
-        self.sent_bytes_per_s += sent_bytes_per_s;
-        self.received_bytes_per_s += received_bytes_per_s;
-        self.opened_per_s += opened_per_s;
-        self.retransmits_per_s += retransmits_per_s;
-        self.unanswered += unanswered;
-        self.unanswered_there += unanswered_there;
-        self.measured += measured;
-        self.rtts_us += rtts_us;
-        self.flows += flows;
+        wide(&mut self.sent_bytes_per_s, sent_bytes_per_s);
+        wide(&mut self.received_bytes_per_s, received_bytes_per_s);
+        wide(&mut self.opened_per_s, opened_per_s);
+        wide(&mut self.retransmits_per_s, retransmits_per_s);
+        wide(&mut self.rtts_us, rtts_us);
+        narrow(&mut self.unanswered, unanswered);
+        narrow(&mut self.unanswered_there, unanswered_there);
+        narrow(&mut self.measured, measured);
+        narrow(&mut self.flows, flows);
+    }
+}
+
+impl AddAssign for Now {
+    fn add_assign(&mut self, other: Self) {
+        self.each(other, |mine, theirs| *mine += theirs, |mine, theirs| *mine += theirs);
     }
 }
 
 impl SubAssign for Now {
     fn sub_assign(&mut self, other: Self) {
-        let Self {
-            sent_bytes_per_s,
-            received_bytes_per_s,
-            opened_per_s,
-            retransmits_per_s,
-            unanswered,
-            unanswered_there,
-            measured,
-            rtts_us,
-            flows,
-        } = other;
-        self.sent_bytes_per_s -= sent_bytes_per_s;
-        self.received_bytes_per_s -= received_bytes_per_s;
-        self.opened_per_s -= opened_per_s;
-        self.retransmits_per_s -= retransmits_per_s;
-        self.unanswered -= unanswered;
-        self.unanswered_there -= unanswered_there;
-        self.measured -= measured;
-        self.rtts_us -= rtts_us;
-        self.flows -= flows;
+        self.each(other, |mine, theirs| *mine -= theirs, |mine, theirs| *mine -= theirs);
     }
 }
 
